@@ -1,0 +1,29 @@
+# make repro: measure every horizon. make test: check that all of it works. Both set up .venv first, once.
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: repro test check bench ui
+
+repro: $(READY)
+	$(VENV)/bin/dvc repro
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(READY)
+	$(VENV)/bin/python -m tests.benchmarks
+
+ui: $(READY)
+	$(VENV)/bin/python -m pipeline.ui
+
+$(READY): pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $(READY)

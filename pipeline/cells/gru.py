@@ -1,0 +1,44 @@
+"""The gated recurrent unit."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.cells import initialization
+from pipeline.cells.cell import Cell, State, Weights, linear
+
+
+@dataclass(frozen=True)
+class GRU(Cell):
+    """Gated recurrent unit as in torch.nn.GRU (Cho et al. 2014, arXiv:1406.1078).
+
+    r, z = sigmoid(W x + b + U h + d)   reset, keep
+    n    = tanh(V x + c + r (Q h + e))  proposal
+    h'   = z h + (1 - z) n
+
+    W and V are the rows of weight_ih in the order r, z, n; U and Q those of weight_hh; b and c of bias_ih; d and e of
+    bias_hh.
+    """
+
+    update_bias: float  # added to the initial bias of z: above 0 the state is kept longer
+
+    def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
+        bias_ih = initialization.bias(self.init, 3 * self.hidden, self.hidden, random)
+        bias_ih[self.hidden : 2 * self.hidden] += self.update_bias
+        return {
+            "weight_ih": initialization.dense(self.init, 3 * self.hidden, inputs, self.hidden, random),
+            "weight_hh": initialization.recurrent(self.init, 3, self.hidden, random),
+            "bias_ih": bias_ih,
+            "bias_hh": initialization.bias(self.init, 3 * self.hidden, self.hidden, random),
+        }
+
+    def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
+        (h,) = state
+        from_input = linear(input, weights["weight_ih"], weights["bias_ih"]).chunk(3, dim=-1)
+        from_state = linear(h, weights["weight_hh"], weights["bias_hh"]).chunk(3, dim=-1)
+        r = torch.sigmoid(from_input[0] + from_state[0])
+        z = torch.sigmoid(from_input[1] + from_state[1])
+        n = torch.tanh(from_input[2] + r * from_state[2])
+        return (z * h + (1 - z) * n,)

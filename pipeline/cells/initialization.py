@@ -1,0 +1,59 @@
+"""How the weights of a cell begin.
+
+torch       every weight and bias ~ U(-1/sqrt(hidden), 1/sqrt(hidden)), as torch.nn.RNN, GRU and LSTM do
+orthogonal  as torch, but each gate's recurrent matrix is orthogonal (Saxe et al. 2014, arXiv:1312.6120)
+sigmoid     N(0, 0.01^2), biases zero                                    } Pascanu, Mikolov, Bengio 2013
+basic_tanh  N(0, 0.1^2), biases zero                                     } (arXiv:1211.5063, section 4.1 and
+smart_tanh  as sigmoid, but the recurrent matrix has 15 nonzeros a unit  } the authors' code)
+            and spectral radius 0.95
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+KINDS = ("torch", "orthogonal", "sigmoid", "basic_tanh", "smart_tanh")
+STANDARD_DEVIATION = {"sigmoid": 0.01, "basic_tanh": 0.1, "smart_tanh": 0.01}
+NONZEROS = 15  # of each unit's incoming recurrent weights, smart_tanh
+SPECTRAL_RADIUS = 0.95  # smart_tanh
+
+
+def dense(
+    kind: str, outputs: int, inputs: int, hidden: int, random: torch.Generator
+) -> Float[Tensor, "{outputs} {inputs}"]:
+    """A matrix that is not recurrent: from the input into the cell, or from the cell to the readout."""
+    if kind in STANDARD_DEVIATION:
+        return torch.randn(outputs, inputs, generator=random) * STANDARD_DEVIATION[kind]
+    return _uniform((outputs, inputs), hidden, random)
+
+
+def bias(kind: str, outputs: int, hidden: int, random: torch.Generator) -> Float[Tensor, " {outputs}"]:
+    """The bias of `outputs` units."""
+    if kind in STANDARD_DEVIATION:
+        return torch.zeros(outputs)
+    return _uniform((outputs,), hidden, random)
+
+
+def recurrent(kind: str, gates: int, hidden: int, random: torch.Generator) -> Float[Tensor, "{gates}*{hidden} {hidden}"]:
+    """The recurrent matrices of all gates, one below the other, each drawn on its own."""
+    return torch.cat([_recurrent(kind, hidden, random) for _ in range(gates)])
+
+
+def _recurrent(kind: str, hidden: int, random: torch.Generator) -> Tensor:
+    if kind == "orthogonal":
+        return torch.nn.init.orthogonal_(torch.empty(hidden, hidden), generator=random)
+    if kind == "smart_tanh":
+        return _sparse(hidden, random)
+    return dense(kind, hidden, hidden, hidden, random)
+
+
+def _sparse(hidden: int, random: torch.Generator) -> Tensor:
+    """Gaussian, `NONZEROS` a row, scaled to `SPECTRAL_RADIUS`."""
+    chosen = torch.rand(hidden, hidden, generator=random).argsort(dim=1)[:, :NONZEROS]
+    matrix = torch.randn(hidden, hidden, generator=random) * torch.zeros(hidden, hidden).scatter(1, chosen, 1.0)
+    return matrix * (SPECTRAL_RADIUS / torch.linalg.eigvals(matrix).abs().max())
+
+
+def _uniform(shape: tuple[int, ...], hidden: int, random: torch.Generator) -> Tensor:
+    bound = hidden**-0.5
+    return torch.rand(shape, generator=random) * 2 * bound - bound

@@ -1,0 +1,33 @@
+"""The tanh recurrent network."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.cells import initialization
+from pipeline.cells.cell import Cell, State, Weights, linear
+
+
+@dataclass(frozen=True)
+class RNN(Cell):
+    """Simple recurrent network (Elman 1990) as in torch.nn.RNN.
+
+    h' = tanh(W x + b + U h + d)
+
+    W is weight_ih, U weight_hh, b bias_ih, d bias_hh.
+    """
+
+    def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
+        return {
+            "weight_ih": initialization.dense(self.init, self.hidden, inputs, self.hidden, random),
+            "weight_hh": initialization.recurrent(self.init, 1, self.hidden, random),
+            "bias_ih": initialization.bias(self.init, self.hidden, self.hidden, random),
+            "bias_hh": initialization.bias(self.init, self.hidden, self.hidden, random),
+        }
+
+    def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
+        (h,) = state
+        from_input = linear(input, weights["weight_ih"], weights["bias_ih"])
+        return (torch.tanh(from_input + linear(h, weights["weight_hh"], weights["bias_hh"])),)

@@ -1,0 +1,11 @@
+"""What a user did wrong, in one sentence: the setting, its rule, and the value that broke it."""
+
+
+class UserError(Exception):
+    """Ends a command with its message, one clear sentence, and a non-zero status; no traceback."""
+
+
+def require(kept: bool, setting: str, rule: str, value: object) -> None:
+    """Raise `UserError` unless the rule is kept: `training.length must be at least 1; got -3`."""
+    if not kept:
+        raise UserError(f"{setting} {rule}; got {value!r}")

@@ -1,0 +1,192 @@
+"""Every picture, from arrays and records; the only place that knows matplotlib. The same data give the same bytes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+from numpy import ndarray
+
+from pipeline.records import SolvedShare, phrase
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito 2008: safe for colour blindness
+GREY = "#666666"
+LOG10_2 = np.log10(2.0)
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "legend.frameon": False,
+    "svg.hashsalt": "horizon",
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the file holds no date."""
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {}, dpi=150)
+
+
+def horizon(share: SolvedShare) -> Figure:
+    """Solved share against length: what was seen, the fitted curve with its band, and the horizon."""
+    figure, axes = _canvas(6.0, 3.6)
+    answer, level = share.horizon["t50"], share.horizon["level"]
+    axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    axes.fill_between(share.grid, share.lower, share.upper, color=COLORS[0], alpha=0.15, linewidth=0)
+    axes.plot(share.grid, share.median, color=COLORS[0], label=f"fitted chance to solve, {level:.0%} band")
+    sizes = 14 * share.tried
+    axes.scatter(share.lengths, share.solved / share.tried, s=sizes, color=COLORS[1], zorder=3, label="replicas that solved", clip_on=False)
+    for length, solved, tried in zip(share.lengths, share.solved, share.tried, strict=True):
+        above = solved / tried < 0.9
+        offset = (0, 7 if above else -13)
+        axes.annotate(f"{solved}/{tried}", (length, solved / tried), offset, textcoords="offset points", ha="center", fontsize=7, color=GREY)
+    _interval(axes, answer, share.horizon)
+    _lengths(axes, share.horizon["length_min"], share.horizon["length_max"])
+    axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve", xlabel="sequence length")
+    axes.set_title(f"{label(share.cell)} on {label(share.task)}: horizon {phrase(answer)}", pad=12)
+    axes.legend(loc="lower left" if _high(answer, share.horizon) else "upper right", fontsize=8)
+    return figure
+
+
+def overview(horizons: Sequence[Mapping[str, Any]]) -> Figure:
+    """All horizons with their intervals, a row each; an arrow where it lies beyond the lengths that were tried."""
+    tasks, cells = _unique(horizons, "task"), _unique(horizons, "cell")
+    figure, axes = _canvas(7.0, 0.9 + 0.32 * len(horizons))
+    rows = [(task, cell) for task in tasks for cell in cells]
+    positions = {pair: -index - 0.6 * tasks.index(pair[0]) for index, pair in enumerate(rows)}
+    for record in horizons:
+        _row(axes, record, positions[record["task"], record["cell"]], COLORS[cells.index(record["cell"]) % len(COLORS)])
+    _lengths(axes, min(r["length_min"] for r in horizons), max(r["length_max"] for r in horizons))
+    axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {label(cell)}" for task, cell in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel=f"horizon: length that half of the replicas solve, with {horizons[0]['level']:.0%} interval")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    return figure
+
+
+def by_budget(horizons: Sequence[Mapping[str, Any]]) -> Figure:
+    """The horizon of each cell on one task against the number of updates allowed, from the same trials."""
+    figure, axes = _canvas(5.0, 3.4)
+    for position, record in enumerate(horizons):
+        known = [point for point in record["by_budget"] if point["median"] is not None]
+        budgets, medians = [p["budget"] for p in known], [p["median"] for p in known]
+        ends = [[p["median"] - (p["lower"] or p["median"]) for p in known], [(p["upper"] or p["median"]) - p["median"] for p in known]]
+        shift = [budget * 1.03 ** (position - (len(horizons) - 1) / 2) for budget in budgets]
+        color = COLORS[position % len(COLORS)]
+        axes.errorbar(shift, medians, yerr=ends, color=color, marker="o", markersize=4, capsize=2, label=label(record["cell"]))
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    budgets = sorted({point["budget"] for record in horizons for point in record["by_budget"]})
+    axes.xaxis.set_major_locator(FixedLocator(budgets))
+    axes.set(xlabel="updates allowed", ylabel="horizon", title=label(horizons[0]["task"]))
+    axes.legend()
+    return figure
+
+
+def through_time(profiles: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """‖∂L/∂h_t‖ over t at a few lengths, each at its first and last recorded update; see `report.contrast`."""
+    figure, axes = _canvas(6.0, 3.6)
+    for profile in profiles:
+        color = COLORS[0] if profile["solved"] else COLORS[1]
+        first = profile["when"] == "first"
+        before_end = profile["steps"] - profile["length"]
+        name = f"T = {profile['length']}, {profile['share']} solved, update {profile['update']}"
+        axes.plot(before_end, LOG10_2 * profile["median"], color=color, linestyle="--" if first else "-", label=name)
+        axes.fill_between(before_end, LOG10_2 * profile["least"], LOG10_2 * profile["greatest"], color=color, alpha=0.12, linewidth=0)
+    axes.set(xlabel="step, counted from the end of the sequence", ylabel="log10 ‖∂L/∂h$_t$‖", title=title)
+    axes.legend(fontsize=8, loc="best")
+    return figure
+
+
+def gradient_heat_map(table: Mapping[str, ndarray], title: str) -> Figure:
+    """log10 ‖∂L/∂h_t‖ over (step, update), the median over the replicas that still trained."""
+    updates, rows = np.unique(table["update"], return_inverse=True)
+    steps, columns = np.unique(table["step"], return_inverse=True)
+    grid = np.full((len(updates), len(steps)), np.nan)
+    norms = LOG10_2 * table["log2_norm_h"].astype(float)
+    order = np.argsort(rows * len(steps) + columns, kind="stable")
+    cells, starts = np.unique((rows * len(steps) + columns)[order], return_index=True)
+    grid.flat[cells] = [np.median(part) for part in np.split(norms[order], starts[1:])]
+    figure, axes = _canvas(6.0, 3.6)
+    mesh = axes.pcolormesh(steps, updates, grid, cmap="viridis", shading="nearest", rasterized=True)
+    figure.colorbar(mesh, ax=axes, label="log10 ‖∂L/∂h$_t$‖")
+    axes.set(xlabel="step t", ylabel="update", title=title)
+    return figure
+
+
+def learning_curves(curves: Sequence[Mapping[str, float]], goal: float, chance: float, title: str) -> Figure:
+    """Held-out score, the median and the best of the replicas, against updates, with goal and chance."""
+    figure, axes = _canvas(6.0, 3.2)
+    probes = [curve for curve in curves if "score/held_out" in curve]
+    updates = [curve["update"] for curve in probes]
+    floor = goal / 100  # a score of 0 has no logarithm
+    for name, color, words in (("score/held_out", COLORS[0], "median"), ("score/best", COLORS[2], "best so far")):
+        axes.plot(updates, [max(curve[name], floor) for curve in probes], color=color, label=words)
+    for height, words in ((goal, "goal"), (chance, "chance")):
+        axes.axhline(height, color=GREY, linewidth=0.8, linestyle=":")
+        axes.annotate(words, (1, height), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=8, color=GREY)
+    axes.set_yscale("log")
+    axes.set(xlabel="update", ylabel="held-out error", title=title)
+    axes.legend(fontsize=8, loc="lower left")
+    return figure
+
+
+def label(name: str) -> str:
+    """A name as a reader writes it: `temporal order`, `LSTM`."""
+    return name.upper() if name in ("rnn", "gru", "lstm") else name.replace("_", " ")
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _lengths(axes: Axes, shortest: int, longest: int) -> None:
+    """A log2 axis of lengths with plain numbers."""
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(shortest / 1.15, longest * 1.15)
+    powers = [2**power for power in range(20) if shortest <= 2**power <= longest]
+    axes.xaxis.set_major_locator(FixedLocator(powers))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _interval(axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """The horizon as a vertical line in a shaded interval, or nothing where it is censored."""
+    lower, upper = answer["lower"] or record["length_min"], answer["upper"] or record["length_max"]
+    if not answer["censored"] and answer["median"]:
+        axes.axvspan(lower, upper, color=GREY, alpha=0.12, linewidth=0)
+        axes.axvline(answer["median"], color=GREY, linewidth=1)
+
+
+def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str) -> None:
+    """One horizon of the overview."""
+    answer = record["t50"]
+    lower, upper = answer["lower"] or record["length_min"], answer["upper"] or record["length_max"]
+    if answer["censored"]:
+        edge, sign = (lower, 1.25) if answer["censored"] == "above" else (upper, 0.8)
+        arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.8}
+        axes.annotate("", (edge * sign, height), (edge, height), arrowprops=arrow, annotation_clip=False)
+        axes.plot(edge, height, "|", color=color, markersize=9)
+    else:
+        axes.plot([lower, upper], [height, height], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
+        axes.plot(answer["median"], height, "o", color=color, markersize=6)
+    axes.annotate(phrase(answer), (max(lower, upper), height), (6, 6), textcoords="offset points", fontsize=8, color=GREY)
+
+
+def _high(answer: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
+    middle = (record["length_min"] * record["length_max"]) ** 0.5
+    return answer["censored"] == "above" or (answer["median"] or 0) > middle
+
+
+def _unique(records: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(record[name] for record in records))

@@ -1,0 +1,136 @@
+"""Claiming trials of a study so that none is lost, doubled or blocked, whichever process is killed and when.
+
+Every trial has an ordinal, from which its seeds derive. A fresh trial's ordinal is the number of fresh trials before
+it. A trial that failed, or whose process died, is enqueued again with its length and its ordinal, marked as a retry.
+All of this is derived from the study itself, so no step can be lost in between. Two processes may enqueue the same
+retry: then the trial with the smaller number counts, and whoever takes the other one drops it.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+
+from optuna import Study, Trial
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.horizon import owner
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.trials import LENGTH, TrialResult, attributes, seeds
+
+LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process runs."""
+
+    trial: Trial
+    number: int  # in the study
+    ordinal: int  # among the trials that are not retries
+    length: int
+    aim: str  # "t50" or "t90"
+
+
+def claim(study: Study, options: SearchOptions, aim: str) -> Claim | None:
+    """Take the next trial: one that waits to be run again, or a fresh one; None if it proved to be another's."""
+    trial = study.ask()
+    try:
+        trial.set_user_attr("owner", owner.here())
+        trials = everything(study)
+        if doubled(trials, trial.number):
+            close(study, trial.number)
+            return None
+        ordinal = ordinals(trials)[trial.number]
+        length = trial.suggest_int(LENGTH, options.length_min, options.length_max, log=True)
+        known = {"ordinal": ordinal, "aim": aim, "seeds": seeds(ordinal, options.replicas)}
+        for name, value in known.items():
+            trial.set_user_attr(name, value)
+    except UpdateFinishedTrialError:
+        return None  # we were slow, and another process took us for dead
+    return Claim(trial, trial.number, ordinal, length, aim)
+
+
+def finish(study: Study, mine: Claim, result: TrialResult) -> bool:
+    """Record a result; return False if another process has closed the trial, and so runs it again."""
+    try:
+        for name, value in attributes(result).items():
+            mine.trial.set_user_attr(name, value)
+        study.tell(mine.trial, sum(result.solved) / len(result.solved))
+    except UpdateFinishedTrialError:
+        return False
+    except ValueError:
+        if is_running(study, mine.number):
+            raise
+        return False
+    return True
+
+
+def close(study: Study, number: int) -> None:
+    """Tell a trial FAIL, unless it is finished."""
+    if not is_running(study, number):
+        return
+    with suppress(UpdateFinishedTrialError):  # another process may be faster
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+def is_running(study: Study, number: int) -> bool:
+    """Return whether a trial is RUNNING."""
+    return everything(study)[number].state == TrialState.RUNNING
+
+
+def beat(mine: Claim) -> None:
+    """Give a sign of life for processes on other machines."""
+    with suppress(UpdateFinishedTrialError):  # `finish` will notice
+        mine.trial.set_user_attr("heartbeat", time.time())
+
+
+def close_orphans(study: Study) -> None:
+    """Tell FAIL every RUNNING trial whose process died."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not owner.lives(trial):
+            close(study, trial.number)
+
+
+def await_owners(study: Study) -> None:
+    """Wait until every RUNNING trial names its owner or is too old for that."""
+    while any(map(owner.newborn, study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))):
+        time.sleep(0.05)
+
+
+def enqueue_retries(study: Study) -> None:
+    """Enqueue every failed trial again that is not already waiting, running or complete."""
+    trials = everything(study)
+    numbers = ordinals(trials)
+    live = {numbers[trial.number] for trial in trials if trial.state in LIVE}
+    failed: dict[int, dict[str, int]] = {
+        numbers[trial.number]: {} for trial in trials if numbers[trial.number] not in live
+    }
+    for trial in trials:
+        if numbers[trial.number] in failed and LENGTH in trial.params:
+            failed[numbers[trial.number]] = {LENGTH: trial.params[LENGTH]}
+    for ordinal, params in sorted(failed.items()):
+        study.enqueue_trial(params, user_attrs={"ordinal": ordinal, "retry": True})
+
+
+def everything(study: Study) -> list[FrozenTrial]:
+    """Return all trials of a study, in the order of their numbers."""
+    return sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
+
+
+def ordinals(trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """Return the ordinal of every trial, by its number."""
+    fresh = count()
+    return {
+        trial.number: trial.user_attrs["ordinal"] if trial.user_attrs.get("retry") else next(fresh) for trial in trials
+    }
+
+
+def doubled(trials: Sequence[FrozenTrial], number: int) -> bool:
+    """Return whether an earlier trial with the same ordinal is alive, or any is complete."""
+    numbers = ordinals(trials)
+    twins = [trial for trial in trials if numbers[trial.number] == numbers[number] and trial.number != number]
+    complete = any(trial.state == TrialState.COMPLETE for trial in twins)
+    return complete or any(trial.state in LIVE and trial.number < number for trial in twins)

@@ -1,0 +1,69 @@
+"""Which process runs a trial, and whether it still lives; a killed process leaves its trials RUNNING in the study."""
+
+import os
+import socket
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+HEARTBEAT = 30.0  # seconds between signs of life
+SILENCE = 120.0  # seconds without one after which a process on another machine is taken for dead
+GRACE = 2.0  # seconds that a new trial may take to name its owner
+
+
+def here() -> dict[str, Any]:
+    """Return what tells this process from all others: machine, process number and the time it started."""
+    return {"machine": machine(), "process": os.getpid(), "started": started(os.getpid())}
+
+
+@cache
+def machine() -> str:
+    """Return a name shared by the processes that see each other: host, boot and process namespace."""
+    parts = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
+    with suppress(OSError):  # not Linux
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return "/".join(part for part in parts if part)
+
+
+def started(process: int) -> str:
+    """Return when a process started, in clock ticks since boot; empty where the system does not tell."""
+    fields = _read(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else ""
+
+
+def lives(trial: FrozenTrial, now: float | None = None) -> bool:
+    """Return whether a RUNNING trial is still worked on; `now` in seconds since the epoch."""
+    now = time.time() if now is None else now
+    owner = trial.user_attrs.get("owner")
+    begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    if owner is None:
+        return now - begun < GRACE
+    if owner["machine"] == machine():
+        return _is_running(owner["process"]) and started(owner["process"]) == owner["started"]
+    return now - float(trial.user_attrs.get("heartbeat", begun)) < SILENCE
+
+
+def newborn(trial: FrozenTrial) -> bool:
+    """Return whether a RUNNING trial has not named its owner yet, but may still do so."""
+    return "owner" not in trial.user_attrs and lives(trial)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it is another user's
+    return not _read(f"/proc/{process}/stat").rpartition(")")[2].startswith(" Z")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

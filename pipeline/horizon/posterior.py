@@ -1,0 +1,151 @@
+"""The posterior over horizons, given the trials so far, and what the next trial is expected to tell.
+
+On the grid of `model.py`: posterior = prior x product over trials of P(k | n, T).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import log2
+
+import numpy as np
+
+from pipeline.horizon.model import (
+    CORRELATIONS,
+    SLOPES,
+    STEP,
+    Array,
+    Grid,
+    chance_table,
+    log_likelihood,
+    outcome_table,
+)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One finished trial: how many of its replicas solved the length, and what that took."""
+
+    length: int
+    solved: int
+    replicas: int
+    updates: tuple[int | None, ...] = ()  # update at which each replica solved, None where it did not
+    budget: int = 0  # updates that a replica is allowed
+    cost: float = 0.0  # replica x updates x length that was run
+    aim: str = "t50"  # what the trial was asked for: "t50" or "t90"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The chance to solve against length, with a pointwise credible band; all arrays have one value a length."""
+
+    lengths: Array
+    median: Array
+    lower: Array
+    upper: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Weights of all curves of the grid: shape (horizons, slopes, lapses, correlations), sum 1."""
+
+    grid: Grid
+    weights: Array
+
+    @cached_property
+    def theta(self) -> Array:
+        """Weight of each horizon of the grid, everything else summed out."""
+        return np.asarray(self.weights.sum(axis=(1, 2, 3)))
+
+    def quantile(self, level: float) -> float:
+        """Return the horizon, in octaves, below which lies this share of the weight."""
+        return float(np.interp(level, self._cumulative, self._edges))
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the central credible interval in octaves, e.g. the .05 and .95 quantile for level .9."""
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def octaves(self, level: float) -> float:
+        """Return the width of the credible interval in octaves; 2 to that power is its factor."""
+        lower, upper = self.interval(level)
+        return upper - lower
+
+    @property
+    def above(self) -> float:
+        """Probability that the horizon lies above the longest length."""
+        return float(1 - np.interp(log2(self.grid.longest), self._edges, self._cumulative))
+
+    @property
+    def below(self) -> float:
+        """Probability that the horizon lies below the shortest length."""
+        return float(np.interp(log2(self.grid.shortest), self._edges, self._cumulative))
+
+    @property
+    def slope(self) -> float:
+        """Geometric mean of the slope s, in octaves: large is a shallow curve."""
+        return float(np.exp(self.weights.sum(axis=(0, 2, 3)) @ np.log(SLOPES)))
+
+    @property
+    def overdispersed(self) -> float:
+        """Probability that the replicas of a trial agree more than independent ones would."""
+        independent = [rho == 0 for rho, _ in CORRELATIONS].index(True)
+        return float(1 - self.weights[..., independent].sum())
+
+    def chance(self, length: int) -> float:
+        """Return the mean chance that a replica solves this length."""
+        return float((chance_table(self.grid, length) * self._curves).sum())
+
+    def curve(self, lengths: Sequence[int], level: float) -> Curve:
+        """Return the median chance to solve at each length with its central credible band."""
+        shares = (0.5, (1 - level) / 2, (1 + level) / 2)
+        weights = self._curves.ravel()
+        points = [weighted_quantiles(chance_table(self.grid, length).ravel(), weights, shares) for length in lengths]
+        median, lower, upper = np.array(points).T
+        return Curve(np.array(lengths, dtype=float), median, lower, upper)
+
+    def information(self, length: int, replicas: int) -> float:
+        """Return the expected information (nats) that a trial at this length gives about the horizon.
+
+        I(T) = sum over theta, k of J log(J / (P(theta) P(k | T))),  J = P(theta) P(k | theta, T)
+        """
+        table = outcome_table(self.grid, length, replicas)
+        joint = np.einsum("kto,to->kt", table, self.weights.reshape(table.shape[1:]))
+        return mutual_information(joint)
+
+    @cached_property
+    def _curves(self) -> Array:
+        return np.asarray(self.weights.sum(axis=3))
+
+    @cached_property
+    def _edges(self) -> Array:
+        theta = self.grid.theta
+        return np.append(theta - STEP / 2, theta[-1] + STEP / 2)
+
+    @cached_property
+    def _cumulative(self) -> Array:
+        return np.append(0.0, np.cumsum(self.theta))
+
+
+def posterior(observations: Sequence[Observation], grid: Grid) -> Posterior:
+    """Return prior x likelihood of all trials, each at its own length; their order does not matter."""
+    total = grid.log_prior.copy()
+    outcomes = Counter((seen.length, seen.solved, seen.replicas) for seen in observations)
+    for (length, solved, replicas), times in sorted(outcomes.items()):
+        total += times * log_likelihood(grid, length, solved, replicas)
+    weights = np.exp(total - total.max())
+    return Posterior(grid, weights / weights.sum())
+
+
+def mutual_information(joint: Array) -> float:
+    """Return the mutual information (nats) of the two axes of a joint distribution."""
+    product = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    seen = joint > 0
+    return float((joint[seen] * np.log(joint[seen] / product[seen])).sum())
+
+
+def weighted_quantiles(values: Array, weights: Array, shares: Sequence[float]) -> Array:
+    """Return the values below which lie these shares of the weight; between values, interpolated at mid-weight."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weights[order]) - weights[order] / 2
+    return np.asarray(np.interp(shares, cumulative / weights.sum(), values[order]))

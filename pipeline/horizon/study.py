@@ -1,0 +1,70 @@
+"""Opening a study: its storage, its name, its sampler."""
+
+import re
+import time
+import warnings
+
+import optuna
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from sqlalchemy.exc import DatabaseError
+
+PATIENCE = 100  # seconds that a process waits for another one's write to a sqlite file
+LOCKED = 5  # seconds after which the lock that a killed process left on a journal file is broken
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds before a database is opened again
+JOURNAL = "journal:"
+
+
+def storage_at(url: str) -> BaseStorage:
+    """Return the storage at a URL: `sqlite:///path`, another database, or `journal:path` for Optuna's journal file."""
+    if url.startswith(JOURNAL):
+        path = url.removeprefix(JOURNAL)
+        return JournalStorage(JournalFileBackend(path, JournalFileSymlinkLock(path, grace_period=LOCKED)))
+    return _database(url)
+
+
+def _database(url: str) -> RDBStorage:
+    """Return a database storage; processes that make a new database at the same moment stumble over each other."""
+    patience = {"connect_args": {"timeout": PATIENCE}} if url.startswith("sqlite") else {}
+    for pause in PAUSES:
+        try:
+            return RDBStorage(url, engine_kwargs=patience)
+        except DatabaseError:
+            time.sleep(pause)
+    return RDBStorage(url, engine_kwargs=patience)
+
+
+def open_study(storage: str | BaseStorage, name: str, sampler: BaseSampler, fresh: bool = False) -> Study:
+    """Return the study of this name, made if there is none.
+
+    `fresh` makes a new one beside the old, under the name with a number: `name-2`, then `name-3`. Without it the
+    newest of them is opened.
+    """
+    place = storage_at(storage) if isinstance(storage, str) else storage
+    newest = newest_number(optuna.get_all_study_names(place), name)
+    number = newest + 1 if fresh else max(newest, 1)
+    full_name = name if number == 1 else f"{name}-{number}"
+    study = optuna.create_study(
+        storage=place, study_name=full_name, sampler=sampler, direction="maximize", load_if_exists=True
+    )
+    _name_metric(study)
+    return study
+
+
+def newest_number(names: list[str], name: str) -> int:
+    """Return the number of the newest study of this name, 0 if there is none.
+
+    >>> newest_number(["lstm", "lstm-2", "lstm-wide"], "lstm")
+    2
+    """
+    found = [re.fullmatch(re.escape(name) + r"(?:-(\d+))?", each) for each in names]
+    return max((int(match[1] or 1) for match in found if match), default=0)
+
+
+def _name_metric(study: Study) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(["share solved"])

@@ -1,0 +1,120 @@
+"""What one trial found, as the study records it, as a table shows it, and as the posterior reads it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, TypeAlias
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.horizon.posterior import Observation
+
+LENGTH = "length"  # the one parameter of a study
+LISTS = ("updates", "diverged", "best_score", "seeds")  # columns with one value a replica
+Row: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What training some replicas at one length gave; tuples hold one value a replica."""
+
+    length: int
+    solved: tuple[bool, ...]
+    updates: tuple[int | None, ...]  # update at which it was solved, None where it was not
+    diverged: tuple[bool, ...]
+    best_score: tuple[float, ...]
+    budget: int  # updates that each replica is allowed
+    cost: float  # replica x updates x length that was run
+    extra: dict[str, Any] = field(default_factory=dict)  # whatever else is to be recorded; JSON
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where `updates` contradicts `solved`."""
+        if self.solved != tuple(update is not None for update in self.updates):
+            raise ValueError(f"solved {self.solved} and updates {self.updates} disagree")
+
+
+def attributes(result: TrialResult) -> dict[str, Any]:
+    """Return what a study records of a result, as JSON values."""
+    return {
+        "solved": sum(result.solved),
+        "replicas": len(result.solved),
+        "updates": list(result.updates),
+        "diverged": list(result.diverged),
+        "best_score": [significant(score) for score in result.best_score],
+        "budget": result.budget,
+        "cost": float(result.cost),
+        "extra": result.extra,
+    }
+
+
+def seeds(ordinal: int, replicas: int) -> list[int]:
+    """Return the replica numbers of a trial, from which its weights and data are drawn."""
+    return [ordinal * replicas + replica for replica in range(replicas)]
+
+
+def observation(trial: FrozenTrial, replicas: int = 1) -> Observation:
+    """Return a finished trial as the posterior reads it; `replicas` serves where the study does not record them."""
+    known = trial.user_attrs
+    count = int(known.get("replicas", replicas))
+    return Observation(
+        length=int(trial.params[LENGTH]),
+        solved=int(known.get("solved", round((trial.value or 0.0) * count))),
+        replicas=count,
+        updates=tuple(known.get("updates", ())),
+        budget=int(known.get("budget", 0)),
+        cost=float(known.get("cost", 0.0)),
+        aim=str(known.get("aim", "t50")),
+    )
+
+
+def finished(study: Study) -> list[FrozenTrial]:
+    """Return the complete trials of a study in the order of their ordinals."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    mine = [trial for trial in trials if LENGTH in trial.params]
+    return sorted(mine, key=lambda trial: (trial.user_attrs.get("ordinal", trial.number), trial.number))
+
+
+def observations(study: Study, replicas: int = 1) -> list[Observation]:
+    """Return all complete trials of a study as the posterior reads them."""
+    return [observation(trial, replicas) for trial in finished(study)]
+
+
+def trial_rows(study: Study) -> list[Row]:
+    """Return one row a complete trial, in the order of their ordinals; lists are JSON text; no clock time."""
+    return [_row(trial) for trial in finished(study)]
+
+
+def _row(trial: FrozenTrial) -> Row:
+    known = trial.user_attrs
+    row: Row = {name: known.get(name) for name in ("ordinal", "aim")} | {LENGTH: trial.params[LENGTH]}
+    row |= {name: known.get(name) for name in ("replicas", "solved", "budget", "cost")}
+    row |= {name: json.dumps(known.get(name, [])) for name in LISTS}
+    return row | {"extra": json.dumps(known.get("extra", {}), sort_keys=True)}
+
+
+def observations_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Observation]:
+    """Return the rows of `trial_rows`, or of the CSV made of them, as the posterior reads them."""
+    return [
+        Observation(
+            length=int(row[LENGTH]),
+            solved=int(row["solved"]),
+            replicas=int(row["replicas"]),
+            updates=tuple(json.loads(row["updates"])),
+            budget=int(row["budget"]),
+            cost=float(row["cost"]),
+            aim=str(row["aim"]),
+        )
+        for row in rows
+    ]
+
+
+def significant(value: float, digits: int = 6) -> float | None:
+    """Return the value to this many significant digits, None where it is not finite."""
+    return float(f"{value:.{digits}g}") if isfinite(value) else None
+
+
+def spent(seen: Sequence[Observation]) -> float:
+    """Return the compute of all trials, in replica x updates x length."""
+    return sum(trial.cost for trial in seen)

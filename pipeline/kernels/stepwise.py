@@ -1,0 +1,118 @@
+"""Level 1: backpropagation through time for any cell, from its pure `forward` alone.
+
+The forward pass keeps the states and no graph; the backward pass computes each step again and differentiates it:
+
+    g_t  = dL/d(state after t)               from step t + 1, and from the loss
+    dL/dw += 2^e (d step / d w)' g_t         summed over t
+    g_(t-1) = (d step / d state)' g_t        rescaled, see scaling.py
+
+It works on any device and type, and is the oracle of the faster levels.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from pipeline.cells.cell import Cell, State
+from pipeline.kernels.scaling import Norms, RunningGradient
+
+
+def unroll(
+    cell: Cell,
+    weights: Mapping[str, Float[Tensor, "replica ..."]],
+    inputs: Shaped[Tensor, "replica time batch *input"],
+    outputs: int,
+    norms: Norms | None,
+    channels: int,
+) -> Float[Tensor, "replica outputs batch hidden"]:
+    """The first part of the state after each of the last `outputs` steps. See kernels/unroll.py."""
+    if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values()):
+        result: Tensor = _Unroll.apply(cell, tuple(weights), inputs, outputs, norms, channels, *weights.values())  # type: ignore[no-untyped-call]
+        return result
+    with torch.no_grad():
+        return _forward(cell, weights, inputs, outputs, channels, None)
+
+
+def _forward(
+    cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, outputs: int, channels: int, states: list[State] | None
+) -> Tensor:
+    """The last outputs; the state before each step is appended to `states` where there is a list."""
+    steps = inputs.shape[1]
+    state = _zero(cell, weights, inputs)
+    kept = []
+    for step in range(steps):
+        if states is not None:
+            states.append(state)
+        state = cell.forward(weights, state, _input(inputs, step, channels, state[0].dtype))
+        if step >= steps - outputs:
+            kept.append(state[0])
+    return torch.stack(kept, dim=1)
+
+
+def _zero(cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor) -> State:
+    any_weight = next(iter(weights.values()))
+    shape = (inputs.shape[0], inputs.shape[2], cell.hidden)
+    return tuple(any_weight.new_zeros(shape) for _ in cell.states)
+
+
+def _input(inputs: Tensor, step: int, channels: int, dtype: torch.dtype) -> Float[Tensor, "replica batch input"]:
+    """What the cell reads at this step; a token is a row with a single 1."""
+    if inputs.dtype.is_floating_point:
+        return inputs[:, step]
+    return torch.nn.functional.one_hot(inputs[:, step].long(), channels).to(dtype)
+
+
+class _Unroll(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: Cell,
+        names: tuple[str, ...],
+        inputs: Tensor,
+        outputs: int,
+        norms: Norms | None,
+        channels: int,
+        *weights: Tensor,
+    ) -> Tensor:
+        ctx.states = []
+        ctx.cell, ctx.names, ctx.inputs, ctx.norms, ctx.channels = cell, names, inputs, norms, channels
+        ctx.save_for_backward(*weights)
+        named = dict(zip(names, weights, strict=True))
+        return _forward(cell, named, inputs, outputs, channels, ctx.states)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        weights = {n: w.detach().requires_grad_() for n, w in zip(ctx.names, ctx.saved_tensors, strict=True)}
+        running = RunningGradient([torch.zeros_like(part) for part in ctx.states[0]], ctx.cell.states, ctx.norms)
+        sums = [torch.zeros_like(weight) for weight in weights.values()]
+        steps, outputs = ctx.inputs.shape[1], gradient.shape[1]
+        for step in reversed(range(steps)):
+            if step >= steps - outputs:
+                running.inject(gradient[:, step - steps + outputs])
+            input = _input(ctx.inputs, step, ctx.channels, gradient.dtype)
+            found = _step_back(ctx.cell, weights, ctx.states[step], input, step, running)
+            for total, part in zip(sums, found, strict=True):
+                total += part
+        running.write()
+        return (None,) * 6 + tuple(sums)
+
+
+def _step_back(
+    cell: Cell, weights: Mapping[str, Tensor], state: State, input: Tensor, step: int, running: RunningGradient
+) -> list[Tensor]:
+    """Take `running` over one step; the gradients of the weights that come from this step, at their true scale."""
+    before = tuple(part.detach().requires_grad_() for part in state)
+    with torch.enable_grad():
+        after = cell.forward(weights, before, input)
+        after = tuple(part if part.requires_grad else part + 0 * before[0] for part in after)
+        leaves = [*after, *before, *weights.values()]
+        found = torch.autograd.grad(after, leaves, running.parts, allow_unused=True, materialize_grads=True)
+    parts = len(before)
+    running.record(step, found[:parts])
+    of_weights = [running.unscaled(gradient) for gradient in found[2 * parts :]]
+    running.replace(found[parts : 2 * parts])
+    return of_weights

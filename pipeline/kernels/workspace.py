@@ -1,0 +1,55 @@
+"""Memory that is used again: fresh gigabytes for every update would cost more in page faults than in arithmetic."""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+_idle: dict[tuple[torch.dtype, torch.device], "Workspace"] = {}
+
+
+class Workspace:
+    """One block of memory, lent to one forward pass at a time and given back by its backward pass.
+
+    What the forward pass wrote stays readable after that, until the block is lent again: `owner` tells.
+    """
+
+    def __init__(self, memory: Tensor):
+        self.memory = memory
+        self.owner: object = None
+
+    def split(self, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+        """Tensors of these shapes, one behind the other, not initialised; each begins at a multiple of 64 elements."""
+        tensors, begin = [], 0
+        for shape in shapes:
+            tensors.append(self.memory[begin : begin + prod(shape)].view(shape))
+            begin += _rounded(shape)
+        return tensors
+
+    def give_back(self) -> None:
+        """Keep it for the next pass, unless a larger one waits already."""
+        key = (self.memory.dtype, self.memory.device)
+        idle = _idle.get(key)
+        if idle is None or idle.memory.numel() < self.memory.numel():
+            _idle[key] = self
+
+    def check(self, owner: object) -> None:
+        """Raise unless the memory still holds what `owner` wrote."""
+        if self.owner is not owner:
+            raise RuntimeError("a second backward pass through an unroll whose memory serves a later one by now")
+
+
+def lend(owner: object, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, device: torch.device) -> Workspace:
+    """A workspace with room for these shapes, the idle one if it is large enough."""
+    need = sum(_rounded(shape) for shape in shapes)
+    workspace = _idle.pop((dtype, device), None)
+    if workspace is None or workspace.memory.numel() < need:
+        del workspace  # before the larger one is made
+        workspace = Workspace(torch.empty(need, dtype=dtype, device=device))
+    workspace.owner = owner
+    return workspace
+
+
+def _rounded(shape: tuple[int, ...]) -> int:
+    return (prod(shape) + 63) // 64 * 64

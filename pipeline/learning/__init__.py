@@ -1,0 +1,1 @@
+"""Training of many replicas at once, and what is measured while they learn."""

@@ -1,0 +1,71 @@
+"""One trial: replicas of one cell on one task at one length, from fresh weights to their outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.cells.cell import Cell
+from pipeline.errors import require
+from pipeline.learning import model as models
+from pipeline.learning.fit import Problem, fit
+from pipeline.learning.objective import objective
+from pipeline.learning.optimizer import MakeOptimizer
+from pipeline.learning.recorder import Recorder, Watch
+from pipeline.learning.scoreboard import Outcome, Scoreboard
+from pipeline.learning.sequences import shared_sequences, training_sequences
+from pipeline.learning.training import Training
+from pipeline.tasks.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a trial showed."""
+
+    outcomes: list[Outcome]
+    recorder: Recorder
+    layout: models.Layout
+    weights: Float[Tensor, "replica weight"]  # the best of each replica, see `layout.views`
+    cost: int  # replica x updates x length that were run
+
+
+def attempt(
+    task: Task,
+    cell: Cell,
+    make_optimizer: MakeOptimizer,
+    training: Training,
+    held_out: Batch,
+    replicas: Sequence[int],
+    watch: Watch = lambda update, figures: None,
+) -> Attempt:
+    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind."""
+    require(
+        training.length >= task.shortest, "training.length", f"must be at least {task.shortest} for this task", training.length
+    )
+    require_device(training.device)
+    torch.set_num_threads(training.threads)
+    torch.set_flush_denormal(True)
+    problem = Problem(
+        draw=lambda running, update: training_sequences(
+            task, training.seed, [replicas[p] for p in running], update, training.length, training.batch, training.device
+        ),
+        held_out=lambda running: shared_sequences(held_out, running, training.device),
+        objective=objective(task.kind),
+        answers=task.answers,
+    )
+    model = models.begin(
+        cell, task.channels, task.outputs, training.seed, replicas, training.device, training.kernel
+    )
+    board = Scoreboard(len(replicas), task.goal, task.loose_goal)
+    recorder = Recorder(training.record_every, task.answers, training.clip, watch)
+    weights = fit(model, make_optimizer, problem, training, board, recorder)
+    outcomes = board.outcomes(list(replicas))
+    cost = training.length * sum(outcome.updates_run for outcome in outcomes)
+    return Attempt(outcomes, recorder, model.layout, weights.cpu(), cost)
+
+
+def require_device(device: str) -> None:
+    """Raise `UserError` where the device is not there."""
+    require(device == "cpu" or torch.cuda.is_available(), "training.device", "must be there; this machine has no CUDA", device)

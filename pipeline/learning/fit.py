@@ -1,0 +1,112 @@
+"""The training loop: replicas side by side, each ends when it solves its task, diverges, or has spent its budget."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from pipeline.learning.model import Model
+from pipeline.learning.objective import Objective
+from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
+from pipeline.learning.recorder import Recorder
+from pipeline.learning.scoreboard import Scoreboard
+from pipeline.learning.sequences import Sequences
+from pipeline.learning.training import Training
+
+CHUNK = 250  # held-out sequences scored at once: more costs memory and gains no speed
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is learned: sequences for each update, held-out ones, and how an answer is judged."""
+
+    draw: Callable[[Int64[ndarray, " running"], int], Sequences]  # (positions of the replicas that run, update)
+    held_out: Callable[[int], Sequences]  # (number of replicas)
+    objective: Objective
+    answers: int  # last steps that carry a target
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one update showed, one number a replica; log2 norms through time for each part of the state."""
+
+    losses: Float[Tensor, " replica"]
+    norms: Float[Tensor, " replica"]  # of the whole gradient, before clipping
+    log2_norms: Mapping[str, Float[Tensor, "replica time"]]
+
+    def finite(self) -> ndarray:
+        """Which replicas had a finite loss and gradient."""
+        kept: ndarray = (self.losses.isfinite() & self.norms.isfinite()).cpu().numpy()
+        return kept
+
+
+def fit(
+    model: Model, make_optimizer: MakeOptimizer, problem: Problem, training: Training, board: Scoreboard, recorder: Recorder
+) -> Float[Tensor, "replica weight"]:
+    """Train until no replica runs; `board` and `recorder` are filled, and the best weights of each are returned."""
+    optimizer, best = make_optimizer([model.rows]), model.rows.detach().clone()
+    for update in range(1, training.updates + 1):
+        running = board.running
+        step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip)
+        recorder.update(update, running, *map(_array, (step.losses, step.norms)), lambda step=step: _arrays(step.log2_norms))
+        board.finish_update(step.finite())
+        model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)
+        if board.running.size and (update % training.probe_every == 0 or update == training.updates):
+            probed, scores = board.running, evaluate(model, problem)
+            improved = board.probe(update, scores)
+            best[improved] = model.rows.detach()[np.isin(probed, improved)]
+            recorder.probe(update, scores, board.best.min(), int((board.reached[0] > 0).sum()), board.running.size)
+            model, optimizer = narrow(model, make_optimizer, optimizer, probed, board.running)
+        if not board.running.size:
+            break
+    return best
+
+
+def one_update(
+    model: Model, optimizer: torch.optim.Optimizer, problem: Problem, sequences: Sequences, largest: float
+) -> Step:
+    """Forward, backward through all of time, clip each replica's gradient, and step."""
+    replicas, time = sequences.inputs.shape[:2]
+    norms = {name: torch.empty(replicas, time, device=model.rows.device) for name in model.cell.states}
+    losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms), sequences.targets)
+    optimizer.zero_grad()
+    losses.sum().backward()
+    assert model.rows.grad is not None
+    step = Step(losses.detach(), clip(model.rows.grad, largest), norms)
+    optimizer.step()
+    return step
+
+
+@torch.no_grad()
+def evaluate(model: Model, problem: Problem) -> Float[ndarray, " replica"]:
+    """The score of each replica on all held-out sequences."""
+    held_out = problem.held_out(len(model.rows))
+    parts = zip(held_out.inputs.split(CHUNK, dim=2), held_out.targets.split(CHUNK, dim=2), strict=True)
+    total = sum(
+        problem.objective.score(model(inputs, problem.answers), targets) * inputs.shape[2] for inputs, targets in parts
+    )
+    return _array(torch.as_tensor(total)) / held_out.inputs.shape[2]
+
+
+def narrow(
+    model: Model, make: MakeOptimizer, optimizer: torch.optim.Optimizer, before: ndarray, after: ndarray
+) -> tuple[Model, torch.optim.Optimizer]:
+    """Model and optimizer of the replicas that still run; the time of an update falls with them."""
+    if len(after) in (0, len(before)):
+        return model, optimizer
+    kept = torch.from_numpy(np.flatnonzero(np.isin(before, after))).to(model.rows.device)
+    optimizer, rows = narrowed(make, optimizer, model.rows, kept)
+    return replace(model, rows=rows), optimizer
+
+
+def _array(tensor: Tensor) -> ndarray:
+    array: ndarray = tensor.cpu().numpy()
+    return array
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, ndarray]:
+    return {name: _array(tensor) for name, tensor in tensors.items()}

@@ -1,0 +1,68 @@
+"""A cell with a linear readout, for many replicas at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from pipeline.cells import initialization
+from pipeline.cells.cell import Cell
+from pipeline.kernels.unroll import unroll
+from pipeline.tasks import streams
+
+READOUT = ("readout.weight", "readout.bias")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named weight lies in a row that holds all weights of one replica."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def views(self, rows: Float[Tensor, "replica weight"]) -> dict[str, Float[Tensor, "replica ..."]]:
+        """Each weight by name, stacked over the replicas; changes to `rows` and gradients pass through."""
+        parts = rows.split([prod(shape) for shape in self.shapes.values()], dim=1)
+        return {name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}
+
+
+@dataclass(frozen=True)
+class Model:
+    """`readout(cell(inputs))`. `rows` is the one tensor that is trained: all weights of a replica are one row of it."""
+
+    cell: Cell
+    layout: Layout
+    rows: Float[Tensor, "replica weight"]
+    kernel: str  # which pass through time, see kernels.unroll
+
+    def __call__(
+        self,
+        inputs: Shaped[Tensor, "replica time batch ..."],
+        answers: int,
+        norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
+    ) -> Float[Tensor, "replica answer batch output"]:
+        """The readout of the last `answers` states; the backward pass fills `norms`, see kernels.unroll."""
+        weights = self.layout.views(self.rows)
+        readout, bias = (weights.pop(name) for name in READOUT)
+        states = unroll(self.cell, weights, inputs, answers, norms, kernel=self.kernel)
+        flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
+        return flat.unflatten(1, states.shape[1:3])
+
+
+def begin(
+    cell: Cell, channels: int, outputs: int, seed: int, replicas: Sequence[int], device: str, kernel: str
+) -> Model:
+    """Untrained replicas, each with weights of its own that depend on (seed, replica) alone."""
+    drawn = [_weights(cell, channels, outputs, streams.weights_seed(seed, replica)) for replica in replicas]
+    layout = Layout({name: tuple(weight.shape) for name, weight in drawn[0].items()})
+    rows = torch.stack([torch.cat([weight.flatten() for weight in weights.values()]) for weights in drawn])
+    return Model(cell, layout, rows.to(device).requires_grad_(), kernel)
+
+
+def _weights(cell: Cell, channels: int, outputs: int, seed: int) -> dict[str, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    weights = cell.weights(channels, random)
+    readout = initialization.dense(cell.init, outputs, cell.hidden, cell.hidden, random)
+    return {**weights, READOUT[0]: readout, READOUT[1]: initialization.bias(cell.init, outputs, cell.hidden, random)}

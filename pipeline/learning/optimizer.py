@@ -1,0 +1,37 @@
+"""Any elementwise optimizer of torch.optim trains every replica on its own, for its state has one row a replica too."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from pipeline.errors import UserError
+
+MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
+
+
+def clip(gradient: Float[Tensor, "replica weight"], largest: float) -> Float[Tensor, " replica"]:
+    """Scale each replica's gradient, in place, to a norm of at most `largest`; the norms before are returned."""
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1)
+    gradient.mul_((largest / norms).clamp_(max=1.0).unsqueeze(1))
+    return norms
+
+
+def narrowed(
+    make: MakeOptimizer, optimizer: torch.optim.Optimizer, rows: Tensor, kept: Int64[Tensor, " kept"]
+) -> tuple[torch.optim.Optimizer, Tensor]:
+    """The optimizer and the trained rows of the replicas that are `kept`, with the state that they had."""
+    fewer = rows.detach()[kept].requires_grad_()
+    fresh = make([fewer])
+    for name, value in optimizer.state[rows].items():
+        fresh.state[fewer][name] = _rows_of(name, value, rows, kept)
+    return fresh, fewer
+
+
+def _rows_of(name: str, value: object, rows: Tensor, kept: Tensor) -> object:
+    if not isinstance(value, Tensor) or value.ndim == 0:
+        return value
+    if value.shape != rows.shape:
+        raise UserError(f"optimizer must be elementwise, as replicas share it; its state {name!r} is not")
+    return value[kept]

@@ -1,0 +1,62 @@
+"""Who is still training, and what each replica has reached so far."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one replica. Scores are errors: the lower, the better."""
+
+    replica: int
+    solved: bool
+    updates_to_solve: int | None  # first probe at which the score was below the goal
+    updates_to_loose_goal: int | None  # the same for the easier goal
+    diverged: bool  # ended by a loss or gradient that was not finite
+    updates_run: int
+    best_score: float | None  # lowest held-out score of all probes; None if it diverged before the first
+
+
+class Scoreboard:
+    """Best-so-far bookkeeping. `running` lists positions among the replicas that began, in their order."""
+
+    def __init__(self, replicas: int, goal: float, loose_goal: float) -> None:
+        self.goals = (goal, loose_goal)
+        self.running: Int64[ndarray, " running"] = np.arange(replicas)
+        self.best: Float[ndarray, " replica"] = np.full(replicas, np.inf)
+        self.reached: Int64[ndarray, "goal replica"] = np.zeros((2, replicas), dtype=np.int64)  # update; 0: not yet
+        self.diverged: Bool[ndarray, " replica"] = np.zeros(replicas, dtype=bool)
+        self.updates: Int64[ndarray, " replica"] = np.zeros(replicas, dtype=np.int64)
+
+    def finish_update(self, finite: Bool[ndarray, " running"]) -> None:
+        """Count one update for all that run, and end those whose loss or gradient was not finite."""
+        self.updates[self.running] += 1
+        self.diverged[self.running[~finite]] = True
+        self.running = self.running[finite]
+
+    def probe(self, update: int, scores: Float[ndarray, " running"]) -> Int64[ndarray, " improved"]:
+        """Note held-out scores, end the replicas that meet the goal, and return the positions that improved."""
+        improved = self.running[scores < self.best[self.running]]
+        self.best[self.running] = np.fmin(self.best[self.running], scores)
+        for reached, goal in zip(self.reached, self.goals, strict=True):
+            reached[self.running[(scores < goal) & (reached[self.running] == 0)]] = update
+        self.running = self.running[self.reached[0, self.running] == 0]
+        return improved
+
+    def outcomes(self, replicas: list[int]) -> list[Outcome]:
+        """One row a replica, named as in `replicas`."""
+        return [
+            Outcome(
+                replica=replica,
+                solved=bool(self.reached[0, position]),
+                updates_to_solve=int(self.reached[0, position]) or None,
+                updates_to_loose_goal=int(self.reached[1, position]) or None,
+                diverged=bool(self.diverged[position]),
+                updates_run=int(self.updates[position]),
+                best_score=float(self.best[position]) if np.isfinite(self.best[position]) else None,
+            )
+            for position, replica in enumerate(replicas)
+        ]

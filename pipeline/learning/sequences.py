@@ -1,0 +1,39 @@
+"""Labelled sequences as tensors: fresh ones for each update, and the held-out ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from pipeline.tasks import streams
+from pipeline.tasks.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Inputs (replica, time, batch, channel), or (replica, time, batch) where they are symbols, and their targets."""
+
+    inputs: Shaped[Tensor, "replica time batch ..."]
+    targets: Shaped[Tensor, "replica answer batch ..."]
+
+
+def training_sequences(
+    task: Task, seed: int, replicas: Sequence[int], update: int, length: int, batch: int, device: str
+) -> Sequences:
+    """The batches of one update. Each is a pure function of (seed, replica, update), whoever else is in the batch."""
+    return _stack([task.sample(streams.training(seed, r, update), length, batch) for r in replicas], device)
+
+
+def shared_sequences(batch: Batch, replicas: int, device: str) -> Sequences:
+    """The same sequences for every replica, without copies."""
+    one = _stack([batch], device)
+    return Sequences(*(part.expand(replicas, *part.shape[1:]) for part in (one.inputs, one.targets)))
+
+
+def _stack(batches: Sequence[Batch], device: str) -> Sequences:
+    inputs = torch.from_numpy(np.stack([batch.inputs for batch in batches]))
+    targets = torch.from_numpy(np.stack([batch.targets for batch in batches]))
+    return Sequences(inputs.to(device), targets.to(device))

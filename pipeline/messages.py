@@ -1,0 +1,105 @@
+"""What a command says: its help, and in one sentence what was wrong with its settings."""
+
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+HIDDEN = ("experiment",)  # groups that are listed on their own
+
+
+def fail(sentence: str, status: int = 2) -> NoReturn:
+    """End the command with one sentence on standard error."""
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(status)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def sentence(error: BaseException, conf: Path, prefix: str = "") -> str:
+    """Say in one sentence what Hydra or OmegaConf said in many lines, naming setting, rule and value."""
+    text = f"{error}\n{error.__cause__ or ''}"
+    if match := re.search(r"Could not find '([\w.]+)/([^']*)'", text):
+        group, value = match.groups()
+        return f"{group} must be one of {', '.join(options(conf, group))}; got {value!r}"
+    if match := re.search(r"Could not (?:override|append to config) '([^']*)'", text):
+        return _unknown(match[1].lstrip("+"), conf)
+    if match := re.search(r"Key '([^']*)' (?:is not in struct|not in '(\w+)')", text):
+        return _unknown(".".join(filter(None, (prefix, match[1]))), conf)
+    if match := re.search(r"Value '(.*)'(?: of type '\w+')? (?:could not be converted to|is not a valid) (\w+)", text):
+        name = ".".join(filter(None, (prefix, _full_key(text))))
+        return f"{name} must be {_kind(match[2])}; got {match[1]!r}"
+    if _full_key(text) and "non optional" in text:
+        return f"{'.'.join(filter(None, (prefix, _full_key(text))))} must have a value; got null"
+    return first_line(error).rstrip(".")
+
+
+def options(conf: Path, group: str) -> list[str]:
+    """The files of a group of conf/."""
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+
+
+def help_text(run: Callable[..., Any], conf: Path) -> str:
+    """What a command does, the options of each group, and every setting with its comment."""
+    module = sys.modules[run.__module__]
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir() and path.name not in HIDDEN and options(conf, path.name))
+    listed = "\n".join(f"  {group}={'|'.join(options(conf, group))}" for group in groups)
+    experiments = "|".join(options(conf, "experiment"))
+    return "\n".join(
+        [
+            inspect.cleandoc(module.__doc__ or ""),
+            "",
+            "Parts, one file each in conf/; change a value inside with e.g. cell.hidden=64:",
+            listed + (f"\n  +experiment={experiments}  a published setting" if experiments else ""),
+            "",
+            "Settings (conf/config.yaml; a task's own file in conf/task/ may give another value):",
+            _settings(conf),
+            "",
+            "-m a=1,2 b=x,y runs every combination. --cfg job prints the settings; --hydra-help has Hydra's own flags.",
+        ]
+    )
+
+
+def _settings(conf: Path) -> str:
+    """config.yaml without its head and tail, which are Hydra's."""
+    text = (conf / "config.yaml").read_text()
+    return "\n".join("  " + line for line in text[text.index("\ndata:") : text.index("\nhydra:")].strip().splitlines())
+
+
+def _unknown(name: str, conf: Path) -> str:
+    """Say that a setting does not exist, and which one was perhaps meant."""
+    close = difflib.get_close_matches(name, known_settings(conf), n=1, cutoff=0.75)
+    return f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else "; --help lists them")
+
+
+def known_settings(conf: Path) -> list[str]:
+    """Every setting with its full name, from all files of conf/."""
+    names: set[str] = set()
+    for path in conf.glob("**/*.yaml"):
+        text = path.read_text()
+        package = "" if path.parent == conf or "@package _global_" in text else f"{path.parent.name}."
+        names |= {package + name for name in _flat(yaml.safe_load(text) or {})}
+    return sorted(names | {path.name for path in conf.iterdir() if path.is_dir()})
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
+    nested = [_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"] for key, value in tree.items()]
+    return [name for names in nested for name in names]
+
+
+def _full_key(text: str) -> str:
+    match = re.search(r"full_key: (\S+)", text)
+    return match[1] if match else ""
+
+
+def _kind(name: str) -> str:
+    kinds = {"Integer": "a whole number", "int": "a whole number", "Float": "a number", "float": "a number"}
+    return kinds.get(name, {"bool": "true or false", "Boolean": "true or false", "str": "text"}.get(name, name))

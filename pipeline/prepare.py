@@ -1,0 +1,80 @@
+"""Prepare a task: held-out sequences for every length of the ladder, and task.json, which says what they are.
+
+    python -m pipeline.prepare task=adding
+
+writes data/TASK/. Training sequences are never stored: they are drawn fresh for each update.
+"""
+
+import platform
+from typing import Any
+
+import numpy as np
+
+from pipeline.files import replaced, write_json
+from pipeline.horizon.ladder import ladder
+from pipeline.settings import Settings, stage
+from pipeline.tasks import held_out
+from pipeline.tasks.held_out import HeldOut
+
+
+def prepare(settings: Settings) -> HeldOut:
+    """Write the held-out sequences and their description; the old ones stay until the new ones are complete."""
+    sequences = held_out_of(settings)
+    digests = {}
+    with replaced(settings.data_folder) as folder:
+        (folder / "held_out").mkdir()
+        for length in lengths(settings):
+            batch = held_out.draw(sequences.task, sequences.seed, length, sequences.count)
+            (folder / held_out.file_name(length)).write_bytes(held_out.encode(batch))
+            digests[str(length)] = held_out.digest_of(batch)
+        write_json(folder / held_out.DESCRIPTION, describe(settings, sequences, digests))
+    return sequences
+
+
+def lengths(settings: Settings) -> list[int]:
+    """The ladder of lengths that a search may ask for."""
+    search = settings.search
+    return ladder(search.length_min, search.length_max, search.per_octave)
+
+
+def held_out_of(settings: Settings) -> HeldOut:
+    """The held-out sequences of these settings, prepared or not."""
+    return HeldOut(settings.task, settings.data.seed, settings.data.held_out, settings.data_folder)
+
+
+def ensure_prepared(settings: Settings) -> HeldOut:
+    """The held-out sequences, prepared first if nothing is there."""
+    sequences = held_out_of(settings)
+    return sequences if sequences.prepared() else prepare(settings)
+
+
+def describe(settings: Settings, sequences: HeldOut, digests: dict[str, str]) -> dict[str, Any]:
+    """The content of task.json."""
+    task = sequences.task
+    return {
+        "task": settings.names["task"],
+        "source": task.source,
+        "identity": sequences.identity(),
+        "kind": task.kind,
+        "chance": task.chance,
+        "goal": task.goal,
+        "loose_goal": task.loose_goal,
+        "channels": task.channels,
+        "outputs": task.outputs,
+        "answers": task.answers,
+        "digest": held_out.combined(digest.encode() for digest in digests.values()),
+        "lengths": digests,
+        "versions": {"numpy": np.__version__, "python": platform.python_version()},
+    }
+
+
+@stage
+def main(settings: Settings) -> None:
+    """Prepare one task."""
+    sequences = prepare(settings)
+    count = len(lengths(settings))
+    print(f"{settings.data_folder}: {sequences.count} sequences for each of {count} lengths, digest {sequences.description()['digest']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The files of a search, written and read: trials.csv, horizon.json, gradients.parquet; and an answer in words."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+from numpy import ndarray
+from optuna import Study
+from optuna.trial import FrozenTrial
+from pyarrow import parquet
+
+from pipeline.errors import UserError
+from pipeline.horizon.model import Grid
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.report import Horizon, horizon_from
+from pipeline.horizon.trials import TrialResult, finished, observation, observations_of_rows, trial_rows
+from pipeline.tasks.task import Task
+
+PROFILES = ("first", "last")  # recorded updates of which a trial keeps the gradient through time
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished trial with all that is kept of it."""
+
+    ordinal: int
+    row: Mapping[str, Any]  # of trials.csv
+    seen: Observation
+    extra: Mapping[str, Any]  # as `trial.Trial` made it
+
+
+@dataclass(frozen=True)
+class SolvedShare:
+    """What the figure of a horizon shows; arrays have one value a length."""
+
+    task: str
+    cell: str
+    lengths: ndarray  # that were tried
+    solved: ndarray  # replicas
+    tried: ndarray  # replicas
+    grid: ndarray  # lengths of the curve
+    median: ndarray  # chance to solve
+    lower: ndarray
+    upper: ndarray
+    horizon: Mapping[str, Any]  # horizon.json
+
+
+def read_study(study: Study) -> list[Result]:
+    """The finished trials in their order."""
+    rows = trial_rows(study)
+    return [result_of(trial, row) for trial, row in zip(finished(study), rows, strict=True)]
+
+
+def result_of(trial: FrozenTrial, row: Mapping[str, Any]) -> Result:
+    """A finished trial of a study."""
+    extra = trial.user_attrs["extra"]
+    flat = {name: value for name, value in row.items() if name != "extra"}
+    flat["updates_to_loose_goal"] = json.dumps(extra["updates_to_loose_goal"])
+    return Result(int(row["ordinal"]), flat | extra["gradient"], observation(trial), extra)
+
+
+def write_trials(path: Path, results: Sequence[Result]) -> None:
+    """trials.csv: one row a trial, in their order; what has a value for each replica is a JSON list."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(results[0].row), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(result.row for result in results)
+
+
+def read_trials(path: Path) -> list[dict[str, str]]:
+    """The rows of trials.csv."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_profiles(path: Path, results: Sequence[Result]) -> None:
+    """gradients.parquet: log2 ‖∂L/∂h_t‖ over t, for each trial at its first and its last recorded update."""
+    columns: dict[str, list[Any]] = {}
+    for result in results:
+        for when, profile in zip(PROFILES, result.extra["profiles"], strict=True):
+            count = len(profile["steps"])
+            same = {"trial": result.ordinal, "length": result.seen.length, "when": when, "update": profile["update"]}
+            block = {name: [value] * count for name, value in same.items()} | {"step": profile["steps"]}
+            block |= {f"log2_norm_{name}": profile[name] for name in ("median", "least", "greatest")}
+            for name, values in block.items():
+                columns.setdefault(name, []).extend(values)
+    parquet.write_table(pyarrow.table(columns), path, compression="zstd")
+
+
+def read_profiles(path: Path) -> dict[str, ndarray]:
+    """The columns of gradients.parquet."""
+    return {name: np.asarray(values) for name, values in parquet.read_table(path).to_pydict().items()}
+
+
+def horizon_json(names: Mapping[str, str], task: Task, found: Horizon, seen: Sequence[Result], search: SearchOptions) -> dict[str, Any]:
+    """The content of horizon.json; `loose` is the horizon of the same trials at the task's easier goal."""
+    loose = horizon_from([loosely(result) for result in seen], search)
+    return {
+        "task": names["task"],
+        "cell": names["cell"],
+        "goal": task.goal,
+        "chance": task.chance,
+        "length_min": search.length_min,
+        "length_max": search.length_max,
+        **found.as_dict(),
+        "loose": {"goal": task.loose_goal, "t50": loose.t50.as_dict()},
+    }
+
+
+def loosely(result: Result) -> Observation:
+    """A trial judged by the task's easier goal."""
+    updates = tuple(result.extra["updates_to_loose_goal"])
+    return replace(result.seen, updates=updates, solved=sum(update is not None for update in updates))
+
+
+def read_horizon(path: Path) -> dict[str, Any]:
+    """horizon.json; raises `UserError` where it is missing or is something else."""
+    return _read_json(path, ("task", "cell", "t50", "t90", "by_budget", "loose"))
+
+
+def read_outcome(path: Path) -> dict[str, Any]:
+    """outcome.json of train; raises `UserError` where it is missing or is something else."""
+    return _read_json(path, ("task", "cell", "length", "solved", "replicas"))
+
+
+def _read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        missing = [name for name in names if name not in content]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} can't be read ({error}); `dvc repro` makes it") from error
+    if missing:
+        raise UserError(f"{path} has no {', '.join(missing)}; `dvc repro` makes it anew")
+    return content
+
+
+def solved_share(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> SolvedShare:
+    """Tried lengths with their counts, and the fitted curve with its band, from trials.csv and horizon.json."""
+    seen = observations_of_rows(rows)
+    lengths = sorted({trial.length for trial in seen})
+    count = {length: [trial for trial in seen if trial.length == length] for length in lengths}
+    grid = np.unique(np.geomspace(horizon["length_min"], horizon["length_max"], 200).round().astype(int))
+    fitted = posterior(seen, Grid(horizon["length_min"], horizon["length_max"])).curve([int(g) for g in grid], horizon["level"])
+    return SolvedShare(
+        task=horizon["task"],
+        cell=horizon["cell"],
+        lengths=np.array(lengths),
+        solved=np.array([sum(trial.solved for trial in count[length]) for length in lengths]),
+        tried=np.array([sum(trial.replicas for trial in count[length]) for length in lengths]),
+        grid=fitted.lengths,
+        median=fitted.median,
+        lower=fitted.lower,
+        upper=fitted.upper,
+        horizon=horizon,
+    )
+
+
+def phrase(estimate: Mapping[str, Any]) -> str:
+    """An estimate in words: `58 (46 to 71)`, `above 512`, `below 8`."""
+    if estimate["censored"] == "undefined":
+        return f"undefined (P = {estimate['probability']:.2f})"
+    if estimate["censored"]:
+        return f"{estimate['censored']} {(estimate['lower'] or estimate['upper']):.0f}"
+    median, lower, upper = (short(estimate[name]) for name in ("median", "lower", "upper"))
+    return f"{median} ({lower} to {upper})"
+
+
+def short(value: float | None) -> str:
+    """A length with two digits at least and no false precision; a question mark where it is not known."""
+    if value is None:
+        return "?"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def metrics(found: Horizon) -> dict[str, float]:
+    """What the summary of a search shows in MLflow."""
+    numbers = {f"horizon/t50_{name}": getattr(found.t50, name) for name in ("median", "lower", "upper")}
+    numbers |= {f"horizon/t90_{name}": getattr(found.t90, name) for name in ("median", "lower", "upper")}
+    numbers |= {"horizon/p_above": found.p_above, "horizon/p_below": found.p_below, "horizon/slope": found.slope}
+    numbers |= {"search/trials": float(found.trials), "search/compute": float(found.compute)}
+    return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def note(names: Mapping[str, str], task: Task, found: Horizon, search: SearchOptions) -> str:
+    """The description of a search in Markdown, for a reviewer."""
+    lines = [
+        f"At which length does **{names['cell']}** stop learning **{names['task']}**?",
+        f"\n**Horizon T50: {phrase(found.t50.as_dict())}** ({found.level:.0%} credible interval).\n",
+        f"- A replica has solved a length when its held-out error is below {task.goal} (chance {task.chance:.3g}) within "
+        f"{found.budget} updates.",
+        f"- {found.trials} trials of {found.replicas} replicas, between {search.length_min} and {search.length_max}; stopped "
+        f"because of: {found.reason}.",
+        f"- Reproduce: `python -m pipeline.search task={names['task']} cell={names['cell']}` with the settings under Parameters.",
+        *(f"- Warning: {sentence}" for sentence in found.diagnostics),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,130 @@
+"""Gather the horizons of the grid into one table, one page and its figures.
+
+    python -m pipeline.report
+
+reads results/search/ and results/train/ by the names in conf/grid.yaml, and writes results/report/: horizons.json,
+horizons.md, index.html (one file that works offline) and figures.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline import figures, records
+from pipeline.files import replaced, write_json
+from pipeline.settings import CONF, Settings, stage
+
+TEMPLATE = "report.html"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is reported of one cell on one task."""
+
+    name: str  # TASK-CELL
+    horizon: Mapping[str, Any]  # horizon.json
+    trials: Sequence[Mapping[str, str]]  # trials.csv
+    profiles: Sequence[Mapping[str, Any]]  # see `contrast`
+    training: Mapping[str, Any]  # outcome.json of train
+
+
+@stage
+def main(settings: Settings) -> None:
+    """Write the report."""
+    grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
+    pairs = [read(settings.results, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]]
+    target = settings.results / "report"
+    with replaced(target) as folder:
+        draw(folder, pairs)
+        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs]})
+        (folder / "horizons.md").write_text(table(pairs))
+        (folder / "index.html").write_text(page(folder, settings.results, pairs))
+    print(f"{target / 'index.html'}: {len(pairs)} horizons")
+
+
+def read(results: Path, name: str) -> Pair:
+    """All that the stages wrote about one pair; raises `UserError` where something is missing."""
+    folder = results / "search" / name
+    trials = records.read_trials(folder / "trials.csv")
+    profiles = contrast(trials, records.read_profiles(folder / "gradients.parquet"))
+    training = records.read_outcome(results / "train" / name / "outcome.json")
+    return Pair(name, records.read_horizon(folder / "horizon.json"), trials, profiles, training)
+
+
+def contrast(trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The gradient through time at the longest length that half of a trial solved and the shortest that it did not."""
+    shares = [(int(row["length"]), int(row["solved"]) / int(row["replicas"]), row) for row in trials]
+    solved = max((share for share in shares if share[1] >= 0.5), key=lambda share: share[0], default=None)
+    failed = min((share for share in shares if share[1] < 0.5), key=lambda share: share[0], default=None)
+    return [
+        _profile(profiles, row, when, share >= 0.5)
+        for _, share, row in filter(None, (solved, failed))
+        for when in records.PROFILES
+    ]
+
+
+def draw(folder: Path, pairs: Sequence[Pair]) -> None:
+    """The figures that compare pairs, and the gradient of each."""
+    figures.save(figures.overview([pair.horizon for pair in pairs]), folder / "overview.svg")
+    for task in dict.fromkeys(pair.horizon["task"] for pair in pairs):
+        same = [pair.horizon for pair in pairs if pair.horizon["task"] == task]
+        figures.save(figures.by_budget(same), folder / f"by_budget-{task}.svg")
+    for pair in pairs:
+        title = f"{figures.label(pair.horizon['cell'])} on {figures.label(pair.horizon['task'])}"
+        figures.save(figures.through_time(pair.profiles, title), folder / f"gradient-{pair.name}.svg")
+
+
+def table(pairs: Sequence[Pair]) -> str:
+    """horizons.md: one row a pair."""
+    head = ("task", "cell", "horizon T50", "T90", "T50 at the easier goal", "goal", "updates", "trials")
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(row(pair.horizon))} |" for pair in pairs]
+    level = pairs[0].horizon["level"]
+    legend = (
+        "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten solve. "
+        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried."
+    )
+    return "\n".join([*lines, "", legend, ""])
+
+
+def row(horizon: Mapping[str, Any]) -> list[str]:
+    """The cells of one row."""
+    return [
+        figures.label(horizon["task"]),
+        figures.label(horizon["cell"]),
+        records.phrase(horizon["t50"]),
+        records.phrase(horizon["t90"]),
+        f"{records.phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
+        f"{horizon['goal']:g}",
+        str(horizon["budget"]),
+        str(horizon["trials"]),
+    ]
+
+
+def page(folder: Path, results: Path, pairs: Sequence[Pair]) -> str:
+    """index.html: everything in one file."""
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    environment.globals |= {"phrase": records.phrase, "label": figures.label, "image": embedded, "folder": folder}
+    template = environment.get_template(TEMPLATE)
+    return template.render(pairs=pairs, results=results, tasks=list(dict.fromkeys(pair.horizon["task"] for pair in pairs)))
+
+
+def embedded(path: Path) -> str:
+    """A figure as an address that holds all of it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _profile(profiles: Mapping[str, Any], row: Mapping[str, str], when: str, solved: bool) -> dict[str, Any]:
+    chosen = (profiles["trial"] == int(row["ordinal"])) & (profiles["when"] == when)
+    bands = {name: profiles[f"log2_norm_{name}"][chosen] for name in ("median", "least", "greatest")}
+    known = {"length": int(row["length"]), "share": f"{row['solved']}/{row['replicas']}", "solved": solved, "when": when}
+    return {**known, "update": int(profiles["update"][chosen][0]), "steps": profiles["step"][chosen], **bands}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Find the horizon of one cell on one task: the length at which half of the replicas still solve it within the budget.
+
+    python -m pipeline.search task=temporal_order cell=rnn
+    python -m pipeline.search task=adding cell=lstm search.length_max=512 search.factor=1.5
+
+writes results/search/TASK-CELL/: horizon.json, trials.csv, gradients.parquet, horizon.svg; a parent run with one run a trial
+in MLflow; and an Optuna study. Killed and started again, it goes on from the last finished trial.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from optuna import Study
+
+from pipeline import figures, records, tracking
+from pipeline.files import replaced, write_json
+from pipeline.horizon import driver
+from pipeline.horizon.asking import remaining_compute
+from pipeline.horizon.claims import Claim
+from pipeline.horizon.posterior import Posterior
+from pipeline.horizon.report import Horizon
+from pipeline.horizon.stopping import reason_to_stop
+from pipeline.horizon.study import open_study
+from pipeline.horizon.trials import TrialResult, observations
+from pipeline.prepare import ensure_prepared
+from pipeline.progress import Display, display, duration
+from pipeline.settings import ROOT, Settings, stage
+from pipeline.trial import Trial
+
+CODE = ("cells", "horizon", "kernels", "learning", "tasks")  # what a trial's outcome depends on, besides the settings
+
+
+@stage
+def main(settings: Settings) -> None:
+    """Find one horizon."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = study_of(settings)
+    tags = {"stage": "search", "task": settings.names["task"], "cell": settings.names["cell"], "study": study.study_name}
+    name = f"{settings.names['cell']} · search"
+    with (
+        display(settings.pair) as shown,
+        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+    ):
+        held_out = ensure_prepared(settings)
+        run.params(settings.tree)
+        run.dataset(settings.names["task"], held_out.description()["digest"], f"data/{settings.names['task']}", "held-out")
+        watcher = Watcher(settings, study, run, shown)
+        trial = Trial(settings, held_out, watcher.watch)
+        with settings.part("executor") as executor:
+            found = driver.search(study, trial, settings.search, executor, 1, watcher.started, watcher.finished)
+        with replaced(settings.results_of("search")) as folder:
+            write(folder, settings, study, found)
+            run.artifacts(folder)
+        run.metrics(found.trials, records.metrics(found))
+        answer = records.phrase(found.t50.as_dict())
+        run.tags({"horizon": answer, "converged": str(found.converged).lower()})
+        run.note(records.note(settings.names, settings.task, found, settings.search))
+        shown.say(f"horizon {answer}, {found.trials} trials; {settings.results_of('search')}")
+
+
+def study_of(settings: Settings) -> Study:
+    """The study of these settings and this code, opened or made; its name says which."""
+    folder = settings.state / ".state"
+    folder.mkdir(parents=True, exist_ok=True)
+    sampler = settings.part("sampler", options=settings.search)
+    name = f"{settings.pair}-{fingerprint(settings)}"
+    return open_study(f"sqlite:///{folder / 'optuna.db'}", name, sampler, settings.search.fresh)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Eight digits of what decides a trial: all settings but where and how fast it runs, and the code."""
+    tree = {name: dict(settings.tree[name]) for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")}
+    for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh",))):
+        for name in free:
+            del tree[group][name]
+    total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+    for path in sorted(path for part in CODE for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".cpp")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:8]
+
+
+def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> None:
+    """Every out of the stage."""
+    results = records.read_study(study)
+    records.write_trials(folder / "trials.csv", results)
+    records.write_profiles(folder / "gradients.parquet", results)
+    horizon = records.horizon_json(settings.names, settings.task, found, results, settings.search)
+    write_json(folder / "horizon.json", horizon)
+    share = records.solved_share(records.read_trials(folder / "trials.csv"), horizon)
+    figures.save(figures.horizon(share), folder / "horizon.svg")
+
+
+@dataclass
+class Watcher:
+    """Shows a search while it goes on: each trial as a run of its own, and the interval as it narrows."""
+
+    settings: Settings
+    study: Study
+    run: tracking.Run
+    shown: Display
+    began: float = field(default_factory=time.monotonic)
+    length: int = 0  # of the trial that runs
+    share: float = 0.0  # of the compute, as far as it can be foreseen
+
+    def __post_init__(self) -> None:
+        """Show the trials that an earlier process finished."""
+        self.before = records.read_study(self.study)
+        for result in self.before:
+            self.log(result)
+        if self.before:
+            self.shown.say(f"goes on after {len(self.before)} finished trials of study {self.study.study_name}")
+
+    def started(self, claim: Claim) -> None:
+        """A trial begins."""
+        self.length = claim.length
+
+    def watch(self, update: int, curve: Mapping[str, float]) -> None:
+        """A trial goes on."""
+        if "replicas/running" in curve:
+            self.shown.now(self.share, f"T={self.length}, update {update}, {curve['replicas/solved']:.0f} solved")
+
+    def finished(self, claim: Claim, trial: TrialResult, belief: Posterior) -> None:
+        """A trial has ended."""
+        self.log(next(result for result in records.read_study(self.study) if result.ordinal == claim.ordinal))
+        search = self.settings.search
+        lower, upper = (2**octaves for octaves in belief.interval(search.level))
+        interval = {"search/lower": lower, "search/median": 2 ** belief.quantile(0.5), "search/upper": upper}
+        self.run.metrics(claim.ordinal, {**interval, "search/length": trial.length, "search/solved": sum(trial.solved)})
+        self.run.flush()
+        self.shown.say(
+            f"T={trial.length}: {sum(trial.solved)} of {len(trial.solved)} solved; horizon between {records.short(lower)} and "
+            f"{records.short(upper)}, {duration(time.monotonic() - self.began)} gone, {self.left(belief)}"
+        )
+
+    def left(self, belief: Posterior) -> str:
+        """About how long it still takes, from the speed so far."""
+        seen = observations(self.study)
+        if reason_to_stop(seen, belief, self.settings.search):
+            self.share = 1.0
+            return "done"
+        done = sum(trial.cost for trial in seen[len(self.before) :])
+        left = remaining_compute(seen, belief, self.settings.search)
+        self.share = done / (done + left)
+        return f"about {duration(left * (time.monotonic() - self.began) / max(done, 1.0))} left"
+
+    def log(self, result: records.Result) -> None:
+        """A finished trial as a nested run."""
+        seen = result.seen
+        name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
+        child = self.run.child(name, {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)})
+        for curve in result.extra["curves"]:
+            child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
+        child.metrics(seen.budget, {"search/solved_share": seen.solved / seen.replicas})
+        child.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The held-out sequences: drawn from streams of their own, kept in files, and checked by a digest when they are read."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.tasks import streams
+from pipeline.tasks.task import Batch, Task
+
+DESCRIPTION = "task.json"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out sequences of one task; files where they fit, else drawn again: the bytes are the same."""
+
+    task: Task
+    seed: int
+    count: int  # sequences for each length
+    folder: Path
+
+    def sequences(self, length: int) -> Batch:
+        """The sequences of one length. Raises `UserError` where a file is not what its description says."""
+        description = self.description()
+        digest = description.get("lengths", {}).get(str(length))
+        if digest is None or description["identity"] != self.identity():
+            return draw(self.task, self.seed, length, self.count)
+        return read(self.folder / file_name(length), digest)
+
+    def prepared(self) -> bool:
+        """Whether the folder has been prepared, with these or other settings."""
+        return (self.folder / DESCRIPTION).exists()
+
+    def digest(self, length: int) -> str:
+        """The digest of the sequences of one length."""
+        return digest_of(self.sequences(length))
+
+    def identity(self) -> dict[str, Any]:
+        """What the sequences depend on, besides the length; goals do not matter."""
+        generator = {key: value for key, value in asdict(self.task).items() if key not in ("goal", "loose_goal")}
+        return {"generator": type(self.task).__qualname__, **generator, "seed": self.seed, "held_out": self.count}
+
+    def description(self) -> dict[str, Any]:
+        """task.json, or nothing where the folder is not prepared."""
+        path = self.folder / DESCRIPTION
+        if not path.exists():
+            return {}
+        try:
+            description: dict[str, Any] = json.loads(path.read_text())
+            return {"identity": description["identity"], "lengths": description["lengths"], "digest": description["digest"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is not a task description ({error}); remove its folder to have it made again") from error
+
+
+def draw(task: Task, seed: int, length: int, count: int) -> Batch:
+    """`count` sequences of one length, a pure function of (seed, length)."""
+    return task.sample(streams.held_out(seed, length), length, count)
+
+
+def file_name(length: int) -> str:
+    """Where the sequences of one length lie below the task's folder."""
+    return f"held_out/{length:05d}.npz"
+
+
+def encode(batch: Batch) -> bytes:
+    """The sequences as a compressed .npz; the same bytes for the same sequences."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, inputs=batch.inputs, targets=batch.targets)
+    return buffer.getvalue()
+
+
+def read(path: Path, digest: str) -> Batch:
+    """The sequences of a file, if they have the digest; nothing is unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            batch = Batch(arrays["inputs"], arrays["targets"])
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise UserError(f"{path} can't be read as held-out sequences ({error}); `dvc repro -f prepare` makes it again") from error
+    if digest_of(batch) != digest:
+        raise UserError(f"{path} does not hold the sequences that {DESCRIPTION} names; `dvc repro -f prepare` makes it again")
+    return batch
+
+
+def digest_of(batch: Batch) -> str:
+    """SHA-256 over types, shapes and values, first 16 hexadecimal digits."""
+    return combined(
+        part for array in (batch.inputs, batch.targets) for part in (str((array.dtype.str, array.shape)).encode(), array.tobytes())
+    )
+
+
+def combined(parts: Iterable[bytes]) -> str:
+    """One digest over several parts, first 16 hexadecimal digits of SHA-256."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()[:16]

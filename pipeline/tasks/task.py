@@ -1,0 +1,67 @@
+"""What every task declares. To add one, write a class like those beside this file and a YAML in conf/task/."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from jaxtyping import Float32, Int64, UInt8
+from numpy import ndarray
+from numpy.random import Generator
+
+from pipeline.errors import require
+
+Inputs = Float32[ndarray, "time batch input"] | UInt8[ndarray, "time batch"]
+Targets = Float32[ndarray, "answer batch output"] | Int64[ndarray, "answer batch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Labelled sequences. Symbols are stored as their number (the cell reads them one-hot), channels as float32."""
+
+    inputs: Inputs
+    targets: Targets  # for the last `answer` steps: numbers to match, or the class
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A generator of labelled sequences of any length, and when it counts as solved."""
+
+    source: ClassVar[str]  # where the generator was published, and which variant this is
+    kind: ClassVar[Literal["regression", "classification"]]  # squared error, or cross entropy and share of wrong answers
+    shortest: ClassVar[int]  # the smallest length for which the task is defined
+
+    goal: float  # solved: the score on held-out sequences is below this
+    loose_goal: float  # a second, easier threshold: a horizon depends on where the line is drawn
+
+    def __post_init__(self) -> None:
+        require(self.goal > 0, "task.goal", "is an error, above 0", self.goal)
+        require(self.loose_goal > self.goal, "task.loose_goal", f"must be above task.goal {self.goal}", self.loose_goal)
+        require(self.loose_goal < self.chance, "task.loose_goal", f"must be below chance {self.chance}", self.loose_goal)
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Width of the input: channels, or symbols."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Width of the readout: numbers to match, or classes."""
+
+    @property
+    @abstractmethod
+    def answers(self) -> int:
+        """How many of the last steps carry a target."""
+
+    @property
+    @abstractmethod
+    def chance(self) -> float:
+        """The score of the best answer that ignores the input: a mean squared error, or a share of wrong answers."""
+
+    @abstractmethod
+    def steps(self, length: int) -> int:
+        """Time steps of a sequence whose length, in the words of the source, is `length`."""
+
+    @abstractmethod
+    def sample(self, random: Generator, length: int, batch: int) -> Batch:
+        """Draw `batch` sequences. Pure: the same generator state gives the same sequences."""

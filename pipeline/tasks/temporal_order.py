@@ -1,0 +1,46 @@
+"""The temporal order problem with two symbols."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.random import Generator
+
+from pipeline.tasks.task import Batch, Task
+
+SYMBOLS = 2  # A and B, the ones that matter
+DISTRACTORS = 4
+
+
+@dataclass(frozen=True)
+class TemporalOrder(Task):
+    """Say which of A and B came first and second (Hochreiter & Schmidhuber 1997, in the variant of Pascanu et al. 2013).
+
+    step    0 1 2 3 4 5 6 7 8 9 …  L = 20        c, d, e, f: distractors, uniform
+    input   c f A d e c c f e d B f c d e c f d e c
+                |               |
+                first: [L/10, 2L/10)   second: [5L/10, 6L/10), both uniform
+    answer                                     AB: one of AA, AB, BA, BB after the last step
+
+    Both windows are floor(L/10) wide, so L is at least 10. Guessing is wrong three times in four.
+    """
+
+    source: ClassVar[str] = "Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063), authors' code; two symbols, four classes"
+    kind: ClassVar[Literal["regression", "classification"]] = "classification"
+    shortest: ClassVar[int] = 10
+    channels: ClassVar[int] = SYMBOLS + DISTRACTORS
+    outputs: ClassVar[int] = SYMBOLS**2
+    answers: ClassVar[int] = 1
+    chance: ClassVar[float] = 1 - SYMBOLS**-2
+
+    def steps(self, length: int) -> int:
+        return length
+
+    def sample(self, random: Generator, length: int, batch: int) -> Batch:
+        window, half = length // 10, length // 2
+        inputs = random.integers(SYMBOLS, SYMBOLS + DISTRACTORS, (length, batch), dtype=np.uint8)
+        symbols = random.integers(0, SYMBOLS, (2, batch), dtype=np.uint8)
+        every = np.arange(batch)
+        inputs[random.integers(window, 2 * window, batch), every] = symbols[0]
+        inputs[random.integers(half, half + window, batch), every] = symbols[1]
+        return Batch(inputs, (SYMBOLS * symbols[0] + symbols[1]).astype(np.int64)[None])

@@ -1,0 +1,226 @@
+"""Shows runs in MLflow; the only place that knows it. Files are the record: nothing is read back from here.
+
+The store is $MLFLOW_TRACKING_URI, or mlflow.db in the project (in $DVC_ROOT where DVC runs a copy). Metrics are sent in
+batches. If the server can't be reached, training goes on, and what could not be delivered is stated at the end.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+BATCH = 1000  # metrics, what the server takes in one call
+PARAMS = 100  # the same for params
+OWNER = "owner"  # tag: the process that runs it, so that what a kill left RUNNING can be closed
+
+
+class Run:
+    """One run. Every method but `close` may be called at any rate: what is slow is gathered and sent in batches."""
+
+    def __init__(self, client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> None:
+        self.client, self.experiment = client, experiment
+        self.id: str = client.create_run(experiment, run_name=name, tags={OWNER: _owner(), **tags}).info.run_id
+        self._waiting: list[Metric] = []
+
+    def params(self, settings: Mapping[str, Any]) -> None:
+        """Log resolved settings, nested ones as `training.length`."""
+        flat = [Param(name, str(value)) for name, value in sorted(flatten(settings).items())]
+        for start in range(0, len(flat), PARAMS):
+            self._send(params=flat[start : start + PARAMS])
+
+    def metrics(self, step: int, figures: Mapping[str, float]) -> None:
+        """Log finite figures of one step: an update, or a length."""
+        now = int(time.time() * 1000)
+        self._waiting += [Metric(name, float(value), now, step) for name, value in figures.items()]
+        if len(self._waiting) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the metrics that wait; those that can't be sent wait on."""
+        while self._waiting and self._send(metrics=self._waiting[:BATCH]):
+            del self._waiting[:BATCH]
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags."""
+        self._send(tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def note(self, markdown: str) -> None:
+        """Describe the run in words."""
+        self.tags({"mlflow.note.content": markdown})
+
+    def dataset(self, name: str, digest: str, source: str, profile: str) -> None:
+        """Tie the run to its data; `source` is the DVC path."""
+        dataset = Dataset(name, digest, source_type="dvc", source=source, profile=profile)
+        with _reported():
+            self.client.log_inputs(self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "held-out")])])
+
+    def artifacts(self, folder: Path) -> None:
+        """Store every file of a folder."""
+        with _reported():
+            self.client.log_artifacts(self.id, str(folder))
+
+    def child(self, name: str, tags: Mapping[str, str]) -> "Run":
+        """A nested run; the caller closes it."""
+        return Run(self.client, self.experiment, name, {MLFLOW_PARENT_RUN_ID: self.id, **tags})
+
+    def close(self, status: str = "FINISHED") -> None:
+        """End the run as FINISHED, FAILED or KILLED."""
+        self.flush()
+        if self._waiting:
+            _warn(f"{len(self._waiting)} metrics of run {self.id} were not delivered")
+        with _reported():
+            self.client.set_terminated(self.id, status)
+
+    def _send(self, **batch: Any) -> bool:
+        with _reported() as outcome:
+            self.client.log_batch(self.id, **batch)
+        return not outcome
+
+
+class Silent(Run):
+    """Takes everything and shows nothing: tracking.enabled=false."""
+
+    def __init__(self) -> None:
+        self.id, self._waiting = "", []
+
+    def _send(self, **batch: Any) -> bool:
+        return True
+
+    def dataset(self, name: str, digest: str, source: str, profile: str) -> None:
+        """Nothing."""
+
+    def artifacts(self, folder: Path) -> None:
+        """Nothing."""
+
+    def child(self, name: str, tags: Mapping[str, str]) -> Run:
+        """Another silent run."""
+        return self
+
+    def close(self, status: str = "FINISHED") -> None:
+        """Nothing."""
+
+
+@contextmanager
+def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
+    """A run that ends as it really ended: FINISHED, FAILED on an error, KILLED on SIGINT and SIGTERM."""
+    opened = _open(state, experiment, name, {**tags, **_origin()}) if enabled else Silent()
+    try:
+        yield opened
+    except (KeyboardInterrupt, SystemExit):
+        opened.close("KILLED")
+        raise
+    except BaseException:
+        opened.close("FAILED")
+        raise
+    opened.close()
+
+
+def uri(state: Path) -> str:
+    """Where runs are kept."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level, `{"training.length": 20}`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def links(state: Path, address: str) -> list[str]:
+    """A line for each experiment and each of its newest parent runs, with the address that opens it in the UI."""
+    client = MlflowClient(uri(state))
+    lines = []
+    for experiment in client.search_experiments(filter_string="name != 'Default'", order_by=["name ASC"]):
+        base = f"{address}/#/experiments/{experiment.experiment_id}/runs"
+        lines.append(f"{experiment.name}: {base}?compareRunsMode=CHART")
+        found = client.search_runs([experiment.experiment_id], "tags.level = 'parent'", max_results=20)
+        lines += [f"  {found_run.info.run_name}: {base}/{found_run.info.run_id}" for found_run in found]
+    return lines
+
+
+def _open(state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+    state.mkdir(parents=True, exist_ok=True)
+    (state / ".state").mkdir(exist_ok=True)
+    with FileLock(state / ".state" / "mlflow.lock"):  # processes that make a new database at once would break it
+        client = MlflowClient(uri(state))
+        found = client.get_experiment_by_name(experiment)
+        identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state))
+        _close_abandoned(client, identifier)
+    return Run(client, identifier, name, {"level": "parent", **tags})
+
+
+def _artifacts(state: Path) -> str | None:
+    """Beside a local database; a server knows its own place."""
+    return None if os.environ.get("MLFLOW_TRACKING_URI") else (state / "mlartifacts").as_uri()
+
+
+def _close_abandoned(client: MlflowClient, experiment: str) -> None:
+    """End as KILLED what a process of this machine, now gone, left RUNNING."""
+    host = socket.gethostname()
+    for found in client.search_runs([experiment], f"attributes.status = 'RUNNING' and tags.{OWNER} LIKE '{host}:%'"):
+        if not _alive(found.data.tags[OWNER]):
+            client.set_terminated(found.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _alive(owner: str) -> bool:
+    _, process, started = owner.rsplit(":", 2)
+    return _started(int(process)) == started
+
+
+def _started(process: int) -> str:
+    """When a process began, in the system's ticks: tells it from a later one of the same number."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _origin() -> dict[str, str]:
+    """From which code and by which DVC stage or experiment the run comes."""
+    known = {"dvc.stage": "DVC_STAGE", "dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
+    origin = {tag: os.environ[variable] for tag, variable in known.items() if os.environ.get(variable)}
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        changed = "yes" if _git("status", "--porcelain", "--untracked-files=no") else "no"
+        origin |= {"mlflow.source.git.commit": commit, "git.changed": changed}
+    return origin | {"mlflow.source.name": " ".join(["python -m", *sys.orig_argv[2:]]), "mlflow.source.type": "LOCAL"}
+
+
+def _git(*arguments: str) -> str:
+    folder = Path(__file__).parent
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+@contextmanager
+def _reported() -> Iterator[list[str]]:
+    """Turn a failing server into one warning; the list is empty where nothing failed."""
+    failed: list[str] = []
+    try:
+        yield failed
+    except (MlflowException, OSError) as error:
+        failed.append(str(error))
+        _warn(str(error).strip().splitlines()[0])
+
+
+def _warn(text: str) -> None:
+    print(f"warning: MLflow: {text}", file=sys.stderr)

@@ -1,0 +1,244 @@
+"""The driver: caps, errors, interruptions, several workers, several processes."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna import Study
+from optuna.trial import TrialState
+
+from pipeline.errors import UserError
+from pipeline.horizon import owner
+from pipeline.horizon.asking import remaining_compute
+from pipeline.horizon.claims import Claim
+from pipeline.horizon.driver import Inline, current, search
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Posterior
+from pipeline.horizon.report import horizon_from
+from pipeline.horizon.sampler import HorizonSampler
+from pipeline.horizon.study import open_study
+from pipeline.horizon.trials import TrialResult, observations, observations_of_rows, trial_rows
+from tests.horizon import toy_search
+from tests.horizon.toy import Toy, options
+from tests.horizon.toy_search import check_no_trial_is_lost_doubled_or_blocked, outcome
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+fork = multiprocessing.get_context("fork")
+
+
+def new_study(chosen: SearchOptions) -> Study:
+    """Return a study in memory."""
+    return optuna.create_study(direction="maximize", sampler=HorizonSampler.of(chosen))
+
+
+def test_it_finds_the_toys_horizon_and_never_reruns_a_finished_search() -> None:
+    chosen = options()
+    study = new_study(chosen)
+    found = search(study, Toy(), chosen, Inline())
+    assert found.converged
+    assert found.reason == "interval"
+    assert found.t50.lower and found.t50.upper
+    assert found.t50.lower < 40 < found.t50.upper <= 1.5 * found.t50.lower
+    count = len(study.trials)
+    assert search(study, Toy(fails_at=count), chosen, Inline()) == found
+    assert len(study.trials) == count
+
+
+def test_the_horizon_is_the_same_from_the_table_of_trials() -> None:
+    chosen = options(t90=True)
+    study = new_study(chosen)
+    found = search(study, Toy(), chosen, Inline())
+    assert horizon_from(observations_of_rows(trial_rows(study)), chosen) == found
+
+
+def test_seeds_and_aims_are_recorded() -> None:
+    chosen = options(t90=True)
+    study = new_study(chosen)
+    search(study, Toy(), chosen, Inline())
+    trials = study.get_trials()
+    assert [trial.user_attrs["ordinal"] for trial in trials] == list(range(len(trials)))
+    assert trials[3].user_attrs["seeds"] == [12, 13, 14, 15]
+    assert {trial.user_attrs["aim"] for trial in trials} == {"t50", "t90"}
+
+
+@pytest.mark.parametrize(("horizon", "censored"), [(2000.0, "above"), (0.5, "below")])
+def test_a_horizon_outside_the_range_is_censored(horizon: float, censored: str) -> None:
+    chosen = options()
+    found = search(new_study(chosen), Toy(horizon=horizon), chosen, Inline())
+    assert (found.reason, found.t50.censored, found.t50.median, found.converged) == (censored, censored, None, True)
+
+
+def test_it_gives_up_at_the_cap_on_trials() -> None:
+    chosen = options(factor=1.01, trials=7)
+    found = search(new_study(chosen), Toy(), chosen, Inline())
+    assert (found.trials, found.reason, found.converged) == (7, "trials", False)
+
+
+def test_it_gives_up_at_the_cap_on_compute() -> None:
+    chosen = options(factor=1.01, compute=200_000.0)
+    study = new_study(chosen)
+    found = search(study, Toy(), chosen, Inline())
+    assert (found.reason, found.converged) == ("compute", False)
+    assert found.compute >= 200_000
+    assert found.compute - observations(study)[-1].cost < 200_000
+
+
+def test_an_attempt_that_raises_ends_the_search_and_is_tried_again_at_the_next_start() -> None:
+    chosen = options()
+    study = new_study(chosen)
+    with pytest.raises(RuntimeError, match="trial 3 broke"):
+        search(study, Toy(fails_at=3), chosen, Inline())
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3 + ["FAIL"]
+    undisturbed = new_study(chosen)
+    assert search(study, Toy(), chosen, Inline()) == search(undisturbed, Toy(), chosen, Inline())
+    assert trial_rows(study) == trial_rows(undisturbed)
+
+
+def test_running_trials_end_before_an_exception_is_raised() -> None:
+    chosen = options()
+    study = new_study(chosen)
+    with ThreadPoolExecutor(3) as pool, pytest.raises(RuntimeError, match="trial 4 broke"):
+        search(study, Toy(fails_at=4, seconds=0.02), chosen, pool, workers=3)
+    assert all(trial.state.is_finished() for trial in study.trials)
+    assert sum(trial.state == TrialState.FAIL for trial in study.trials) == 1
+
+
+def test_an_interrupted_search_goes_on_where_it_was() -> None:
+    chosen = options()
+    study = new_study(chosen)
+
+    def interrupt(claim: Claim) -> None:
+        if claim.ordinal == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(study, Toy(), chosen, Inline(), on_start=interrupt)
+    assert study.trials[-1].state == TrialState.FAIL
+    assert search(study, Toy(), chosen, Inline()) == search(new_study(chosen), Toy(), chosen, Inline())
+
+
+def test_sigterm_interrupts_like_a_key() -> None:
+    chosen = options()
+    study = new_study(chosen)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(KeyboardInterrupt):
+        search(study, Toy(seconds=0.1), chosen, Inline())
+    assert study.trials[-1].state == TrialState.FAIL
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_callbacks_see_every_trial_and_the_posterior_after_it() -> None:
+    chosen = options()
+    started: list[int] = []
+    widths: list[float] = []
+    left: list[float] = []
+    study = new_study(chosen)
+
+    def on_finish(claim: Claim, result: TrialResult, found: Posterior) -> None:
+        assert claim.length == result.length
+        widths.append(found.octaves(0.9))
+        left.append(remaining_compute(current(study, chosen)[0], found, chosen))
+
+    found = search(study, Toy(), chosen, Inline(), on_start=lambda claim: started.append(claim.ordinal), on_finish=on_finish)
+    assert started == list(range(found.trials))
+    assert len(widths) == found.trials
+    assert widths[-1] < widths[0]
+    assert all(compute > 0 for compute in left)
+
+
+def test_wrong_options_are_a_sentence() -> None:
+    chosen = options(length_max=3)
+    with pytest.raises(UserError, match=r"^search.length_max must be above search.length_min \(4\); got 3$"):
+        search(new_study(chosen), Toy(), chosen, Inline())
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_run_side_by_side_and_count_every_trial_once(workers: int) -> None:
+    chosen = options(factor=1.2)
+    study = new_study(chosen)
+    with ThreadPoolExecutor(workers) as pool:
+        found = search(study, Toy(seconds=0.01), chosen, pool, workers=workers)
+    check_no_trial_is_lost_doubled_or_blocked(study)
+    assert found.converged
+    assert found == horizon_from(observations(study), chosen)
+
+
+def test_workers_never_exceed_the_cap_on_trials() -> None:
+    chosen = options(factor=1.01, trials=10)
+    study = new_study(chosen)
+    with ThreadPoolExecutor(4) as pool:
+        assert search(study, Toy(seconds=0.01), chosen, pool, workers=4).trials == 10
+    assert len(study.trials) == 10
+
+
+def test_a_process_pool_that_loses_a_child_ends_the_search_and_the_next_start_goes_on() -> None:
+    chosen = options()
+    study = new_study(chosen)
+    with ProcessPoolExecutor(1, mp_context=fork) as pool:
+        kill = lambda claim: pool.submit(os.kill, os.getpid(), 0).result() if claim.ordinal < 2 else _kill_children(pool)  # noqa: E731
+        with pytest.raises(Exception, match="terminated abruptly"):
+            search(study, Toy(), chosen, pool, on_start=kill)
+    assert search(study, Toy(), chosen, Inline()).converged
+    check_no_trial_is_lost_doubled_or_blocked(study)
+
+
+def _kill_children(pool: ProcessPoolExecutor) -> None:
+    for child in list(pool._processes):
+        os.kill(child, signal.SIGKILL)
+    time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["sqlite:///", "journal:"])
+def test_several_processes_share_a_study_though_some_are_killed(tmp_path: Path, scheme: str) -> None:
+    storage = f"{scheme}{tmp_path}/shared"
+    crowd = [fork.Process(target=toy_search.run, args=(storage, 0.05)) for _ in range(4)]
+    for process in crowd:
+        process.start()
+    time.sleep(0.5)
+    crowd[0].kill()
+    time.sleep(0.2)
+    crowd[1].kill()
+    for process in crowd:
+        process.join()
+    assert [process.exitcode for process in crowd] == [-9, -9, 0, 0]
+    rows, found = outcome(storage)
+    assert found.converged
+    assert len(rows) == found.trials
+
+
+def test_a_trial_whose_process_is_unknown_is_closed_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "GRACE", 0.05)
+    chosen = options()
+    study = new_study(chosen)
+    study.ask()
+    assert search(study, Toy(), chosen, Inline()) == search(new_study(chosen), Toy(), chosen, Inline())
+    assert study.trials[0].state == TrialState.FAIL
+
+
+def test_a_trial_of_another_machine_is_left_alone_until_its_heart_stops() -> None:
+    study = new_study(options())
+    trial = study.ask()
+    trial.set_user_attr("owner", owner.here() | {"machine": "elsewhere"})
+    (frozen,) = study.trials
+    now = time.time()
+    assert owner.lives(frozen, now + 100)
+    assert not owner.lives(frozen, now + 130)
+    trial.set_user_attr("heartbeat", now + 60)
+    (frozen,) = study.trials
+    assert owner.lives(frozen, now + 130)
+
+
+def test_a_process_number_that_was_given_again_is_not_the_owner() -> None:
+    study = new_study(options())
+    trial = study.ask()
+    trial.set_user_attr("owner", owner.here())
+    assert owner.lives(study.trials[0])
+    trial.set_user_attr("owner", owner.here() | {"started": "1"})
+    assert not owner.lives(study.trials[0])

@@ -1,0 +1,45 @@
+"""A whole search in a process of its own, to be killed: `python -m tests.horizon.toy_search STORAGE [SECONDS]`."""
+
+import sys
+
+import optuna
+from optuna import Study
+from optuna.trial import TrialState
+
+from pipeline.horizon import owner
+from pipeline.horizon.driver import Inline, search
+from pipeline.horizon.report import Horizon, horizon_from
+from pipeline.horizon.sampler import HorizonSampler
+from pipeline.horizon.study import open_study
+from pipeline.horizon.trials import Row, observations, trial_rows
+from tests.horizon.toy import Toy, options
+
+CHOICES = options(factor=1.15, t90=True)
+
+
+def run(storage: str, seconds: float = 0.0) -> Horizon:
+    """Search the toy's horizon on this storage, each trial taking some seconds."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    owner.GRACE = 0.3
+    study = open_study(storage, "toy", HorizonSampler.of(CHOICES))
+    return search(study, Toy(seconds=seconds), CHOICES, Inline())
+
+
+def outcome(storage: str) -> tuple[list[Row], Horizon]:
+    """Return all that a search leaves behind, read from its storage."""
+    study = open_study(storage, "toy", HorizonSampler.of(CHOICES))
+    check_no_trial_is_lost_doubled_or_blocked(study)
+    return trial_rows(study), horizon_from(observations(study), CHOICES)
+
+
+def check_no_trial_is_lost_doubled_or_blocked(study: Study) -> None:
+    """Assert that every ordinal has exactly one complete trial, and that nothing waits or runs."""
+    trials = study.get_trials(deepcopy=False)
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
+    complete = [trial.user_attrs["ordinal"] for trial in trials if trial.state == TrialState.COMPLETE]
+    assert sorted(complete) == list(range(len(complete)))
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)
+    run(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
