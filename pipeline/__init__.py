@@ -1,0 +1,5 @@
+"""At which sequence length does a recurrent cell stop learning, and why?
+
+Stages are modules to run (`python -m pipeline.search`): prepare, train, search, report, ui. What they share lies beside
+them; what they do lies in the folders: tasks, cells, kernels (a cell through time), learning, horizon (the search).
+"""

@@ -13,7 +13,14 @@ from numpy import ndarray
 
 from pipeline.records import SolvedShare, phrase
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito 2008: safe for colour blindness
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)  # Okabe & Ito 2008: safe for colour blindness
 GREY = "#666666"
 LOG10_2 = np.log10(2.0)
 STYLE = {
@@ -39,12 +46,9 @@ def horizon(share: SolvedShare) -> Figure:
     axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes.fill_between(share.grid, share.lower, share.upper, color=COLORS[0], alpha=0.15, linewidth=0)
     axes.plot(share.grid, share.median, color=COLORS[0], label=f"fitted chance to solve, {level:.0%} band")
-    sizes = 14 * share.tried
-    axes.scatter(share.lengths, share.solved / share.tried, s=sizes, color=COLORS[1], zorder=3, label="replicas that solved", clip_on=False)
-    for length, solved, tried in zip(share.lengths, share.solved, share.tried, strict=True):
-        above = solved / tried < 0.9
-        offset = (0, 7 if above else -13)
-        axes.annotate(f"{solved}/{tried}", (length, solved / tried), offset, textcoords="offset points", ha="center", fontsize=7, color=GREY)
+    points = {"s": 14 * share.tried, "color": COLORS[1], "zorder": 3, "clip_on": False}
+    axes.scatter(share.lengths, share.solved / share.tried, label="replicas that solved", **points)
+    _counts(axes, share)
     _interval(axes, answer, share.horizon)
     _lengths(axes, share.horizon["length_min"], share.horizon["length_max"])
     axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve", xlabel="sequence length")
@@ -75,10 +79,15 @@ def by_budget(horizons: Sequence[Mapping[str, Any]]) -> Figure:
     for position, record in enumerate(horizons):
         known = [point for point in record["by_budget"] if point["median"] is not None]
         budgets, medians = [p["budget"] for p in known], [p["median"] for p in known]
-        ends = [[p["median"] - (p["lower"] or p["median"]) for p in known], [(p["upper"] or p["median"]) - p["median"] for p in known]]
+        ends = [
+            [p["median"] - (p["lower"] or p["median"]) for p in known],
+            [(p["upper"] or p["median"]) - p["median"] for p in known],
+        ]
         shift = [budget * 1.03 ** (position - (len(horizons) - 1) / 2) for budget in budgets]
         color = COLORS[position % len(COLORS)]
-        axes.errorbar(shift, medians, yerr=ends, color=color, marker="o", markersize=4, capsize=2, label=label(record["cell"]))
+        axes.errorbar(
+            shift, medians, yerr=ends, color=color, marker="o", markersize=4, capsize=2, label=label(record["cell"])
+        )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     for axis in (axes.xaxis, axes.yaxis):
@@ -99,7 +108,9 @@ def through_time(profiles: Sequence[Mapping[str, Any]], title: str) -> Figure:
         before_end = profile["steps"] - profile["length"]
         name = f"T = {profile['length']}, {profile['share']} solved, update {profile['update']}"
         axes.plot(before_end, LOG10_2 * profile["median"], color=color, linestyle="--" if first else "-", label=name)
-        axes.fill_between(before_end, LOG10_2 * profile["least"], LOG10_2 * profile["greatest"], color=color, alpha=0.12, linewidth=0)
+        axes.fill_between(
+            before_end, LOG10_2 * profile["least"], LOG10_2 * profile["greatest"], color=color, alpha=0.12, linewidth=0
+        )
     axes.set(xlabel="step, counted from the end of the sequence", ylabel="log10 ‖∂L/∂h$_t$‖", title=title)
     axes.legend(fontsize=8, loc="best")
     return figure
@@ -131,7 +142,16 @@ def learning_curves(curves: Sequence[Mapping[str, float]], goal: float, chance: 
         axes.plot(updates, [max(curve[name], floor) for curve in probes], color=color, label=words)
     for height, words in ((goal, "goal"), (chance, "chance")):
         axes.axhline(height, color=GREY, linewidth=0.8, linestyle=":")
-        axes.annotate(words, (1, height), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=8, color=GREY)
+        axes.annotate(
+            words,
+            (1, height),
+            (-2, 2),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=GREY,
+        )
     axes.set_yscale("log")
     axes.set(xlabel="update", ylabel="held-out error", title=title)
     axes.legend(fontsize=8, loc="lower left")
@@ -159,6 +179,14 @@ def _lengths(axes: Axes, shortest: int, longest: int) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
+def _counts(axes: Axes, share: SolvedShare) -> None:
+    """How many replicas stand behind each point; neighbours have theirs on different sides."""
+    text = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY}
+    for place, (length, solved, tried) in enumerate(zip(share.lengths, share.solved, share.tried, strict=True)):
+        high = solved / tried < 0.1 or (solved / tried < 0.9 and place % 2 == 0)
+        axes.annotate(f"{solved}/{tried}", (length, solved / tried), (0, 7 if high else -13), **text)
+
+
 def _interval(axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any]) -> None:
     """The horizon as a vertical line in a shaded interval, or nothing where it is censored."""
     lower, upper = answer["lower"] or record["length_min"], answer["upper"] or record["length_max"]
@@ -179,13 +207,15 @@ def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str) -> No
     else:
         axes.plot([lower, upper], [height, height], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
         axes.plot(answer["median"], height, "o", color=color, markersize=6)
-    axes.annotate(phrase(answer), (max(lower, upper), height), (6, 6), textcoords="offset points", fontsize=8, color=GREY)
+    axes.annotate(
+        phrase(answer), (max(lower, upper), height), (6, 6), textcoords="offset points", fontsize=8, color=GREY
+    )
 
 
 def _high(answer: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
     middle = (record["length_min"] * record["length_max"]) ** 0.5
-    return answer["censored"] == "above" or (answer["median"] or 0) > middle
+    return bool(answer["censored"] == "above" or (answer["median"] or 0) > middle)
 
 
 def _unique(records: Sequence[Mapping[str, Any]], name: str) -> list[str]:

@@ -50,7 +50,9 @@ def options(conf: Path, group: str) -> list[str]:
 def help_text(run: Callable[..., Any], conf: Path) -> str:
     """What a command does, the options of each group, and every setting with its comment."""
     module = sys.modules[run.__module__]
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir() and path.name not in HIDDEN and options(conf, path.name))
+    groups = sorted(
+        path.name for path in conf.iterdir() if path.is_dir() and path.name not in HIDDEN and options(conf, path.name)
+    )
     listed = "\n".join(f"  {group}={'|'.join(options(conf, group))}" for group in groups)
     experiments = "|".join(options(conf, "experiment"))
     return "\n".join(
@@ -91,7 +93,10 @@ def known_settings(conf: Path) -> list[str]:
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
-    nested = [_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"] for key, value in tree.items()]
+    nested = [
+        _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        for key, value in tree.items()
+    ]
     return [name for names in nested for name in names]
 
 

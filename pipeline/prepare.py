@@ -72,8 +72,8 @@ def describe(settings: Settings, sequences: HeldOut, digests: dict[str, str]) ->
 def main(settings: Settings) -> None:
     """Prepare one task."""
     sequences = prepare(settings)
-    count = len(lengths(settings))
-    print(f"{settings.data_folder}: {sequences.count} sequences for each of {count} lengths, digest {sequences.description()['digest']}")
+    count, digest = len(lengths(settings)), sequences.description()["digest"]
+    print(f"{settings.data_folder}: {sequences.count} sequences for each of {count} lengths, digest {digest}")
 
 
 if __name__ == "__main__":

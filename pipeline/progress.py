@@ -40,7 +40,11 @@ def display(title: str) -> Iterator[Display]:
     if not console.is_terminal:
         yield Display(title, None)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} % {task.fields[text]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} % {task.fields[text]}"),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
         yield Display(title, bar)
 

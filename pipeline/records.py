@@ -19,9 +19,16 @@ from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, posterior
 from pipeline.horizon.report import Horizon, horizon_from
-from pipeline.horizon.trials import TrialResult, finished, observation, observations_of_rows, trial_rows
+from pipeline.horizon.trials import finished, observation, observations_of_rows, trial_rows
 from pipeline.tasks.task import Task
 
+REASONS = {
+    "interval": "the interval is as narrow as was asked",
+    "above": "the horizon lies beyond the longest length",
+    "below": "the horizon lies below the shortest length",
+    "trials": "the cap on trials was reached",
+    "compute": "the cap on compute was reached",
+}
 PROFILES = ("first", "last")  # recorded updates of which a trial keeps the gradient through time
 
 
@@ -98,7 +105,9 @@ def read_profiles(path: Path) -> dict[str, ndarray]:
     return {name: np.asarray(values) for name, values in parquet.read_table(path).to_pydict().items()}
 
 
-def horizon_json(names: Mapping[str, str], task: Task, found: Horizon, seen: Sequence[Result], search: SearchOptions) -> dict[str, Any]:
+def horizon_json(
+    names: Mapping[str, str], task: Task, found: Horizon, seen: Sequence[Result], search: SearchOptions
+) -> dict[str, Any]:
     """The content of horizon.json; `loose` is the horizon of the same trials at the task's easier goal."""
     loose = horizon_from([loosely(result) for result in seen], search)
     return {
@@ -146,7 +155,9 @@ def solved_share(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) 
     lengths = sorted({trial.length for trial in seen})
     count = {length: [trial for trial in seen if trial.length == length] for length in lengths}
     grid = np.unique(np.geomspace(horizon["length_min"], horizon["length_max"], 200).round().astype(int))
-    fitted = posterior(seen, Grid(horizon["length_min"], horizon["length_max"])).curve([int(g) for g in grid], horizon["level"])
+    fitted = posterior(seen, Grid(horizon["length_min"], horizon["length_max"])).curve(
+        [int(g) for g in grid], horizon["level"]
+    )
     return SolvedShare(
         task=horizon["task"],
         cell=horizon["cell"],
@@ -189,14 +200,15 @@ def metrics(found: Horizon) -> dict[str, float]:
 
 def note(names: Mapping[str, str], task: Task, found: Horizon, search: SearchOptions) -> str:
     """The description of a search in Markdown, for a reviewer."""
+    cell, question = names["cell"], names["task"]
     lines = [
-        f"At which length does **{names['cell']}** stop learning **{names['task']}**?",
+        f"At which length does **{cell}** stop learning **{question}**?",
         f"\n**Horizon T50: {phrase(found.t50.as_dict())}** ({found.level:.0%} credible interval).\n",
-        f"- A replica has solved a length when its held-out error is below {task.goal} (chance {task.chance:.3g}) within "
-        f"{found.budget} updates.",
-        f"- {found.trials} trials of {found.replicas} replicas, between {search.length_min} and {search.length_max}; stopped "
-        f"because of: {found.reason}.",
-        f"- Reproduce: `python -m pipeline.search task={names['task']} cell={names['cell']}` with the settings under Parameters.",
+        f"- A replica has solved a length when its held-out error is below {task.goal} within {found.budget} updates; "
+        f"chance is {task.chance:.3g}.",
+        f"- {found.trials} trials of {found.replicas} replicas at lengths from {search.length_min} to {search.length_max}.",
+        f"- The search ended because {REASONS.get(found.reason or '', 'it was cut short')}.",
+        f"- Reproduce: `python -m pipeline.search task={question} cell={cell}` with the settings under Parameters.",
         *(f"- Warning: {sentence}" for sentence in found.diagnostics),
     ]
     return "\n".join(lines)

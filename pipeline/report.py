@@ -86,7 +86,8 @@ def table(pairs: Sequence[Pair]) -> str:
     lines += [f"| {' | '.join(row(pair.horizon))} |" for pair in pairs]
     level = pairs[0].horizon["level"]
     legend = (
-        "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten solve. "
+        "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
+        "solve. "
         f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried."
     )
     return "\n".join([*lines, "", legend, ""])
@@ -108,10 +109,20 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
 
 def page(folder: Path, results: Path, pairs: Sequence[Pair]) -> str:
     """index.html: everything in one file."""
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    environment.globals |= {"phrase": records.phrase, "label": figures.label, "image": embedded, "folder": folder}
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    environment.globals |= {
+        "phrase": records.phrase,
+        "label": figures.label,
+        "reasons": records.REASONS,
+        "image": embedded,
+        "folder": folder,
+    }
     template = environment.get_template(TEMPLATE)
-    return template.render(pairs=pairs, results=results, tasks=list(dict.fromkeys(pair.horizon["task"] for pair in pairs)))
+    return template.render(
+        pairs=pairs, results=results, tasks=list(dict.fromkeys(pair.horizon["task"] for pair in pairs))
+    )
 
 
 def embedded(path: Path) -> str:
@@ -122,7 +133,12 @@ def embedded(path: Path) -> str:
 def _profile(profiles: Mapping[str, Any], row: Mapping[str, str], when: str, solved: bool) -> dict[str, Any]:
     chosen = (profiles["trial"] == int(row["ordinal"])) & (profiles["when"] == when)
     bands = {name: profiles[f"log2_norm_{name}"][chosen] for name in ("median", "least", "greatest")}
-    known = {"length": int(row["length"]), "share": f"{row['solved']}/{row['replicas']}", "solved": solved, "when": when}
+    known = {
+        "length": int(row["length"]),
+        "share": f"{row['solved']}/{row['replicas']}",
+        "solved": solved,
+        "when": when,
+    }
     return {**known, "update": int(profiles["update"][chosen][0]), "steps": profiles["step"][chosen], **bands}
 
 

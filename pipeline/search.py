@@ -3,8 +3,8 @@
     python -m pipeline.search task=temporal_order cell=rnn
     python -m pipeline.search task=adding cell=lstm search.length_max=512 search.factor=1.5
 
-writes results/search/TASK-CELL/: horizon.json, trials.csv, gradients.parquet, horizon.svg; a parent run with one run a trial
-in MLflow; and an Optuna study. Killed and started again, it goes on from the last finished trial.
+writes results/search/TASK-CELL/: horizon.json, trials.csv, gradients.parquet, horizon.svg; a parent run with one run a
+trial in MLflow; and an Optuna study. Killed and started again, it goes on from the last finished trial.
 """
 
 import hashlib
@@ -40,7 +40,12 @@ def main(settings: Settings) -> None:
     """Find one horizon."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = study_of(settings)
-    tags = {"stage": "search", "task": settings.names["task"], "cell": settings.names["cell"], "study": study.study_name}
+    tags = {
+        "stage": "search",
+        "task": settings.names["task"],
+        "cell": settings.names["cell"],
+        "study": study.study_name,
+    }
     name = f"{settings.names['cell']} · search"
     with (
         display(settings.pair) as shown,
@@ -48,7 +53,9 @@ def main(settings: Settings) -> None:
     ):
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
-        run.dataset(settings.names["task"], held_out.description()["digest"], f"data/{settings.names['task']}", "held-out")
+        run.dataset(
+            settings.names["task"], held_out.description()["digest"], f"data/{settings.names['task']}", "held-out"
+        )
         watcher = Watcher(settings, study, run, shown)
         trial = Trial(settings, held_out, watcher.watch)
         with settings.part("executor") as executor:
@@ -74,12 +81,17 @@ def study_of(settings: Settings) -> Study:
 
 def fingerprint(settings: Settings) -> str:
     """Eight digits of what decides a trial: all settings but where and how fast it runs, and the code."""
-    tree = {name: dict(settings.tree[name]) for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")}
+    tree = {
+        name: dict(settings.tree[name])
+        for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")
+    }
     for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh",))):
         for name in free:
             del tree[group][name]
     total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-    for path in sorted(path for part in CODE for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".cpp")):
+    for path in sorted(
+        path for part in CODE for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".cpp")
+    ):
         total.update(path.read_bytes())
     return total.hexdigest()[:8]
 
@@ -132,10 +144,9 @@ class Watcher:
         interval = {"search/lower": lower, "search/median": 2 ** belief.quantile(0.5), "search/upper": upper}
         self.run.metrics(claim.ordinal, {**interval, "search/length": trial.length, "search/solved": sum(trial.solved)})
         self.run.flush()
-        self.shown.say(
-            f"T={trial.length}: {sum(trial.solved)} of {len(trial.solved)} solved; horizon between {records.short(lower)} and "
-            f"{records.short(upper)}, {duration(time.monotonic() - self.began)} gone, {self.left(belief)}"
-        )
+        solved, gone = f"{sum(trial.solved)} of {len(trial.solved)} solved", duration(time.monotonic() - self.began)
+        between = f"horizon between {records.short(lower)} and {records.short(upper)}"
+        self.shown.say(f"T={trial.length}: {solved}; {between}, {gone} gone, {self.left(belief)}")
 
     def left(self, belief: Posterior) -> str:
         """About how long it still takes, from the speed so far."""

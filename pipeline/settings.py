@@ -204,7 +204,9 @@ def build(values: Mapping[str, Any], name: str, **arguments: Any) -> Any:
             return typed(name, kind, given | arguments)
         return instantiate({**values, **arguments})
     except (HydraException, ImportError, TypeError, ValueError) as error:
-        raise UserError(f"{name} can't be built from {target}: {messages.first_line(error.__cause__ or error)}") from error
+        raise UserError(
+            f"{name} can't be built from {target}: {messages.first_line(error.__cause__ or error)}"
+        ) from error
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -3,8 +3,8 @@
     python -m pipeline.train task=temporal_order cell=rnn training.length=20 training.updates=200 training.replicas=4
     python -m pipeline.train -m cell=rnn,gru,lstm training.length=20,40,80
 
-writes results/train/TASK-CELL/ (a multirun: results/multirun/train/TASK-CELL/): outcome.json, gradients.parquet, figures,
-weights; and an MLflow run.
+writes results/train/TASK-CELL/ (each job of a multirun: a folder below results/multirun/): outcome.json,
+gradients.parquet, figures, weights; and an MLflow run.
 """
 
 from dataclasses import asdict
@@ -33,7 +33,9 @@ def main(settings: Settings) -> None:
     tags = {"stage": "train", "task": settings.names["task"], "cell": settings.names["cell"]}
     with (
         display(title) as shown,
-        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], f"{title} · train", tags) as run,
+        tracking.run(
+            settings.tracking.enabled, settings.state, settings.names["task"], f"{title} · train", tags
+        ) as run,
     ):
         held_out = ensure_prepared(settings)
         describe(run, settings, held_out)
@@ -48,14 +50,15 @@ def main(settings: Settings) -> None:
 
 def describe(run: tracking.Run, settings: Settings, held_out: HeldOut) -> None:
     """Tell the reviewer what this run is, from which settings and data."""
-    length = settings.training.length
+    task, training = settings.task, settings.training
+    source, profile = f"data/{settings.names['task']}", f"{held_out.count} sequences, T={training.length}"
     run.params(settings.tree)
-    run.dataset(settings.names["task"], held_out.digest(length), f"data/{settings.names['task']}", f"{held_out.count} sequences, T={length}")
+    run.dataset(settings.names["task"], held_out.digest(training.length), source, profile)
     run.note(
-        f"**{settings.names['cell']}** on **{settings.names['task']}**, length {length}: {settings.training.replicas} replicas, "
-        f"at most {settings.training.updates} updates. Solved: held-out error below {settings.task.goal} (chance "
-        f"{settings.task.chance:.3g}). Curves are medians over the replicas that still train; the artifacts show the norm of "
-        f"∂L/∂h at every step."
+        f"**{settings.names['cell']}** on **{settings.names['task']}**, length {training.length}: {training.replicas} "
+        f"replicas, at most {training.updates} updates. Solved: held-out error below {task.goal} (chance "
+        f"{task.chance:.3g}). Curves are medians over the replicas that still train; the artifacts show "
+        "‖∂L/∂h‖ at every step."
     )
 
 
@@ -69,7 +72,9 @@ def train(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Displ
 
     sequences = held_out.sequences(training.length)
     replicas = range(training.replicas)
-    return attempt(settings.task, settings.part("cell"), settings.part("optimizer"), training, sequences, replicas, watch)
+    return attempt(
+        settings.task, settings.part("cell"), settings.part("optimizer"), training, sequences, replicas, watch
+    )
 
 
 def write(folder: Path, settings: Settings, result: Attempt) -> None:
@@ -79,7 +84,8 @@ def write(folder: Path, settings: Settings, result: Attempt) -> None:
     parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
     weights = {name: weight.contiguous() for name, weight in result.layout.views(result.weights).items()}
     save_file(weights, folder / "weights.safetensors")
-    title = f"{figures.label(settings.names['cell'])} on {figures.label(settings.names['task'])}, T = {settings.training.length}"
+    cell, task = (figures.label(settings.names[group]) for group in ("cell", "task"))
+    title = f"{cell} on {task}, T = {settings.training.length}"
     figures.save(figures.gradient_heat_map(table, title), folder / "gradients.svg")
     curves = figures.learning_curves(result.recorder.curves, settings.task.goal, settings.task.chance, title)
     figures.save(curves, folder / "curves.svg")

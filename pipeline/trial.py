@@ -29,7 +29,9 @@ class Trial:
         training = replace(settings.training, length=length, replicas=settings.search.replicas)
         replicas = seeds(ordinal, training.replicas)
         parts = settings.task, settings.part("cell"), settings.part("optimizer")
-        return _result(attempt(*parts, training, self.held_out.sequences(length), replicas, self.watch), length, training.updates)
+        return _result(
+            attempt(*parts, training, self.held_out.sequences(length), replicas, self.watch), length, training.updates
+        )
 
 
 def _result(done: Attempt, length: int, budget: int) -> TrialResult:
@@ -45,7 +47,9 @@ def _result(done: Attempt, length: int, budget: int) -> TrialResult:
         extra={
             "updates_to_loose_goal": [row.updates_to_loose_goal for row in rows],
             "gradient": _gradient(list(done.recorder.latest.values())),
-            "profiles": [_profile(record) for record in (done.recorder.through_time[0], done.recorder.through_time[-1])],
+            "profiles": [
+                _profile(record) for record in (done.recorder.through_time[0], done.recorder.through_time[-1])
+            ],
             "curves": done.recorder.curves,
         },
     )

@@ -34,7 +34,9 @@ def bias(kind: str, outputs: int, hidden: int, random: torch.Generator) -> Float
     return _uniform((outputs,), hidden, random)
 
 
-def recurrent(kind: str, gates: int, hidden: int, random: torch.Generator) -> Float[Tensor, "{gates}*{hidden} {hidden}"]:
+def recurrent(
+    kind: str, gates: int, hidden: int, random: torch.Generator
+) -> Float[Tensor, "{gates}*{hidden} {hidden}"]:
     """The recurrent matrices of all gates, one below the other, each drawn on its own."""
     return torch.cat([_recurrent(kind, hidden, random) for _ in range(gates)])
 

@@ -100,19 +100,18 @@ def await_owners(study: Study) -> None:
         time.sleep(0.05)
 
 
-def enqueue_retries(study: Study) -> None:
-    """Enqueue every failed trial again that is not already waiting, running or complete."""
+def enqueue_retry(study: Study) -> None:
+    """Enqueue the first failed trial again that is not running or complete, unless one is already waiting."""
     trials = everything(study)
+    if any(trial.state == TrialState.WAITING for trial in trials):
+        return
     numbers = ordinals(trials)
     live = {numbers[trial.number] for trial in trials if trial.state in LIVE}
-    failed: dict[int, dict[str, int]] = {
-        numbers[trial.number]: {} for trial in trials if numbers[trial.number] not in live
-    }
-    for trial in trials:
-        if numbers[trial.number] in failed and LENGTH in trial.params:
-            failed[numbers[trial.number]] = {LENGTH: trial.params[LENGTH]}
-    for ordinal, params in sorted(failed.items()):
-        study.enqueue_trial(params, user_attrs={"ordinal": ordinal, "retry": True})
+    failed = [trial for trial in trials if numbers[trial.number] not in live]
+    if failed:
+        ordinal = min(numbers[trial.number] for trial in failed)
+        lengths = [trial.params for trial in failed if numbers[trial.number] == ordinal and LENGTH in trial.params]
+        study.enqueue_trial(dict(lengths[0]) if lengths else {}, user_attrs={"ordinal": ordinal, "retry": True})
 
 
 def everything(study: Study) -> list[FrozenTrial]:

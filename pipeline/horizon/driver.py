@@ -116,7 +116,7 @@ class _Crew:
         seen, found = current(self.study, self.options)
         if reason_to_stop(seen, found, self.options) or len(seen) + self.count_running() >= self.options.trials:
             return False
-        claims.enqueue_retries(self.study)
+        claims.enqueue_retry(self.study)
         aim = "t90" if wants_ninety(seen, found, self.options) else "t50"
         claim = claims.claim(self.study, self.options, aim)
         if claim:

@@ -58,17 +58,17 @@ def solve_chance(x: float | Array, theta: float | Array, slope: float | Array, l
     """Return p(x), clipped to [1e-6, 1 - 1e-6]; all arguments broadcast."""
     middle = theta + slope * logit(0.5 / (1 - np.asarray(lapse)))
     chance = FLOOR + (1 - FLOOR - lapse) * sigmoid((middle - x) / slope)
-    return np.clip(chance, SMALLEST, 1 - SMALLEST)
+    return np.asarray(np.clip(chance, SMALLEST, 1 - SMALLEST))
 
 
-def logit(chance: Array) -> Array:
+def logit(chance: float | Array) -> Array:
     """Return log(p / (1 - p))."""
-    return np.asarray(np.log(chance / (1 - chance)))
+    return np.asarray(np.log(chance / (1 - np.asarray(chance))))
 
 
-def sigmoid(value: Array) -> Array:
+def sigmoid(value: float | Array) -> Array:
     """Return 1 / (1 + exp(-value)) without overflow."""
-    return np.asarray((1 + np.tanh(value / 2)) / 2)
+    return np.asarray((1 + np.tanh(np.asarray(value) / 2)) / 2)
 
 
 @lru_cache(maxsize=512)

@@ -22,6 +22,8 @@ from pipeline.horizon.model import (
     outcome_table,
 )
 
+NEGLIGIBLE = 1e-12  # horizons of less weight at the ends are left out where only speed notices
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -110,7 +112,9 @@ class Posterior:
         I(T) = sum over theta, k of J log(J / (P(theta) P(k | T))),  J = P(theta) P(k | theta, T)
         """
         table = outcome_table(self.grid, length, replicas)
-        joint = np.einsum("kto,to->kt", table, self.weights.reshape(table.shape[1:]))
+        weights = self.weights.reshape(table.shape[1:])
+        likely = slice(*np.flatnonzero(self.theta > NEGLIGIBLE)[[0, -1]] + [0, 1])
+        joint = np.einsum("kto,to->kt", table[:, likely], weights[likely])
         return mutual_information(joint)
 
     @cached_property

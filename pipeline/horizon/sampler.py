@@ -117,6 +117,7 @@ class HorizonSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Leave any other parameter to the independent sampler; raise ValueError if there is none."""
+        self._raise_error_if_multi_objective(study)
         if self.independent_sampler is None:
             low, high = self.options.length_min, self.options.length_max
             raise ValueError(

@@ -13,6 +13,7 @@
 // The running gradient is held as 2^e g and g is rescaled by exact powers of two when its norm leaves 2^-20 .. 2^20
 // (see scaling.py). All arrays are row-major; the layouts stand at `Problem`.
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -155,8 +156,8 @@ template <class T> struct Forward {
 template <class T> struct Backward {
     const T *dh, *dc;                        // dL/d(state after the step), that of c without the path through h
     const T *kept, *h, *c, *h_new, *c_new;
-    T *A, *direct, *dc_old;                  // A; what of dL/d(state before) does not pass through U
-    V<T> *squares_h, *squares_c;             // sums of (dL/dh)^2 and (dL/dc)^2, the latter in full
+    T *A, *direct, *dc_full, *dc_old;        // A; what of dL/dh before does not pass through U; dL/dc after; before
+    V<T> *squares_h, *squares_c;             // sums of (dL/dh)^2 and (dL/dc)^2 after the step
 };
 
 // h' = tanh(a); A = g (1 - h'^2)
@@ -165,7 +166,7 @@ struct RNN {
     static constexpr bool DIRECT = false;
 
     template <class T> static void forward(long H, const Forward<T>& s) {
-        units<T>(H, [&](long j, auto n) { store(s.h_new + j, tanh<T>(load(s.a + j)), n); });
+        units<T>(H, [&](long j, auto n) { store(s.h_new + j, tanh<T>(load(s.a + j, n)), n); });
     }
     template <class T> static void backward(long H, const Backward<T>& s) {
         units<T>(H, [&](long j, auto n) {
@@ -186,8 +187,8 @@ struct GRU {
     template <class T> static void forward(long H, const Forward<T>& s) {
         const T* v = s.a + padded<T>(3 * H);
         units<T>(H, [&](long j, auto n) {
-            V<T> r = sigmoid<T>(load(s.a + j)), z = sigmoid<T>(load(s.a + H + j)), q = load(s.a + 2 * H + j);
-            V<T> proposal = tanh<T>(load(v + j) + r * q);
+            V<T> r = sigmoid<T>(load(s.a + j, n)), z = sigmoid<T>(load(s.a + H + j, n)), q = load(s.a + 2 * H + j, n);
+            V<T> proposal = tanh<T>(load(v + j, n) + r * q);
             store(s.h_new + j, proposal + z * (load(s.h + j, n) - proposal), n);
             store(s.kept + j, r, n), store(s.kept + H + j, z, n);
             store(s.kept + 2 * H + j, q, n), store(s.kept + 3 * H + j, proposal, n);
@@ -217,8 +218,8 @@ struct LSTM {
 
     template <class T> static void forward(long H, const Forward<T>& s) {
         units<T>(H, [&](long j, auto n) {
-            V<T> i = sigmoid<T>(load(s.a + j)), f = sigmoid<T>(load(s.a + H + j));
-            V<T> g = tanh<T>(load(s.a + 2 * H + j)), o = sigmoid<T>(load(s.a + 3 * H + j));
+            V<T> i = sigmoid<T>(load(s.a + j, n)), f = sigmoid<T>(load(s.a + H + j, n));
+            V<T> g = tanh<T>(load(s.a + 2 * H + j, n)), o = sigmoid<T>(load(s.a + 3 * H + j, n));
             V<T> c = f * load(s.c + j, n) + i * g;
             store(s.c_new + j, c, n), store(s.h_new + j, o * tanh<T>(c), n);
             store(s.kept + j, i, n), store(s.kept + H + j, f, n);
@@ -233,7 +234,7 @@ struct LSTM {
             V<T> k_o = k * o;
             V<T> C = load(s.dc + j, n) + k_o * (T(1) - tanh_c * tanh_c), C_i = C * i, C_f = C * f;
             *s.squares_h += k * k, *s.squares_c += C * C;
-            store(s.dc_old + j, C_f, n);
+            store(s.dc_full + j, C, n), store(s.dc_old + j, C_f, n);
             store(s.A + j, C_i * g * (T(1) - i), n), store(s.A + H + j, C_f * c * (T(1) - f), n);
             store(s.A + 2 * H + j, C_i * (T(1) - g * g), n), store(s.A + 3 * H + j, k_o * tanh_c * (T(1) - o), n);
         });
@@ -243,82 +244,80 @@ struct LSTM {
 // ---------------------------------------------------------------- matrix products
 
 constexpr long TALL = WIDTH == 32 ? 6 : 8;  // rows and
-constexpr long WIDE = 2;                    // vectors of the block of the result that is held in registers
-constexpr long ROWS = 32;                   // sequences that go forward together
-constexpr long CHUNK = 256;                 // rows (steps x sequences) summed into the weights' gradients at a time
-template <class T> constexpr long PANEL = WIDE * L<T>;
-template <class T> constexpr long panels(long columns) { return (columns + PANEL<T> - 1) / PANEL<T>; }
-template <class T> constexpr long wide(long columns) { return panels<T>(columns) * PANEL<T>; }
+constexpr long WIDE = 2;                    // vectors of the block of a result that is held in registers
+template <class T> constexpr long PANEL = WIDE * L<T>;  // columns that are packed together
+template <class T> constexpr long wide(long columns) { return (columns + PANEL<T> - 1) / PANEL<T> * PANEL<T>; }
 
-// One product: left [rows, depth] times right [depth, columns], the latter packed: panels of PANEL columns, zeros behind
-// the last column. With `across`, left lies transposed, [depth, rows].
+// Left [rows, depth] times right [depth, columns]; right is packed in panels of PANEL columns, zeros behind the last.
+// `left` lies in rows of `stride`; with ACROSS it lies transposed, [depth, rows].
 template <class T> struct Factor {
     const T* left;
-    long stride;  // between the rows of what lies in memory at `left`
+    long stride;
     const T* right;
     long depth;
 };
 
-// out[row] = begin[row] + the sum of the factors' products, for M rows and N vectors of one panel.
+// out = begin + the sum of the products, for M rows and N vectors of columns; begin holds a pointer for each row.
 template <class T, long M, long N, bool ACROSS, size_t FACTORS>
-inline void block(const T* const* begin, long column, const Factor<T> (&factors)[FACTORS], long row, long panel, T* out,
+inline void block(const T* const* begin, long column, const Factor<T> (&factors)[FACTORS], long row, T* out,
                   long out_stride) {
     V<T> total[M][N];
     for (long m = 0; m < M; m++)
-        for (long n = 0; n < N; n++) total[m][n] = load(begin[m] + column + n * L<T>);
+        for (long n = 0; n < N; n++) total[m][n] = load(begin[row + m] + column + n * L<T>);
     for (const Factor<T>& factor : factors) {
         const T* left = factor.left + row * (ACROSS ? 1 : factor.stride);
-        const T* right = factor.right + panel * factor.depth * PANEL<T>;
+        const T* right = factor.right;
         for (long k = 0; k < factor.depth; k++, right += PANEL<T>) {
-            V<T> across[N];
-            for (long n = 0; n < N; n++) across[n] = load(right + n * L<T>);
+            V<T> vectors[N];
+            for (long n = 0; n < N; n++) vectors[n] = load(right + n * L<T>);
             for (long m = 0; m < M; m++)
                 for (long n = 0; n < N; n++)
-                    total[m][n] += (ACROSS ? left[k * factor.stride + m] : left[m * factor.stride + k]) * across[n];
+                    total[m][n] += (ACROSS ? left[k * factor.stride + m] : left[m * factor.stride + k]) * vectors[n];
         }
     }
     for (long m = 0; m < M; m++)
-        for (long n = 0; n < N; n++) store(out + m * out_stride + column + n * L<T>, total[m][n]);
+        for (long n = 0; n < N; n++) store(out + (row + m) * out_stride + column + n * L<T>, total[m][n]);
 }
 
-// The same for `rows` < M rows.
+// The same for all rows: blocks of TALL, then one of what is left.
 template <class T, long M, long N, bool ACROSS, size_t FACTORS>
-inline void rest(long rows, const T* const* begin, long column, const Factor<T> (&factors)[FACTORS], long row,
-                 long panel, T* out, long out_stride) {
-    if constexpr (M > 1) {
-        if (rows == M - 1) block<T, M - 1, N, ACROSS>(begin, column, factors, row, panel, out, out_stride);
-        else rest<T, M - 1, N, ACROSS>(rows, begin, column, factors, row, panel, out, out_stride);
-    }
+void blocks(long row, long rows, const T* const* begin, long column, const Factor<T> (&factors)[FACTORS], T* out,
+            long out_stride) {
+    for (; row + M <= rows; row += M) block<T, M, N, ACROSS>(begin, column, factors, row, out, out_stride);
+    if constexpr (M > 1)
+        if (row < rows) blocks<T, M - 1, N, ACROSS>(row, rows, begin, column, factors, out, out_stride);
 }
 
-template <class T, long N, bool ACROSS, size_t FACTORS>
-void panel_product(long rows, const T* const* begin, const Factor<T> (&factors)[FACTORS], long panel, T* out,
-                   long out_stride) {
-    long row = 0, column = panel * PANEL<T>;
-    for (; row + TALL <= rows; row += TALL)
-        block<T, TALL, N, ACROSS>(begin + row, column, factors, row, panel, out + row * out_stride, out_stride);
-    rest<T, TALL, N, ACROSS>(rows - row, begin + row, column, factors, row, panel, out + row * out_stride, out_stride);
+// The same for one panel, of which `columns` are in use; the result is written up to a whole vector.
+template <class T, bool ACROSS, size_t FACTORS>
+void panel_product(long rows, long columns, const T* const* begin, long column, const Factor<T> (&factors)[FACTORS],
+                   T* out, long out_stride) {
+    if (columns > L<T>) blocks<T, TALL, 2, ACROSS>(0, rows, begin, column, factors, out, out_stride);
+    else blocks<T, TALL, 1, ACROSS>(0, rows, begin, column, factors, out, out_stride);
 }
 
 template <class T, size_t FACTORS>
-void product(long rows, long columns, const T* const* begin, const Factor<T> (&factors)[FACTORS], T* out,
-             long out_stride) {
-    for (long panel = 0; panel < panels<T>(columns); panel++)
-        if (columns - panel * PANEL<T> > L<T>) panel_product<T, 2, false>(rows, begin, factors, panel, out, out_stride);
-        else panel_product<T, 1, false>(rows, begin, factors, panel, out, out_stride);
+void product(long rows, long columns, const T* const* begin, Factor<T> (&&factors)[FACTORS], T* out, long out_stride) {
+    for (long column = 0; column < columns; column += PANEL<T>) {
+        panel_product<T, false>(rows, columns - column, begin, column, factors, out, out_stride);
+        for (Factor<T>& factor : factors) factor.right += factor.depth * PANEL<T>;
+    }
 }
 
 // Pack value(k, column) for `product`.
 template <class T, class Value> void pack(long depth, long columns, Value value, T* packed) {
-    for (long panel = 0; panel < panels<T>(columns); panel++)
+    for (long panel = 0; panel < columns; panel += PANEL<T>)
         for (long k = 0; k < depth; k++)
-            for (long j = 0, column = panel * PANEL<T>; j < PANEL<T>; j++, column++)
+            for (long column = panel; column < panel + PANEL<T>; column++)
                 *packed++ = column < columns ? value(k, column) : T(0);
 }
 
 // ---------------------------------------------------------------- one replica
 
-// Hands out parts of a thread's scratch memory, each at a multiple of WIDTH; with no memory it only counts.
+constexpr long ROWS = 32;    // sequences that go forward together
+constexpr long CHUNK = 256;  // rows (steps x sequences) that are summed into the weights' gradients at a time
+
+// Hands out parts of a thread's scratch memory; without memory it only counts.
 template <class T> struct Scratch {
     T* memory;
     long used = 0;
@@ -331,35 +330,37 @@ template <class T> struct Scratch {
 // The sizes and the arrays of one replica.
 template <class Cell, class T> struct Replica {
     const Problem& p;
-    long r, T_, B, H, I, columns = Cell::COLUMNS * H, recurrent = Cell::RECURRENT * H;
-    const T *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+    long r, steps = p.time, B = p.batch, H = p.hidden, I = p.channels;
+    long columns = Cell::COLUMNS * H, recurrent = Cell::RECURRENT * H;
+    const T *weight_ih = of(p.weight_ih, recurrent * I), *weight_hh = of(p.weight_hh, recurrent * H);
+    const T *bias_ih = of(p.bias_ih, recurrent), *bias_hh = of(p.bias_hh, recurrent);
 
-    Replica(const Problem& p, long r)
-        : p(p), r(r), T_(p.time), B(p.batch), H(p.hidden), I(p.channels),
-          weight_ih((const T*)p.weight_ih + r * gates() * H * I), weight_hh((const T*)p.weight_hh + r * gates() * H * H),
-          bias_ih((const T*)p.bias_ih + r * gates() * H), bias_hh((const T*)p.bias_hh + r * gates() * H) {}
+    Replica(const Problem& p, long r) : p(p), r(r) {}
 
-    static constexpr long gates() { return Cell::RECURRENT; }
-    bool tokens() const { return p.token_bytes > 0; }
+    // This replica's part, `size` long, of an array.
+    T* of(const void* array, long size) const { return array ? (T*)array + r * size : nullptr; }
+    T* h(long t) const { return of(p.h, (steps + 1) * B * H) + t * B * H; }  // before step t
+    T* c(long t) const { return of(p.c, (steps + 1) * B * H) + t * B * H; }
+    T* kept(long t) const { return of(p.kept, steps * B * Cell::KEPT * H) + t * B * Cell::KEPT * H; }
+    long output(long t) const { return t - steps + p.outputs; }  // the number of step t's output; none if negative
     const T* input(long t, long b) const { return (const T*)p.inputs + r * p.input_stride + (t * B + b) * I; }
+    bool tokens() const { return p.token_bytes > 0; }
     long token(long t, long b) const {
         long at = r * p.input_stride + t * B + b;
         return p.token_bytes == 1 ? ((const uint8_t*)p.inputs)[at] : ((const int64_t*)p.inputs)[at];
     }
-    // Row b of step t (of a state: before step t) in an array [R, steps, B, width].
-    T* row(void* array, long steps, long t, long b, long width) const {
-        return array ? (T*)array + ((r * steps + t) * B + b) * width : nullptr;
-    }
-    // The GRU's columns v see the input alone, its columns q the state alone. Both stand in the rows of torch.nn's n.
+
+    // Of the GRU's columns r, z, q, v, the q see the state alone and the v the input alone; the rows of torch.nn's
+    // weights are r, z, n, where n serves q in weight_hh and v in weight_ih.
     static constexpr bool SPLIT = Cell::COLUMNS != Cell::RECURRENT;
-    bool reads_input(long column) const { return !SPLIT || column < 2 * H || column >= 3 * H; }
-    long gate_row(long column) const { return column < recurrent ? column : column - H; }
+    long input_row(long column) const { return column < recurrent ? column : column - H; }
+    bool only_state(long column) const { return SPLIT && column >= 2 * H && column < recurrent; }
+    T input_weight(long i, long column) const {
+        return only_state(column) ? T(0) : weight_ih[input_row(column) * I + i];
+    }
     T bias(long column) const {
         if (!SPLIT || column < 2 * H) return bias_ih[column] + bias_hh[column];
-        return column < 3 * H ? bias_hh[column] : bias_ih[column - H];
-    }
-    T input_weight(long channel, long column) const {
-        return reads_input(column) ? weight_ih[gate_row(column) * I + channel] : T(0);
+        return only_state(column) ? bias_hh[column] : bias_ih[input_row(column)];
     }
 };
 
@@ -367,72 +368,68 @@ template <class Cell, class T> struct Replica {
 
 template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
     using Base = Replica<Cell, T>;
-    using Base::p, Base::T_, Base::B, Base::H, Base::I, Base::columns, Base::recurrent, Base::SPLIT;
-    long first, a_width;           // columns of the product with the state; of a, where v follows behind them
-    T *U, *W, *W_v;                // packed
-    T *begin;                      // [I or 1, a_width]: b, or b + W x for every token
-    T *a, *ring, *kept;            // of ROWS sequences; ring: the states before and after a step where none are kept
+    using Base::p, Base::steps, Base::B, Base::H, Base::I, Base::columns, Base::recurrent, Base::SPLIT;
+    long tables = this->tokens() ? I : 1;
+    long first_v = padded<T>(recurrent);                         // where the columns v follow those of U
+    long width = SPLIT ? first_v + padded<T>(H) : first_v;       // of a row of a
+    T *U, *W, *W_v;                                              // packed
+    T *begin;                                                    // [tables, width]: b, or b + W x for each token
+    T *a, *ring_h, *ring_c, *ring_kept;                          // of ROWS sequences; rings where no states are kept
     const T* begins[ROWS];
 
     ForwardPass(const Problem& p, long r, Scratch<T>& scratch) : Base(p, r) {
-        first = SPLIT ? padded<T>(recurrent) : 0;
-        a_width = SPLIT ? first + wide<T>(H) + PANEL<T> : wide<T>(columns);
         U = scratch.take(H * wide<T>(recurrent));
         W = scratch.take(I * wide<T>(recurrent));
-        W_v = scratch.take(I * wide<T>(H));
-        begin = scratch.take((this->tokens() ? I : 1) * a_width);
-        a = scratch.take(ROWS * a_width);
-        ring = scratch.take(4 * ROWS * H);
-        kept = scratch.take(ROWS * Cell::KEPT * H);
-    }
-
-    void pack_weights() {
-        pack<T>(H, recurrent, [&](long k, long column) { return this->weight_hh[column * H + k]; }, U);
-        pack<T>(I, recurrent, [&](long i, long column) { return this->input_weight(i, column); }, W);
-        if (SPLIT) pack<T>(I, H, [&](long i, long column) { return this->input_weight(i, 3 * H + column); }, W_v);
-        std::memset(begin, 0, (this->tokens() ? I : 1) * a_width * sizeof(T));
-        for (long i = 0; i < (this->tokens() ? I : 1); i++)
-            for (long column = 0; column < columns; column++)
-                begin[i * a_width + (column < recurrent ? column : first + column - recurrent)] =
-                    this->bias(column) + (this->tokens() ? this->input_weight(i, column) : T(0));
+        W_v = scratch.take(SPLIT ? I * wide<T>(H) : 0);
+        begin = scratch.take(tables * width);
+        a = scratch.take(ROWS * width);
+        ring_h = scratch.take(2 * ROWS * H), ring_c = scratch.take(2 * ROWS * H);
+        ring_kept = scratch.take(ROWS * Cell::KEPT * H);
     }
 
     void run() {
-        pack_weights();
-        for (long b = 0; b < B; b += ROWS) run(b, std::min(ROWS, B - b));
+        pack<T>(H, recurrent, [&](long k, long column) { return this->weight_hh[column * H + k]; }, U);
+        pack<T>(I, recurrent, [&](long i, long column) { return this->input_weight(i, column); }, W);
+        if (SPLIT) pack<T>(I, H, [&](long i, long j) { return this->input_weight(i, recurrent + j); }, W_v);
+        std::memset(begin, 0, tables * width * sizeof(T));
+        for (long i = 0; i < tables; i++)
+            for (long column = 0; column < columns; column++)
+                begin[i * width + (column < recurrent ? column : first_v + column - recurrent)] =
+                    this->bias(column) + (this->tokens() ? this->input_weight(i, column) : T(0));
+        for (long b = 0; b < B; b += ROWS) sequences(b, std::min(ROWS, B - b));
     }
 
     // `rows` sequences from number b on, through all steps.
-    void run(long b, long rows) {
-        bool keep = p.h != nullptr;
-        T* const rings[2][2] = {{ring, ring + ROWS * H}, {ring + 2 * ROWS * H, ring + 3 * ROWS * H}};
-        T* h = keep ? this->row(p.h, T_ + 1, 0, b, H) : rings[0][0];
-        T* c = keep ? this->row(p.c, T_ + 1, 0, b, H) : rings[1][0];
+    void sequences(long b, long rows) {
+        T *h = state(p.h, ring_h, 0, b), *c = state(p.c, ring_c, 0, b);
         std::memset(h, 0, rows * H * sizeof(T));
         if (Cell::PARTS == 2) std::memset(c, 0, rows * H * sizeof(T));
-        for (long t = 0; t < T_; t++) {
-            T* h_new = keep ? this->row(p.h, T_ + 1, t + 1, b, H) : rings[0][(t + 1) % 2];
-            T* c_new = keep ? this->row(p.c, T_ + 1, t + 1, b, H) : rings[1][(t + 1) % 2];
-            multiply(t, b, rows, h);
-            for (long i = 0; i < rows; i++)
-                Cell::template forward<T>(H, {a + i * a_width, h + i * H, c + i * H,
-                                              keep ? this->row(p.kept, T_, t, b + i, Cell::KEPT * H) : kept,
-                                              h_new + i * H, c_new + i * H});
+        for (long t = 0; t < steps; t++) {
+            T *h_new = state(p.h, ring_h, t + 1, b), *c_new = state(p.c, ring_c, t + 1, b);
+            T* kept = p.kept ? this->kept(t) + b * Cell::KEPT * H : ring_kept;
+            columns_before(t, b, rows, h);
+            for (long i = 0, at = 0; i < rows; i++, at += H)
+                Cell::template forward<T>(H, {a + i * width, h + at, c + at, kept + Cell::KEPT * at, h_new + at, c_new + at});
             h = h_new, c = c_new;
-            if (t >= T_ - p.outputs)
-                std::memcpy(this->row(p.out, p.outputs, t - T_ + p.outputs, b, H), h, rows * H * sizeof(T));
+            if (this->output(t) >= 0)
+                std::memcpy(this->of(p.out, p.outputs * B * H) + (this->output(t) * B + b) * H, h, rows * H * sizeof(T));
         }
     }
 
+    // Sequence b of a part of the state before step t.
+    T* state(void* kept, T* ring, long t, long b) const {
+        return kept ? this->of(kept, (steps + 1) * B * H) + (t * B + b) * H : ring + t % 2 * ROWS * H;
+    }
+
     // a = b + W x + U h
-    void multiply(long t, long b, long rows, const T* h) {
-        for (long i = 0; i < rows; i++) begins[i] = begin + (this->tokens() ? this->token(t, b + i) * a_width : 0);
+    void columns_before(long t, long b, long rows, const T* h) {
+        for (long i = 0; i < rows; i++) begins[i] = begin + (this->tokens() ? this->token(t, b + i) * width : 0);
         const T* x = this->input(t, b);
         long depth = this->tokens() ? 0 : I;
-        product<T, 2>(rows, recurrent, begins, {{x, I, W, depth}, {h, H, U, H}}, a, a_width);
+        product<T, 2>(rows, recurrent, begins, {{x, I, W, depth}, {h, H, U, H}}, a, width);
         if (!SPLIT) return;
-        for (long i = 0; i < rows; i++) begins[i] += first;
-        product<T, 1>(rows, H, begins, {{x, I, W_v, depth}}, a + first, a_width);
+        for (long i = 0; i < rows; i++) begins[i] += first_v;
+        product<T, 1>(rows, H, begins, {{x, I, W_v, depth}}, a + first_v, width);
     }
 };
 
@@ -440,58 +437,239 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
 
 template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     using Base = Replica<Cell, T>;
-    using Base::p, Base::r, Base::T_, Base::B, Base::H, Base::I, Base::columns, Base::recurrent;
-    static constexpr double SMALL = 0x1p-40, LARGE = 0x1p40;  // squared norms of g between which its scale stays
-    long h_width, A_width, c_width, steps;                    // rows of dh; of A; of the sums; steps of a chunk
-    T *U, *dh, *dh_old, *dc, *dc_old;                         // U packed; rows are padded with zeros
-    T *A;                                                     // of a chunk [steps, B, columns], at the scales `scale`
-    T *panel, *sums;                                          // A packed; [H + I + 1, columns]: dL/dU', dL/dW', dL/db
+    using Base::p, Base::r, Base::steps, Base::B, Base::H, Base::I, Base::columns, Base::recurrent, Base::SPLIT;
+    using Limits = std::numeric_limits<T>;
+    static constexpr double FAR = 20;  // |log2 of the norm of g| from which on g is rescaled
+    static constexpr long EXACT = Limits::max_exponent - 3;  // 2^EXACT and 2^-EXACT are exact
+
+    long h_width = padded<T>(H), width = padded<T>(columns);     // of a row of dL/dh and of a row of A
+    long chunk = std::max(1L, std::min(steps, CHUNK / B));       // steps
+    T *U, *dh, *dc, *dc_full, *direct;                           // U packed; rows of dL/d(state), see Backward
+    T *A, *panel, *sums;            // A of a chunk; packed; [H + I + 1, width], dL/dU', dL/dW' and dL/db one below another
     std::vector<const T*> begins;
-    std::vector<long> scale;                                  // e of each step of the chunk
-    long e = 0;                                               // dL/d(state) = 2^e g
-    bool empty = true;                                        // g is zero, for no output has been reached yet
+    std::vector<long> exponents;    // e of each step of the chunk
+    long e = 0;                     // dL/d(state) = 2^e g
+    bool empty = true;              // no output has been reached yet: g is zero
 
     BackwardPass(const Problem& p, long r, Scratch<T>& scratch) : Base(p, r) {
-        h_width = wide<T>(H), A_width = padded<T>(columns), c_width = wide<T>(columns);
-        steps = std::max(1L, std::min(T_, CHUNK / B));
         U = scratch.take(recurrent * wide<T>(H));
-        dh = scratch.take(B * h_width), dh_old = scratch.take(B * h_width);
-        dc = scratch.take(B * h_width), dc_old = scratch.take(B * h_width);
-        A = scratch.take(steps * B * A_width);
-        panel = scratch.take(steps * B * PANEL<T>);
-        sums = scratch.take((H + I + 1) * c_width);
+        dh = scratch.take(B * h_width), dc = scratch.take(B * h_width);
+        dc_full = scratch.take(B * h_width), direct = scratch.take(B * h_width);
+        A = scratch.take(chunk * B * width);
+        panel = scratch.take(chunk * B * PANEL<T>);
+        sums = scratch.take((H + I + 1) * width);
     }
 
     void run() {
         pack<T>(recurrent, H, [&](long column, long k) { return this->weight_hh[column * H + k]; }, U);
-        for (T* part : {dh, dh_old, dc, dc_old}) std::memset(part, 0, B * h_width * sizeof(T));
-        std::memset(sums, 0, (H + I + 1) * c_width * sizeof(T));
-        scale.assign(steps, 0);
+        for (T* part : {dh, dc, direct}) std::memset(part, 0, B * h_width * sizeof(T));
+        std::memset(sums, 0, (H + I + 1) * width * sizeof(T));
         begins.resize(std::max({B, H, I}));
-        for (long end = T_; end > 0;) {
-            long begin = (end - 1) / steps * steps;
-            for (long t = end - 1; t >= begin; t--) step(t, A + (t - begin) * B * A_width, scale[t - begin]);
-            sum_weights(begin, end);
-            end = begin;
+        exponents.resize(chunk);
+        for (long end = steps; end > 0; end = (end - 1) / chunk * chunk) {
+            long first = (end - 1) / chunk * chunk;
+            for (long t = end - 1; t >= first; t--) {
+                if (this->output(t) >= 0) inject(this->of(p.upstream, p.outputs * B * H) + this->output(t) * B * H);
+                exponents[t - first] = e;
+                step(t, A + (t - first) * B * width);
+            }
+            sum_weights(first, end);
         }
         write_weights();
     }
 
-    void step(long t, T* A_t, long& scale_t) {
-        if (t >= T_ - p.outputs) inject(this->row((void*)p.upstream, p.outputs, t - T_ + p.outputs, 0, H));
-        scale_t = e;
+    void step(long t, T* A_t) {
         V<T> squares_h{}, squares_c{};
+        for (long b = 0, at = 0, wide_at = 0; b < B; b++, at += H, wide_at += h_width)
+            Cell::template backward<T>(H, {dh + wide_at, dc + wide_at, this->kept(t) + Cell::KEPT * at, this->h(t) + at,
+                                           this->c(t) + at, this->h(t + 1) + at, this->c(t + 1) + at, A_t + b * width,
+                                           direct + wide_at, dc_full + wide_at, dc + wide_at, &squares_h, &squares_c});
+        double largest = p.norms ? note(t, sum<T>(squares_h), sum<T>(squares_c)) : 0;
+        for (long b = 0; b < B; b++) begins[b] = direct + b * h_width;
+        product<T, 1>(B, H, begins.data(), {{A_t, width, U, recurrent}}, dh, h_width);
+        if (std::isfinite(largest) && std::abs(largest) > FAR) rescale(std::lround(largest));
+    }
+
+    // Write the norms of dL/d(state after step t); log2 of the largest at the present scale.
+    double note(long t, double squares_h, double squares_c) {
+        double largest = log2_norm(squares_h, dh, h_width);
+        write_norm(0, t, largest);
+        if (Cell::PARTS == 1) return largest;
+        double of_c = log2_norm(squares_c, dc_full, h_width);
+        write_norm(1, t, of_c);
+        return std::max(largest, of_c);
+    }
+
+    void write_norm(long part, long t, double log2) {
+        p.norms[(part * p.replicas + r) * steps + t] = log2 == -INFINITY ? p.floor : log2 + e;
+    }
+
+    // log2 of the norm of B rows whose squares have this sum; where the squares left the range, from the rows.
+    double log2_norm(double squares, const T* rows, long stride) const {
+        double range = Limits::max_exponent * .8;
+        if (std::abs(std::log2(squares)) < range) return std::log2(squares) / 2;
+        double largest = 0, total = 0;
         for (long b = 0; b < B; b++)
-            Cell::template backward<T>(
-                H, {dh + b * h_width, dc + b * h_width, this->row(p.kept, T_, t, b, Cell::KEPT * H),
-                    this->row(p.h, T_ + 1, t, b, H), this->row(p.c, T_ + 1, t, b, H),
-                    this->row(p.h, T_ + 1, t + 1, b, H), this->row(p.c, T_ + 1, t + 1, b, H), A_t + b * A_width,
-                    dh_old + b * h_width, dc_old + b * h_width, &squares_h, &squares_c});
-        double largest = p.norms ? note(t, sum<T>(squares_h), sum<T>(squares_c), A_t) : 1;
-        for (long b = 0; b < B; b++) begins[b] = dh_old + b * h_width;  // what passes directly, or zeros
-        product<T, 1>(B, H, begins.data(), {{A_t, A_width, U, recurrent}}, Cell::DIRECT ? dh : dh_new(), h_width);
-        finish_step(largest);
+            for (long j = 0; j < H; j++) largest = std::max(largest, (double)std::abs(rows[b * stride + j]));
+        for (long b = 0; b < B; b++)
+            for (long j = 0; j < H; j++) total += std::pow(rows[b * stride + j] / largest, 2);
+        return largest > 0 ? std::log2(largest) + std::log2(total) / 2 : std::isnan(squares) ? squares : -INFINITY;
+    }
+
+    void rescale(long shift) {
+        shift = std::max(-EXACT, std::min(EXACT, shift));
+        multiply(-shift);
+        e += shift;
+    }
+
+    // g times 2^exponent
+    void multiply(long exponent) {
+        T factor = std::ldexp(T(1), exponent);
+        for (long i = 0; i < B * h_width; i++) dh[i] *= factor, dc[i] *= factor;
+    }
+
+    // Add the gradient that the loss sends to this step's output.
+    void inject(const T* rows) {
+        T factor = 1;
+        if (p.norms) {
+            double log2 = log2_norm(squares(rows), rows, H);
+            if (log2 == -INFINITY) return;
+            long wanted = std::isfinite(log2) && std::abs(log2) > FAR ? std::min(EXACT, std::lround(log2)) : 0;
+            if (empty || log2 - e > FAR || e < -EXACT) multiply(e - wanted), e = wanted;
+            empty = false;
+            factor = std::ldexp(T(1), -e);
+        }
+        for (long b = 0; b < B; b++)
+            for (long j = 0; j < H; j++) dh[b * h_width + j] += rows[b * H + j] * factor;
+    }
+
+    double squares(const T* rows) const {
+        V<T> total{};
+        for (long b = 0; b < B; b++)
+            units<T>(H, [&](long j, auto n) { V<T> g = load(rows + b * H + j, n); total += g * g; });
+        return sum<T>(total);
+    }
+
+    // Add A' [h, x, 1] of the steps from `first` to `end` to the sums, a panel of A's columns after the other.
+    void sum_weights(long first, long end) {
+        long rows = (end - first) * B;
+        bool vanished = true;  // A is zero at its true scale, as it is in a pass without rescaling
+        for (long t = first; t < end; t++) vanished &= exponents[t - first] < Limits::min_exponent - 64;
+        if (vanished) return;
+        for (long column = 0; column < columns; column += PANEL<T>) {
+            copy_panel(first, end, column);
+            if (column < recurrent) add(H, 0, this->h(first), H, rows, column);
+            if (!this->tokens()) add(I, H, this->input(first, 0), I, rows, column);
+            else add_tokens(first, rows, column);
+        }
+    }
+
+    // sums[row ..] += left' panel
+    void add(long width_left, long row, const T* left, long stride, long depth, long column) {
+        for (long k = 0; k < width_left; k++) begins[k] = sums + (row + k) * width;
+        const Factor<T> factors[] = {{left, stride, panel, depth}};
+        panel_product<T, true>(width_left, columns - column, begins.data(), column, factors, sums + row * width, width);
+    }
+
+    void add_tokens(long first, long rows, long column) {
+        for (long i = 0; i < rows; i++) {
+            T* to = sums + (H + this->token(first, i)) * width + column;
+            for (long n = 0; n < WIDE && column + n * L<T> < width; n++)
+                store(to + n * L<T>, load(to + n * L<T>) + load(panel + i * PANEL<T> + n * L<T>));
+        }
+    }
+
+    // A panel of A's columns at its true scale, rows one behind the other; their sum goes to dL/db.
+    void copy_panel(long first, long end, long column) {
+        long vectors = std::min(WIDE, (width - column) / L<T>);
+        T* bias = sums + (H + I) * width + column;
+        for (long n = 0; n < vectors; n++) {
+            V<T> total = load(bias + n * L<T>);
+            for (long t = first; t < end; t++) {
+                long exponent = std::max(-2 * EXACT, std::min(2 * EXACT, exponents[t - first]));
+                T half = std::ldexp(T(1), exponent / 2), other = std::ldexp(T(1), exponent - exponent / 2);
+                for (long i = (t - first) * B; i < (t - first + 1) * B; i++) {
+                    V<T> v = load(A + i * width + column + n * L<T>) * half * other;
+                    total += v;
+                    store(panel + i * PANEL<T> + n * L<T>, v);
+                }
+            }
+            store(bias + n * L<T>, total);
+        }
+    }
+
+    void write_weights() {
+        T *ih = this->of(p.d_weight_ih, recurrent * I), *hh = this->of(p.d_weight_hh, recurrent * H);
+        T *b_ih = this->of(p.d_bias_ih, recurrent), *b_hh = this->of(p.d_bias_hh, recurrent);
+        for (long g = 0; g < recurrent; g++) {
+            long of_input = this->only_state(g) ? g + H : g;
+            for (long k = 0; k < H; k++) hh[g * H + k] = sums[k * width + g];
+            for (long i = 0; i < I; i++) ih[g * I + i] = sums[(H + i) * width + of_input];
+            b_ih[g] = sums[(H + I) * width + of_input], b_hh[g] = sums[(H + I) * width + g];
+        }
     }
 };
 
+// ---------------------------------------------------------------- threads
+
+// While it lives, this thread's arithmetic takes numbers below the smallest normal one for zero, for they are slow.
+struct NoDenormals {
+#if defined(__x86_64__)
+    unsigned before = _mm_getcsr();
+    NoDenormals() { _mm_setcsr(before | 0x8040); }
+    ~NoDenormals() { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+    uint64_t before;
+    NoDenormals() {
+        asm volatile("mrs %0, fpcr" : "=r"(before));
+        asm volatile("msr fpcr, %0" ::"r"(before | (1 << 24)));
+    }
+    ~NoDenormals() { asm volatile("msr fpcr, %0" ::"r"(before)); }
+#endif
+};
+
+template <class Cell, class T> long scratch_size(const Problem& p) {
+    Scratch<T> forward{nullptr}, backward{nullptr};
+    ForwardPass<Cell, T>(p, 0, forward);
+    BackwardPass<Cell, T>(p, 0, backward);
+    return std::max(forward.used, backward.used) + 64;
+}
+
+// Run all replicas. Plain threads, started for this call: they wait without spinning and survive a fork.
+template <template <class, class> class Pass, class Cell, class T> void run(const Problem& p) {
+    std::atomic<long> next{0};
+    long size = scratch_size<Cell, T>(p);
+    auto work = [&](long thread) {
+        NoDenormals guard;
+        for (long r; (r = next++) < p.replicas;) {
+            Scratch<T> scratch{(T*)p.scratch + thread * size};
+            Pass<Cell, T>(p, r, scratch).run();
+        }
+    };
+    std::vector<std::thread> others;
+    try {
+        for (long i = 1; i < std::min(p.threads, p.replicas); i++) others.emplace_back(work, i);
+    } catch (const std::system_error&) {  // no more threads to be had: those that there are do it
+    }
+    work(0);
+    for (std::thread& thread : others) thread.join();
+}
+
+template <class T> long scratch_size(const Problem& p) {
+    return p.cell == 0 ? scratch_size<RNN, T>(p) : p.cell == 1 ? scratch_size<GRU, T>(p) : scratch_size<LSTM, T>(p);
+}
+template <template <class, class> class Pass, class T> void run(const Problem& p) {
+    p.cell == 0 ? run<Pass, RNN, T>(p) : p.cell == 1 ? run<Pass, GRU, T>(p) : run<Pass, LSTM, T>(p);
+}
+
 }  // namespace
+
+// Cells are numbered RNN, GRU, LSTM. Scratch memory is counted in numbers, for each thread.
+extern "C" {
+long scratch_float32(const Problem* p) { return scratch_size<float>(*p); }
+long scratch_float64(const Problem* p) { return scratch_size<double>(*p); }
+void forward_float32(const Problem* p) { run<ForwardPass, float>(*p); }
+void forward_float64(const Problem* p) { run<ForwardPass, double>(*p); }
+void backward_float32(const Problem* p) { run<BackwardPass, float>(*p); }
+void backward_float64(const Problem* p) { run<BackwardPass, double>(*p); }
+}

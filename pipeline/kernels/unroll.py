@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.cells.cell import Cell
 from pipeline.errors import require
-from pipeline.kernels import batched, stepwise
+from pipeline.kernels import batched, fused, stepwise
 from pipeline.kernels.scaling import Norms
 
 KERNELS = ("auto", "fused", "torch", "stepwise")
@@ -36,13 +36,16 @@ def unroll(
               torch     for those three a backward pass written by hand, else as stepwise
               stepwise  any cell, from its `forward` alone
               auto      the first of these that serves the cell and the device
-    threads   of the fused kernel, each for replicas of its own; results do not depend on it
+    threads   of the fused kernel, each for replicas of its own, by default torch.get_num_threads(); results do not
+              depend on it
     """
     channels = _checked(cell, weights, inputs, outputs, norms, channels)
     kernel = _chosen(kernel, cell, inputs)
     if kernel == "stepwise":
         return stepwise.unroll(cell, weights, inputs, outputs, norms, channels)
-    return batched.unroll(cell, weights, inputs, outputs, norms)
+    if kernel == "torch":
+        return batched.unroll(cell, weights, inputs, outputs, norms)
+    return fused.unroll(cell, weights, inputs, outputs, norms, threads or torch.get_num_threads())
 
 
 def _chosen(kernel: str, cell: Cell, inputs: Tensor) -> str:
@@ -52,9 +55,9 @@ def _chosen(kernel: str, cell: Cell, inputs: Tensor) -> str:
     served = known and inputs.device.type == "cpu"
     name = f"{kernel} with the cell {type(cell).__name__} on {inputs.device.type}"
     require(kernel != "fused" or served, "training.kernel", "fused serves RNN, GRU and LSTM on the CPU", name)
-    if kernel in ("auto", "torch"):
-        return "torch" if known else "stepwise"
-    return kernel
+    if kernel in ("auto", "fused") and served and fused.available():
+        return "fused"
+    return "torch" if known and kernel != "stepwise" else "stepwise"
 
 
 def _checked(

@@ -42,22 +42,29 @@ def attempt(
 ) -> Attempt:
     """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind."""
     require(
-        training.length >= task.shortest, "training.length", f"must be at least {task.shortest} for this task", training.length
+        training.length >= task.shortest,
+        "training.length",
+        f"must be at least {task.shortest} for this task",
+        training.length,
     )
     require_device(training.device)
     torch.set_num_threads(training.threads)
     torch.set_flush_denormal(True)
     problem = Problem(
         draw=lambda running, update: training_sequences(
-            task, training.seed, [replicas[p] for p in running], update, training.length, training.batch, training.device
+            task,
+            training.seed,
+            [replicas[p] for p in running],
+            update,
+            training.length,
+            training.batch,
+            training.device,
         ),
         held_out=lambda running: shared_sequences(held_out, running, training.device),
         objective=objective(task.kind),
         answers=task.answers,
     )
-    model = models.begin(
-        cell, task.channels, task.outputs, training.seed, replicas, training.device, training.kernel
-    )
+    model = models.begin(cell, task.channels, task.outputs, training.seed, replicas, training.device, training.kernel)
     board = Scoreboard(len(replicas), task.goal, task.loose_goal)
     recorder = Recorder(training.record_every, task.answers, training.clip, watch)
     weights = fit(model, make_optimizer, problem, training, board, recorder)
@@ -68,4 +75,9 @@ def attempt(
 
 def require_device(device: str) -> None:
     """Raise `UserError` where the device is not there."""
-    require(device == "cpu" or torch.cuda.is_available(), "training.device", "must be there; this machine has no CUDA", device)
+    require(
+        device == "cpu" or torch.cuda.is_available(),
+        "training.device",
+        "must be there; this machine has no CUDA",
+        device,
+    )

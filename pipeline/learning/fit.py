@@ -45,14 +45,21 @@ class Step:
 
 
 def fit(
-    model: Model, make_optimizer: MakeOptimizer, problem: Problem, training: Training, board: Scoreboard, recorder: Recorder
+    model: Model,
+    make_optimizer: MakeOptimizer,
+    problem: Problem,
+    training: Training,
+    board: Scoreboard,
+    recorder: Recorder,
 ) -> Float[Tensor, "replica weight"]:
     """Train until no replica runs; `board` and `recorder` are filled, and the best weights of each are returned."""
     optimizer, best = make_optimizer([model.rows]), model.rows.detach().clone()
     for update in range(1, training.updates + 1):
         running = board.running
         step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip)
-        recorder.update(update, running, *map(_array, (step.losses, step.norms)), lambda step=step: _arrays(step.log2_norms))
+        recorder.update(
+            update, running, *map(_array, (step.losses, step.norms)), lambda step=step: _arrays(step.log2_norms)
+        )
         board.finish_update(step.finite())
         model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)
         if board.running.size and (update % training.probe_every == 0 or update == training.updates):

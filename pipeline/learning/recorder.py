@@ -83,8 +83,12 @@ def columns(records: Sequence[ThroughTime], replicas: Sequence[int]) -> dict[str
     names = np.asarray(replicas, dtype=np.int32)
     shapes = [next(iter(record.log2_norms.values())).shape for record in records]
     table = {
-        "update": np.concatenate([np.full(r * t, rec.update, np.int32) for rec, (r, t) in zip(records, shapes, strict=True)]),
-        "replica": np.concatenate([np.repeat(names[rec.replicas], t) for rec, (_, t) in zip(records, shapes, strict=True)]),
+        "update": np.concatenate(
+            [np.full(r * t, rec.update, np.int32) for rec, (r, t) in zip(records, shapes, strict=True)]
+        ),
+        "replica": np.concatenate(
+            [np.repeat(names[rec.replicas], t) for rec, (_, t) in zip(records, shapes, strict=True)]
+        ),
         "step": np.concatenate([np.tile(np.arange(1, t + 1, dtype=np.int32), r) for r, t in shapes]),
     }
     for state in records[0].log2_norms:

@@ -21,7 +21,9 @@ class Adding(Task):
     the end. Other papers use other marker windows or halve the sum: horizons do not carry over between variants.
     """
 
-    source: ClassVar[str] = "Arjovsky, Shah, Bengio 2016 (arXiv:1511.06464), authors' code; values U[0, 1], a marker a half"
+    source: ClassVar[str] = (
+        "Arjovsky, Shah, Bengio 2016 (arXiv:1511.06464), authors' code; values U[0, 1], a marker a half"
+    )
     kind: ClassVar[Literal["regression", "classification"]] = "regression"
     shortest: ClassVar[int] = 2
     channels: ClassVar[int] = 2

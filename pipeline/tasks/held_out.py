@@ -55,9 +55,15 @@ class HeldOut:
             return {}
         try:
             description: dict[str, Any] = json.loads(path.read_text())
-            return {"identity": description["identity"], "lengths": description["lengths"], "digest": description["digest"]}
+            return {
+                "identity": description["identity"],
+                "lengths": description["lengths"],
+                "digest": description["digest"],
+            }
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is not a task description ({error}); remove its folder to have it made again") from error
+            raise UserError(
+                f"{path} is not a task description ({error}); remove its folder to have it made again"
+            ) from error
 
 
 def draw(task: Task, seed: int, length: int, count: int) -> Batch:
@@ -83,16 +89,22 @@ def read(path: Path, digest: str) -> Batch:
         with np.load(path, allow_pickle=False) as arrays:
             batch = Batch(arrays["inputs"], arrays["targets"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UserError(f"{path} can't be read as held-out sequences ({error}); `dvc repro -f prepare` makes it again") from error
+        raise UserError(
+            f"{path} can't be read as held-out sequences ({error}); `dvc repro -f prepare` makes it again"
+        ) from error
     if digest_of(batch) != digest:
-        raise UserError(f"{path} does not hold the sequences that {DESCRIPTION} names; `dvc repro -f prepare` makes it again")
+        raise UserError(
+            f"{path} does not hold the sequences that {DESCRIPTION} names; `dvc repro -f prepare` makes it again"
+        )
     return batch
 
 
 def digest_of(batch: Batch) -> str:
     """SHA-256 over types, shapes and values, first 16 hexadecimal digits."""
     return combined(
-        part for array in (batch.inputs, batch.targets) for part in (str((array.dtype.str, array.shape)).encode(), array.tobytes())
+        part
+        for array in (batch.inputs, batch.targets)
+        for part in (str((array.dtype.str, array.shape)).encode(), array.tobytes())
     )
 
 

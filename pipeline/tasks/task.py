@@ -27,7 +27,9 @@ class Task(ABC):
     """A generator of labelled sequences of any length, and when it counts as solved."""
 
     source: ClassVar[str]  # where the generator was published, and which variant this is
-    kind: ClassVar[Literal["regression", "classification"]]  # squared error, or cross entropy and share of wrong answers
+    kind: ClassVar[
+        Literal["regression", "classification"]
+    ]  # squared error, or cross entropy and share of wrong answers
     shortest: ClassVar[int]  # the smallest length for which the task is defined
 
     goal: float  # solved: the score on held-out sequences is below this
@@ -36,7 +38,9 @@ class Task(ABC):
     def __post_init__(self) -> None:
         require(self.goal > 0, "task.goal", "is an error, above 0", self.goal)
         require(self.loose_goal > self.goal, "task.loose_goal", f"must be above task.goal {self.goal}", self.loose_goal)
-        require(self.loose_goal < self.chance, "task.loose_goal", f"must be below chance {self.chance}", self.loose_goal)
+        require(
+            self.loose_goal < self.chance, "task.loose_goal", f"must be below chance {self.chance}", self.loose_goal
+        )
 
     @property
     @abstractmethod
