@@ -46,7 +46,7 @@ def horizon(share: SolvedShare) -> Figure:
     axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes.fill_between(share.grid, share.lower, share.upper, color=COLORS[0], alpha=0.15, linewidth=0)
     axes.plot(share.grid, share.median, color=COLORS[0], label=f"fitted chance to solve, {level:.0%} band")
-    points = {"s": 14 * share.tried, "color": COLORS[1], "zorder": 3, "clip_on": False}
+    points: dict[str, Any] = {"s": 14 * share.tried, "color": COLORS[1], "zorder": 3, "clip_on": False}
     axes.scatter(share.lengths, share.solved / share.tried, label="replicas that solved", **points)
     _counts(axes, share)
     _interval(axes, answer, share.horizon)
@@ -65,7 +65,7 @@ def overview(horizons: Sequence[Mapping[str, Any]]) -> Figure:
     positions = {pair: -index - 0.6 * tasks.index(pair[0]) for index, pair in enumerate(rows)}
     for record in horizons:
         _row(axes, record, positions[record["task"], record["cell"]], COLORS[cells.index(record["cell"]) % len(COLORS)])
-    _lengths(axes, min(r["length_min"] for r in horizons), max(r["length_max"] for r in horizons))
+    _lengths(axes, min(r["length_min"] for r in horizons), 2 * max(r["length_max"] for r in horizons))  # room for words
     axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {label(cell)}" for task, cell in rows])
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel=f"horizon: length that half of the replicas solve, with {horizons[0]['level']:.0%} interval")
@@ -74,20 +74,26 @@ def overview(horizons: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def by_budget(horizons: Sequence[Mapping[str, Any]]) -> Figure:
-    """The horizon of each cell on one task against the number of updates allowed, from the same trials."""
+    """The horizon of each cell on one task against the number of updates allowed; hollow where it is censored."""
     figure, axes = _canvas(5.0, 3.4)
     for position, record in enumerate(horizons):
+        color, shift = COLORS[position % len(COLORS)], 1.03 ** (position - (len(horizons) - 1) / 2)
         known = [point for point in record["by_budget"] if point["median"] is not None]
-        budgets, medians = [p["budget"] for p in known], [p["median"] for p in known]
-        ends = [
-            [p["median"] - (p["lower"] or p["median"]) for p in known],
-            [(p["upper"] or p["median"]) - p["median"] for p in known],
-        ]
-        shift = [budget * 1.03 ** (position - (len(horizons) - 1) / 2) for budget in budgets]
-        color = COLORS[position % len(COLORS)]
-        axes.errorbar(
-            shift, medians, yerr=ends, color=color, marker="o", markersize=4, capsize=2, label=label(record["cell"])
-        )
+        medians = np.array([point["median"] for point in known])
+        lower = np.array([point["lower"] or record["length_min"] for point in known])
+        upper = np.array([point["upper"] or record["length_max"] for point in known])
+        bars: dict[str, Any] = {
+            "yerr": [medians - lower, upper - medians],
+            "color": color,
+            "marker": "o",
+            "markersize": 4,
+            "capsize": 2,
+        }
+        axes.errorbar([point["budget"] * shift for point in known], medians, label=label(record["cell"]), **bars)
+        for point in record["by_budget"]:
+            if point["censored"] in ("above", "below"):
+                mark, edge = ("^", "length_max") if point["censored"] == "above" else ("v", "length_min")
+                axes.plot(point["budget"] * shift, record[edge], mark, color=color, markerfacecolor="none")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     for axis in (axes.xaxis, axes.yaxis):
@@ -105,7 +111,7 @@ def through_time(profiles: Sequence[Mapping[str, Any]], title: str) -> Figure:
     for profile in profiles:
         color = COLORS[0] if profile["solved"] else COLORS[1]
         first = profile["when"] == "first"
-        before_end = profile["steps"] - profile["length"]
+        before_end = profile["steps"] - profile["steps"].max()
         name = f"T = {profile['length']}, {profile['share']} solved, update {profile['update']}"
         axes.plot(before_end, LOG10_2 * profile["median"], color=color, linestyle="--" if first else "-", label=name)
         axes.fill_between(
@@ -181,7 +187,7 @@ def _lengths(axes: Axes, shortest: int, longest: int) -> None:
 
 def _counts(axes: Axes, share: SolvedShare) -> None:
     """How many replicas stand behind each point; neighbours have theirs on different sides."""
-    text = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY}
+    text: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY}
     for place, (length, solved, tried) in enumerate(zip(share.lengths, share.solved, share.tried, strict=True)):
         high = solved / tried < 0.1 or (solved / tried < 0.9 and place % 2 == 0)
         axes.annotate(f"{solved}/{tried}", (length, solved / tried), (0, 7 if high else -13), **text)
@@ -207,9 +213,14 @@ def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str) -> No
     else:
         axes.plot([lower, upper], [height, height], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
         axes.plot(answer["median"], height, "o", color=color, markersize=6)
-    axes.annotate(
-        phrase(answer), (max(lower, upper), height), (6, 6), textcoords="offset points", fontsize=8, color=GREY
-    )
+    text: dict[str, Any] = {
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 8,
+        "color": GREY,
+        "annotation_clip": False,
+    }
+    axes.annotate(phrase(answer), (max(lower, upper), height), (22 if answer["censored"] else 7, 0), **text)
 
 
 def _high(answer: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

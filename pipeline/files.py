@@ -1,7 +1,6 @@
 """Writing results so that a failure never leaves half of them, nor takes away those that were there."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ def replaced(folder: Path) -> Iterator[Path]:
         made = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()}
         for path in sorted(made):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(fresh / path, folder / path)
+            (fresh / path).replace(folder / path)
         for path in {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - made:
             if path.name != KEPT:
                 (folder / path).unlink()

@@ -24,21 +24,24 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def sentence(error: BaseException, conf: Path, prefix: str = "") -> str:
+def sentence(error: BaseException, conf: Path) -> str:
     """Say in one sentence what Hydra or OmegaConf said in many lines, naming setting, rule and value."""
     text = f"{error}\n{error.__cause__ or ''}"
     if match := re.search(r"Could not find '([\w.]+)/([^']*)'", text):
         group, value = match.groups()
-        return f"{group} must be one of {', '.join(options(conf, group))}; got {value!r}"
-    if match := re.search(r"Could not (?:override|append to config) '([^']*)'", text):
-        return _unknown(match[1].lstrip("+"), conf)
-    if match := re.search(r"Key '([^']*)' (?:is not in struct|not in '(\w+)')", text):
-        return _unknown(".".join(filter(None, (prefix, match[1]))), conf)
-    if match := re.search(r"Value '(.*)'(?: of type '\w+')? (?:could not be converted to|is not a valid) (\w+)", text):
-        name = ".".join(filter(None, (prefix, _full_key(text))))
-        return f"{name} must be {_kind(match[2])}; got {match[1]!r}"
-    if _full_key(text) and "non optional" in text:
-        return f"{'.'.join(filter(None, (prefix, _full_key(text))))} must have a value; got null"
+        return f"{group} must be one of {', '.join(options(conf, group)) or '(there are none yet)'}; got {value!r}"
+    if match := re.search(r"Could not (?:override|append to config|delete from config\.) '?([^'\s]*)'?", text):
+        return unknown(match[1].lstrip("+~"), conf)
+    if match := re.search(r"Key '([^']*)' (?:is not in struct|not in '\w+')", text):
+        return unknown(_full_key(text) or match[1], conf)
+    if match := re.search(r"Interpolation key '([^']*)' not found", text):
+        return f"{_full_key(text)} refers to ${{{match[1]}}}, which is not a setting"
+    if match := re.search(r"Ambiguous value for argument '([^']*)'", text):
+        return f"{match[1]} gives several values; with -m each of them is run"
+    if "Config group override must be a string" in text:
+        return f"{', '.join(groups(conf))}: each must name one of its options; got null"
+    if override := getattr(error, "override", None):
+        return f"{override!r} can't be read as a setting and its value, like training.length=20"
     return first_line(error).rstrip(".")
 
 
@@ -47,13 +50,16 @@ def options(conf: Path, group: str) -> list[str]:
     return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
+def groups(conf: Path) -> list[str]:
+    """The folders of conf/ that hold options, experiments apart."""
+    folders = (path.name for path in conf.iterdir() if path.is_dir() and path.name not in HIDDEN)
+    return sorted(name for name in folders if options(conf, name))
+
+
 def help_text(run: Callable[..., Any], conf: Path) -> str:
     """What a command does, the options of each group, and every setting with its comment."""
     module = sys.modules[run.__module__]
-    groups = sorted(
-        path.name for path in conf.iterdir() if path.is_dir() and path.name not in HIDDEN and options(conf, path.name)
-    )
-    listed = "\n".join(f"  {group}={'|'.join(options(conf, group))}" for group in groups)
+    listed = "\n".join(f"  {group}={'|'.join(options(conf, group))}" for group in groups(conf))
     experiments = "|".join(options(conf, "experiment"))
     return "\n".join(
         [
@@ -76,10 +82,15 @@ def _settings(conf: Path) -> str:
     return "\n".join("  " + line for line in text[text.index("\ndata:") : text.index("\nhydra:")].strip().splitlines())
 
 
-def _unknown(name: str, conf: Path) -> str:
+def unknown(name: str, conf: Path) -> str:
     """Say that a setting does not exist, and which one was perhaps meant."""
-    close = difflib.get_close_matches(name, known_settings(conf), n=1, cutoff=0.75)
-    return f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else "; --help lists them")
+    known = known_settings(conf)
+    section = name.partition(".")[0]
+    if name in known and name != section:
+        return f"{name} is not a setting of the {section} that was chosen"
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    meant = close and close[0] != section
+    return f"{name} is not a setting" + (f"; did you mean {close[0]}?" if meant else "; --help lists them")
 
 
 def known_settings(conf: Path) -> list[str]:
@@ -103,8 +114,3 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
 def _full_key(text: str) -> str:
     match = re.search(r"full_key: (\S+)", text)
     return match[1] if match else ""
-
-
-def _kind(name: str) -> str:
-    kinds = {"Integer": "a whole number", "int": "a whole number", "Float": "a number", "float": "a number"}
-    return kinds.get(name, {"bool": "true or false", "Boolean": "true or false", "str": "text"}.get(name, name))

@@ -29,6 +29,7 @@ REASONS = {
     "trials": "the cap on trials was reached",
     "compute": "the cap on compute was reached",
 }
+VAGUE = 8  # upper / lower limit beyond which a median says more about the prior than about the trials
 PROFILES = ("first", "last")  # recorded updates of which a trial keeps the gradient through time
 
 
@@ -173,13 +174,17 @@ def solved_share(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) 
 
 
 def phrase(estimate: Mapping[str, Any]) -> str:
-    """An estimate in words: `58 (46 to 71)`, `above 512`, `below 8`."""
+    """An estimate in words: `58 (46 to 71)`, `above 512`, `below 8`, or one limit where the trials give no more."""
     if estimate["censored"] == "undefined":
         return f"undefined (P = {estimate['probability']:.2f})"
     if estimate["censored"]:
         return f"{estimate['censored']} {(estimate['lower'] or estimate['upper']):.0f}"
-    median, lower, upper = (short(estimate[name]) for name in ("median", "lower", "upper"))
-    return f"{median} ({lower} to {upper})"
+    median, lower, upper = (estimate[name] for name in ("median", "lower", "upper"))
+    if lower and (upper is None or upper > VAGUE * lower):
+        return f"at least {short(lower)}"
+    if upper and lower is None:
+        return f"at most {short(upper)}"
+    return f"{short(median)} ({short(lower)} to {short(upper)})"
 
 
 def short(value: float | None) -> str:
@@ -206,7 +211,7 @@ def note(names: Mapping[str, str], task: Task, found: Horizon, search: SearchOpt
         f"\n**Horizon T50: {phrase(found.t50.as_dict())}** ({found.level:.0%} credible interval).\n",
         f"- A replica has solved a length when its held-out error is below {task.goal} within {found.budget} updates; "
         f"chance is {task.chance:.3g}.",
-        f"- {found.trials} trials of {found.replicas} replicas at lengths from {search.length_min} to {search.length_max}.",
+        f"- {found.trials} trials of {found.replicas} replicas, lengths {search.length_min} to {search.length_max}.",
         f"- The search ended because {REASONS.get(found.reason or '', 'it was cut short')}.",
         f"- Reproduce: `python -m pipeline.search task={question} cell={cell}` with the settings under Parameters.",
         *(f"- Warning: {sentence}" for sentence in found.diagnostics),

@@ -50,22 +50,20 @@ def main(settings: Settings) -> None:
 def read(results: Path, name: str) -> Pair:
     """All that the stages wrote about one pair; raises `UserError` where something is missing."""
     folder = results / "search" / name
-    trials = records.read_trials(folder / "trials.csv")
-    profiles = contrast(trials, records.read_profiles(folder / "gradients.parquet"))
-    training = records.read_outcome(results / "train" / name / "outcome.json")
-    return Pair(name, records.read_horizon(folder / "horizon.json"), trials, profiles, training)
+    horizon, trials = records.read_horizon(folder / "horizon.json"), records.read_trials(folder / "trials.csv")
+    profiles = contrast(trials, records.read_profiles(folder / "gradients.parquet"), horizon)
+    return Pair(name, horizon, trials, profiles, records.read_outcome(results / "train" / name / "outcome.json"))
 
 
-def contrast(trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The gradient through time at the longest length that half of a trial solved and the shortest that it did not."""
-    shares = [(int(row["length"]), int(row["solved"]) / int(row["replicas"]), row) for row in trials]
-    solved = max((share for share in shares if share[1] >= 0.5), key=lambda share: share[0], default=None)
-    failed = min((share for share in shares if share[1] < 0.5), key=lambda share: share[0], default=None)
-    return [
-        _profile(profiles, row, when, share >= 0.5)
-        for _, share, row in filter(None, (solved, failed))
-        for when in records.PROFILES
-    ]
+def contrast(
+    trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any], horizon: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The gradient through time on both sides of the horizon.
+
+    At the longest length below it of which half of the seeds solved, and the shortest above it of which fewer did.
+    """
+    chosen = [_solved(trials, horizon), _unsolved(trials, horizon)]
+    return [_profile(profiles, row, when) for row in chosen if row for when in records.PROFILES]
 
 
 def draw(folder: Path, pairs: Sequence[Pair]) -> None:
@@ -130,16 +128,29 @@ def embedded(path: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _profile(profiles: Mapping[str, Any], row: Mapping[str, str], when: str, solved: bool) -> dict[str, Any]:
+def _solved(trials: Sequence[Mapping[str, str]], horizon: Mapping[str, Any]) -> Mapping[str, str] | None:
+    median = horizon["t50"]["median"] or horizon["t50"]["lower"] or 0.0
+    below = [row for row in trials if share(row) >= 0.5 and int(row["length"]) <= median]
+    return max(below, key=lambda row: int(row["length"]), default=None)
+
+
+def _unsolved(trials: Sequence[Mapping[str, str]], horizon: Mapping[str, Any]) -> Mapping[str, str] | None:
+    median = horizon["t50"]["median"] or horizon["t50"]["lower"] or 0.0
+    above = [row for row in trials if share(row) < 0.5 and int(row["length"]) >= median]
+    return min(above, key=lambda row: int(row["length"]), default=None)
+
+
+def share(trial: Mapping[str, str]) -> float:
+    """The share of its replicas that a trial solved."""
+    return int(trial["solved"]) / int(trial["replicas"])
+
+
+def _profile(profiles: Mapping[str, Any], row: Mapping[str, str], when: str) -> dict[str, Any]:
     chosen = (profiles["trial"] == int(row["ordinal"])) & (profiles["when"] == when)
     bands = {name: profiles[f"log2_norm_{name}"][chosen] for name in ("median", "least", "greatest")}
-    known = {
-        "length": int(row["length"]),
-        "share": f"{row['solved']}/{row['replicas']}",
-        "solved": solved,
-        "when": when,
-    }
-    return {**known, "update": int(profiles["update"][chosen][0]), "steps": profiles["step"][chosen], **bands}
+    known = {"length": int(row["length"]), "share": f"{row['solved']}/{row['replicas']}", "solved": share(row) >= 0.5}
+    known |= {"when": when, "update": int(profiles["update"][chosen][0])}
+    return {**known, "steps": profiles["step"][chosen], **bands}
 
 
 if __name__ == "__main__":

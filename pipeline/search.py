@@ -33,6 +33,7 @@ from pipeline.settings import ROOT, Settings, stage
 from pipeline.trial import Trial
 
 CODE = ("cells", "horizon", "kernels", "learning", "tasks")  # what a trial's outcome depends on, besides the settings
+VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
 
 @stage
@@ -80,12 +81,12 @@ def study_of(settings: Settings) -> Study:
 
 
 def fingerprint(settings: Settings) -> str:
-    """Eight digits of what decides a trial: all settings but where and how fast it runs, and the code."""
+    """Eight digits of what decides a trial: the settings that a search uses, and the code."""
     tree = {
         name: dict(settings.tree[name])
         for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")
     }
-    for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh",))):
+    for group, free in (("training", ("length", "replicas")), ("search", ("fresh",))):
         for name in free:
             del tree[group][name]
     total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
@@ -157,6 +158,8 @@ class Watcher:
         done = sum(trial.cost for trial in seen[len(self.before) :])
         left = remaining_compute(seen, belief, self.settings.search)
         self.share = done / (done + left)
+        if belief.octaves(self.settings.search.level) > VAGUE:
+            return "too early to say how long"
         return f"about {duration(left * (time.monotonic() - self.began) / max(done, 1.0))} left"
 
     def log(self, result: records.Result) -> None:

@@ -10,27 +10,31 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from inspect import isabstract, signature
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeVar
+from pkgutil import resolve_name
+from types import FrameType, NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from hydra.utils import get_class, get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import messages
 from pipeline.errors import UserError, require
 from pipeline.horizon.options import SearchOptions
+from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie: configuration can't run code
 
 Section = TypeVar("Section")
@@ -73,6 +77,9 @@ class Paths:
         """Raise `UserError` where a path is empty."""
         require(bool(self.data), "paths.data", "must be a folder", self.data)
         require(bool(self.results), "paths.results", "must be a folder", self.results)
+
+
+SECTIONS = {"data": Data, "training": Training, "search": SearchOptions, "tracking": Tracking, "paths": Paths}
 
 
 @dataclass(frozen=True)
@@ -122,21 +129,27 @@ class Settings:
     @property
     def state(self) -> Path:
         """The folder of what is no result of a stage: stores, which outlive a rerun and a copy of the project."""
-        return Path(self.paths.state) if self.paths.state else Path(os.environ.get("DVC_ROOT", ROOT))
+        return ROOT / (self.paths.state or os.environ.get("DVC_ROOT") or "")
 
 
 def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
     """Make a function of `Settings` a command."""
+    running = False
 
     def job(config: DictConfig) -> None:
+        nonlocal running
+        running = True
         try:
             run(load(config))
         except UserError as error:
             messages.fail(str(error))
+        running = False
 
     job.__module__ = run.__module__
 
     def command() -> None:
+        nonlocal running
+        running = False
         if {"-h", "--help"} & set(sys.argv[1:]):
             print(messages.help_text(run, CONF))
             return
@@ -144,7 +157,9 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
         signal.signal(signal.SIGTERM, _terminate)
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            if running:
+                raise  # not the user's doing
             messages.fail(messages.sentence(error, CONF))
         except KeyboardInterrupt:
             messages.fail("stopped; the same command goes on from the last finished trial", status=130)
@@ -157,56 +172,101 @@ def load(config: DictConfig) -> Settings:
     """Check a composed configuration; raises `UserError` for the first wrong value."""
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
-    names = {group: runtime.runtime.choices[group] for group in PARTS}
+    names = {group: runtime.runtime.choices.get(group) for group in PARTS}
     return check(config, names, runtime.job.override_dirname if multirun else None)
 
 
-def check(config: DictConfig, names: Mapping[str, str], folder: str | None = None) -> Settings:
+def check(config: DictConfig, names: Mapping[str, str | None], folder: str | None = None) -> Settings:
     """As `load`, for a configuration composed by other means."""
+    for group, chosen in names.items():
+        require(chosen is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
     try:
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(messages.sentence(error, CONF)) from error
-    known = {"data": Data, "training": Training, "search": SearchOptions, "tracking": Tracking, "paths": Paths}
-    sections = {name: section(name, kind, tree[name]) for name, kind in known.items()}
-    for group in ("task", "cell"):
-        build(tree[group], group)
-    return Settings(**sections, names=names, tree=tree, folder=folder)
+    for name in tree:
+        if name not in (*SECTIONS, *PARTS):
+            raise UserError(messages.unknown(name, CONF))
+    sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
+    chosen_names = {group: str(chosen) for group, chosen in names.items()}
+    settings = Settings(**sections, names=chosen_names, tree=tree, folder=folder)
+    check_parts(settings)
+    return settings
 
 
-def section(name: str, kind: type[Section], values: Mapping[str, Any]) -> Section:
+def check_parts(settings: Settings) -> None:
+    """Raise `UserError` where a part can't be made, or does not fit the other settings."""
+    settings.part("cell")
+    require_rowwise(settings.part("optimizer"))
+    shortest = settings.task.shortest
+    for name, length in (
+        ("training.length", settings.training.length),
+        ("search.length_min", settings.search.length_min),
+    ):
+        require(length >= shortest, name, f"must be at least {shortest} for the task {settings.names['task']}", length)
+
+
+def section(name: str, kind: type[Section], values: Any) -> Section:
     """The typed, checked settings of one section."""
     made = typed(name, kind, values)
     made.check()  # type: ignore[attr-defined]
     return made
 
 
-def typed(name: str, kind: type[Section], values: Mapping[str, Any]) -> Section:
+def typed(name: str, kind: type[Section], values: Any) -> Section:
     """`kind(**values)` with the types of its fields enforced; raises `UserError` that names `name`.field."""
-    schema = OmegaConf.structured(kind)
-    OmegaConf.set_readonly(schema, False)
-    try:
-        merged = OmegaConf.merge(schema, values)
-        plain: Any = OmegaConf.to_container(merged, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(messages.sentence(error, CONF, prefix=name)) from error
-    return kind(**plain)
+    require(isinstance(values, Mapping), name, "is a group of settings", values)
+    fields, hints = signature(kind).parameters, get_type_hints(kind)
+    for field in values:
+        if field not in fields:
+            raise UserError(messages.unknown(f"{name}.{field}", CONF))
+    for field, parameter in fields.items():
+        if field not in values and parameter.default is parameter.empty:
+            raise UserError(f"{name}.{field} must have a value")
+    return kind(**{field: of_type(f"{name}.{field}", value, hints[field]) for field, value in values.items()})
 
 
-def build(values: Mapping[str, Any], name: str, **arguments: Any) -> Any:
-    """The part that `_target_` names, made from the other values; raises `UserError` where they do not fit."""
+def of_type(name: str, value: Any, kind: Any) -> Any:
+    """The value, a whole number as float where a float is wanted; raises `UserError` where it has another type."""
+    allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if not set(allowed) <= set(KINDS):
+        return value  # a class that wants something else checks it itself
+    if float in allowed and type(value) is int:
+        return float(value)
+    words = " or ".join(KINDS[each] for each in allowed)
+    require(type(value) in allowed, name, f"must be {words}", value)
+    return value
+
+
+def build(values: Any, name: str, **arguments: Any) -> Any:
+    """The part that `_target_` names, made from the other values; raises `UserError` where they do not fit.
+
+    With `_partial_: true` the part is made when it is called with what is known only then.
+    """
+    require(isinstance(values, Mapping), name, "is a group of settings", values)
     target = str(values.get("_target_", ""))
-    require(target.startswith(TRUSTED), f"{name}._target_", f"must begin with {' or '.join(TRUSTED)}", target)
-    given = {key: value for key, value in values.items() if key not in ("_target_", "_partial_")}
+    given = {key: value for key, value in values.items() if key not in ("_target_", "_partial_")} | arguments
+    kind = trusted(target, name)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return typed(name, kind, given)
     try:
-        kind = get_class(target) if target.rpartition(".")[2][:1].isupper() else get_method(target)
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            return typed(name, kind, given | arguments)
-        return instantiate({**values, **arguments})
-    except (HydraException, ImportError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{name} can't be built from {target}: {messages.first_line(error.__cause__ or error)}"
-        ) from error
+        return partial(kind, **given) if values.get("_partial_") else kind(**given)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} can't be built from {target}: {messages.first_line(error)}") from error
+
+
+def trusted(target: str, name: str) -> Any:
+    """What a `_target_` names; raises `UserError` where it was not defined in a trusted place."""
+    setting, rule = f"{name}._target_", f"must begin with {' or '.join(TRUSTED)}"
+    require(target.startswith(TRUSTED), setting, rule, target)
+    try:
+        found = resolve_name(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{setting} can't be found: {messages.first_line(error)}; got {target!r}") from error
+    origin = f"{getattr(found, '__module__', '')}."  # not where it was imported to: pipeline.tracking.os.system
+    require(callable(found) and origin.startswith(TRUSTED), setting, f"{rule}, as something defined there", target)
+    require(not isabstract(found), setting, "must be a class that can be used as it is", target)
+    return found
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # some 15 s, not four minutes, for each call that fails
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # else it tells of its tables
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -34,6 +36,7 @@ class Run:
         self.client, self.experiment = client, experiment
         self.id: str = client.create_run(experiment, run_name=name, tags={OWNER: _owner(), **tags}).info.run_id
         self._waiting: list[Metric] = []
+        self._full = BATCH  # so many may wait before they are sent
 
     def params(self, settings: Mapping[str, Any]) -> None:
         """Log resolved settings, nested ones as `training.length`."""
@@ -45,8 +48,9 @@ class Run:
         """Log finite figures of one step: an update, or a length."""
         now = int(time.time() * 1000)
         self._waiting += [Metric(name, float(value), now, step) for name, value in figures.items()]
-        if len(self._waiting) >= BATCH:
+        if len(self._waiting) >= self._full:
             self.flush()
+            self._full = len(self._waiting) + BATCH  # a server that is down is not asked again at each update
 
     def flush(self) -> None:
         """Send the metrics that wait; those that can't be sent wait on."""
@@ -74,7 +78,9 @@ class Run:
 
     def child(self, name: str, tags: Mapping[str, str]) -> "Run":
         """A nested run; the caller closes it."""
-        return Run(self.client, self.experiment, name, {MLFLOW_PARENT_RUN_ID: self.id, **tags})
+        with _reported():
+            return Run(self.client, self.experiment, name, {MLFLOW_PARENT_RUN_ID: self.id, **tags})
+        return Silent()
 
     def close(self, status: str = "FINISHED") -> None:
         """End the run as FINISHED, FAILED or KILLED."""
@@ -94,7 +100,7 @@ class Silent(Run):
     """Takes everything and shows nothing: tracking.enabled=false."""
 
     def __init__(self) -> None:
-        self.id, self._waiting = "", []
+        self.id, self._waiting, self._full = "", [], BATCH
 
     def _send(self, **batch: Any) -> bool:
         return True
@@ -116,7 +122,12 @@ class Silent(Run):
 @contextmanager
 def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
     """A run that ends as it really ended: FINISHED, FAILED on an error, KILLED on SIGINT and SIGTERM."""
-    opened = _open(state, experiment, name, {**tags, **_origin()}) if enabled else Silent()
+    opened: Run = Silent()
+    if enabled:
+        with _reported():
+            opened = _open(state, experiment, name, {**tags, **_origin()})
+        if isinstance(opened, Silent):
+            _warn("going on without it")
     try:
         yield opened
     except (KeyboardInterrupt, SystemExit):

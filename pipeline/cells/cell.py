@@ -1,4 +1,4 @@
-"""What every recurrent cell declares. To add one, write a class like those beside this file and a YAML in conf/cell/."""
+"""What every recurrent cell declares. To add one, write a class like those beside this file and a YAML in conf/cell."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -53,9 +53,10 @@ def _sparse(hidden: int, random: torch.Generator) -> Tensor:
     """Gaussian, `NONZEROS` a row, scaled to `SPECTRAL_RADIUS`."""
     chosen = torch.rand(hidden, hidden, generator=random).argsort(dim=1)[:, :NONZEROS]
     matrix = torch.randn(hidden, hidden, generator=random) * torch.zeros(hidden, hidden).scatter(1, chosen, 1.0)
-    return matrix * (SPECTRAL_RADIUS / torch.linalg.eigvals(matrix).abs().max())
+    radius: Tensor = torch.linalg.eigvals(matrix).abs().max()
+    return matrix * (SPECTRAL_RADIUS / radius)
 
 
 def _uniform(shape: tuple[int, ...], hidden: int, random: torch.Generator) -> Tensor:
-    bound = hidden**-0.5
+    bound: float = hidden**-0.5
     return torch.rand(shape, generator=random) * 2 * bound - bound

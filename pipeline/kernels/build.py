@@ -49,7 +49,7 @@ def _build(compiler: str, target: Path) -> None:
     os.close(handle)
     try:
         _run([compiler, *FLAGS, str(SOURCE), "-o", unfinished])
-        os.replace(unfinished, target)
+        Path(unfinished).replace(target)
     finally:
         Path(unfinished).unlink(missing_ok=True)
 

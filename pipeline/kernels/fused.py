@@ -81,12 +81,11 @@ class _Unroll(torch.autograd.Function):
         problem, gradient, tensors = ctx.problem, gradient.contiguous(), ctx.saved_tensors
         found = [torch.empty_like(tensor) for tensor in tensors]
         problem.point(**{f"d_{name}": tensor for name, tensor in zip(NAMES, found, strict=True)}, upstream=gradient)
-        noted = None
-        if ctx.norms is not None:
-            noted = torch.empty(len(ctx.cell.states), problem.replicas, problem.time, dtype=torch.float64)
-        problem.point(norms=noted)
+        names = () if ctx.norms is None else ctx.cell.states
+        noted = torch.empty(len(names), problem.replicas, problem.time, dtype=torch.float64)
+        problem.point(norms=noted if names else None)
         _function("backward", gradient)(ctypes.byref(problem))
-        for name, norm in zip(ctx.cell.states, () if noted is None else noted):
+        for name, norm in zip(names, noted, strict=True):
             ctx.norms[name].copy_(norm)
         ctx.workspace.give_back()
         return (None,) * 5 + tuple(found)
@@ -110,13 +109,15 @@ def _problem(
 def _forward(problem: Problem, cell: Cell, like: Tensor, owner: object | None) -> tuple[Workspace, Tensor]:
     """Run it, and keep the states for a backward pass if there is an owner; the memory in use, and the outputs."""
     replicas, rows = problem.replicas, (problem.batch, problem.hidden)
-    shapes: list[tuple[int, ...]] = [(min(problem.threads, replicas), _function("scratch", like)(ctypes.byref(problem)))]
+    shapes: list[tuple[int, ...]] = [
+        (min(problem.threads, replicas), _function("scratch", like)(ctypes.byref(problem)))
+    ]
     if owner is not None:
         shapes.append((replicas, problem.time + 1, *rows))
         shapes.append((replicas, problem.time, problem.batch, KEPT[type(cell)] * cell.hidden))
         shapes += [shapes[1]] * (len(cell.states) - 1)
     workspace = lend(owner, shapes, like.dtype, like.device)
-    parts = dict(zip(("scratch", "h", "kept", "c"), workspace.split(shapes)))
+    parts = dict(zip(("scratch", "h", "kept", "c"), workspace.split(shapes), strict=False))
     out = like.new_empty(replicas, problem.outputs, *rows)
     problem.point(**parts, out=out)
     _function("forward", like)(ctypes.byref(problem))

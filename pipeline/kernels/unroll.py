@@ -78,7 +78,7 @@ def _checked(
     _check_weights(cell, weights, inputs, width)
     if tokens:
         _must(inputs.dtype in (torch.uint8, torch.int64), "tokens are uint8 or int64", inputs)
-        _must(0 <= int(inputs.min()) and int(inputs.max()) < width, f"tokens are from 0 to {width - 1}", inputs)
+        _must(int(inputs.min()) >= 0 and int(inputs.max()) < width, f"tokens are from 0 to {width - 1}", inputs)
     if norms is not None:
         _must(set(norms) == set(cell.states), f"norms are named {cell.states}, not {tuple(norms)}", inputs)
         for norm in norms.values():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -57,9 +58,7 @@ def fit(
     for update in range(1, training.updates + 1):
         running = board.running
         step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip)
-        recorder.update(
-            update, running, *map(_array, (step.losses, step.norms)), lambda step=step: _arrays(step.log2_norms)
-        )
+        recorder.update(update, running, _array(step.losses), _array(step.norms), partial(_arrays, step.log2_norms))
         board.finish_update(step.finite())
         model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)
         if board.running.size and (update % training.probe_every == 0 or update == training.updates):

@@ -36,7 +36,8 @@ def decay(log2_norms: Norms, answers: int) -> PerReplica:
     if len(steps) < 2:
         return np.full(len(before), np.nan)
     slope: PerReplica = before @ steps / (steps @ steps)
-    return np.exp2(-slope)
+    factor: PerReplica = np.exp2(-slope)
+    return factor
 
 
 def reach(decays: PerReplica) -> PerReplica:

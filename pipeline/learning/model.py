@@ -48,7 +48,8 @@ class Model:
         readout, bias = (weights.pop(name) for name in READOUT)
         states = unroll(self.cell, weights, inputs, answers, norms, kernel=self.kernel)
         flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
-        return flat.unflatten(1, states.shape[1:3])
+        answered: Tensor = flat.unflatten(1, states.shape[1:3])
+        return answered
 
 
 def begin(

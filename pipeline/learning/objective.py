@@ -41,4 +41,4 @@ class Classification:
 
 def objective(kind: str) -> Objective:
     """The objective of a task's `kind`."""
-    return {"regression": Regression, "classification": Classification}[kind]()
+    return Regression() if kind == "regression" else Classification()

@@ -18,6 +18,26 @@ def clip(gradient: Float[Tensor, "replica weight"], largest: float) -> Float[Ten
     return norms
 
 
+def require_rowwise(make: MakeOptimizer) -> None:
+    """Raise `UserError` where the optimizer can't be made, or where one replica's gradient moves another replica."""
+    try:
+        same = torch.equal(_first_row_after(make, 1.0), _first_row_after(make, -50.0))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"optimizer can't be used: {str(error).splitlines()[0]}") from error
+    if not same:
+        raise UserError("optimizer must be elementwise, as replicas share it; this one mixes them")
+
+
+def _first_row_after(make: MakeOptimizer, other: float) -> Tensor:
+    """Where two steps lead the first of two replicas, while the gradient of the second is `other`."""
+    rows = torch.zeros(2, 3, requires_grad=True)
+    optimizer = make([rows])
+    for _ in range(2):
+        rows.grad = torch.tensor([[1.0, 2.0, -3.0], [other, 2 * other, other]])
+        optimizer.step()
+    return rows.detach()[0]
+
+
 def narrowed(
     make: MakeOptimizer, optimizer: torch.optim.Optimizer, rows: Tensor, kept: Int64[Tensor, " kept"]
 ) -> tuple[torch.optim.Optimizer, Tensor]:

@@ -39,7 +39,7 @@ class Scoreboard:
 
     def probe(self, update: int, scores: Float[ndarray, " running"]) -> Int64[ndarray, " improved"]:
         """Note held-out scores, end the replicas that meet the goal, and return the positions that improved."""
-        improved = self.running[scores < self.best[self.running]]
+        improved: ndarray = self.running[scores < self.best[self.running]]
         self.best[self.running] = np.fmin(self.best[self.running], scores)
         for reached, goal in zip(self.reached, self.goals, strict=True):
             reached[self.running[(scores < goal) & (reached[self.running] == 0)]] = update

@@ -17,7 +17,7 @@ class Adding(Task):
     marker    0   1   0   0 |   0   0   1   0      one in each half, uniform
     answer                                  1.74   after the last step: .84 + .90
 
-    The sum has mean 1 and variance 2/12, so always answering 1 scores 1/6. The first marker lies T/4 to T steps before
+    The sum has mean 1 and variance 2/12, so always answering 1 scores 1/6. The first marker lies T/2 to T steps before
     the end. Other papers use other marker windows or halve the sum: horizons do not carry over between variants.
     """
 

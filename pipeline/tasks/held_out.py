@@ -1,4 +1,4 @@
-"""The held-out sequences: drawn from streams of their own, kept in files, and checked by a digest when they are read."""
+"""The held-out sequences: drawn from streams of their own, kept in files, checked by a digest when they are read."""
 
 import hashlib
 import io
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -57,7 +56,7 @@ class HeldOut:
             description: dict[str, Any] = json.loads(path.read_text())
             return {
                 "identity": description["identity"],
-                "lengths": description["lengths"],
+                "lengths": dict(description["lengths"]),
                 "digest": description["digest"],
             }
         except (ValueError, KeyError, TypeError) as error:
@@ -88,7 +87,7 @@ def read(path: Path, digest: str) -> Batch:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             batch = Batch(arrays["inputs"], arrays["targets"])
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except Exception as error:  # damaged files make numpy, zipfile and zlib raise a dozen kinds
         raise UserError(
             f"{path} can't be read as held-out sequences ({error}); `dvc repro -f prepare` makes it again"
         ) from error

@@ -14,7 +14,7 @@ DISTRACTORS = 4
 
 @dataclass(frozen=True)
 class TemporalOrder(Task):
-    """Say which of A and B came first and second (Hochreiter & Schmidhuber 1997, in the variant of Pascanu et al. 2013).
+    """Say which of A and B came first and second (Hochreiter & Schmidhuber 1997, as in Pascanu et al. 2013).
 
     step    0 1 2 3 4 5 6 7 8 9 …  L = 20        c, d, e, f: distractors, uniform
     input   c f A d e c c f e d B f c d e c f d e c

@@ -13,7 +13,7 @@ from pipeline.cells.rnn import RNN
 from pipeline.kernels.unroll import unroll
 
 CELLS = ("rnn", "gru", "lstm")
-FAST = ("torch",)  # kernels that serve these cells and no other
+FAST = ("torch", "fused")  # kernels that serve these cells and no other
 KERNELS = ("stepwise", *FAST)
 
 Weights = dict[str, Tensor]

@@ -1,0 +1,47 @@
+"""Running the project's commands as a user does, with stores and results of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
+    "OMP_NUM_THREADS": "1",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+
+
+def paths(folder: Path) -> list[str]:
+    """Overrides that keep everything a command writes below `folder`."""
+    return [f"paths.{name}={folder / name}" for name in ("data", "results", "state")]
+
+
+def start(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.Popen[str]:
+    """A command that runs beside the test."""
+    command = [sys.executable, "-m", f"pipeline.{module}", *overrides]
+    return subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A command that has ended."""
+    process = start(module, *overrides, cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """The working tree, without what git ignores and without results, as a git repository of its own."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in files:
+        if (ROOT / name).is_file() and not name.startswith(("results/", "data/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).chmod((ROOT / name).stat().st_mode)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "copy"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder

@@ -1,0 +1,45 @@
+"""Runs the fused passes of many shapes, each array a block of memory of its own, for the address sanitizer to watch."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from pipeline.kernels import fused
+from pipeline.kernels.workspace import Workspace
+from tests.kernels.oracle import CELLS, by_kernel, draw, make_cell, make_weights
+
+
+class Apart(Workspace):
+    """A workspace whose tensors do not lie in one block, so that a step beyond the end of one is seen."""
+
+    def split(self, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+        self.parts = [self.memory.new_empty(shape) for shape in shapes]
+        return self.parts
+
+
+def lend(owner: object, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, device: torch.device) -> Workspace:
+    workspace = Apart(torch.empty(0, dtype=dtype, device=device))
+    workspace.owner = owner
+    return workspace
+
+
+def run(name: str, hidden: int, batch: int, dtype: torch.dtype, tokens: bool) -> None:
+    """Forward and backward, and forward alone."""
+    cell = make_cell(name, hidden)
+    weights = make_weights(cell, 3, 4, dtype=dtype)
+    inputs = torch.randint(0, 4, (3, 9, batch)) if tokens else draw(3, 9, batch, 4, dtype=dtype)
+    by_kernel("fused", cell, weights, inputs, draw(3, 2, batch, hidden, dtype=dtype), threads=2)
+    with torch.no_grad():
+        fused.unroll(cell, weights, inputs, 2, None, 2)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    assert fused.available()
+    fused.lend = lend  # type: ignore[attr-defined]
+    sizes = product((1, 3, 8, 16, 19, 33), (1, 5, 32, 37))
+    for (hidden, batch), name, dtype, tokens in product(sizes, CELLS, (torch.float32, torch.float64), (False, True)):
+        run(name, hidden, batch, dtype, tokens)
+    print("nothing found")

@@ -1,0 +1,213 @@
+"""What holds for the fused passes alone: bits that depend on nothing, memory, and what happens in the C++ library."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.kernels import build, fused
+from pipeline.kernels.unroll import unroll
+from tests.kernels.oracle import CELLS, Result, Weights, by_kernel, draw, make_cell, make_weights
+
+pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")
+
+
+def _equal(one: Result, other: Result) -> bool:
+    pairs = [(one.outputs, other.outputs)]
+    pairs += [(one.gradients[name], other.gradients[name]) for name in one.gradients]
+    pairs += [(one.norms[name], other.norms[name]) for name in one.norms]
+    return all(torch.equal(first, second) for first, second in pairs)
+
+
+def _only(result: Result, rows: slice) -> Result:
+    def pick(named: Weights) -> Weights:
+        return {name: tensor[rows] for name, tensor in named.items()}
+
+    return Result(result.outputs[rows], pick(result.gradients), pick(result.norms))
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_results_do_not_depend_on_the_number_of_threads(name: str, dtype: torch.dtype) -> None:
+    cell = make_cell(name, 19)
+    weights = make_weights(cell, 5, 2, dtype=dtype)
+    inputs, upstream = draw(5, 70, 7, 2, dtype=dtype), draw(5, 2, 7, 19, dtype=dtype)
+    one = by_kernel("fused", cell, weights, inputs, upstream, threads=1)
+    for threads in (2, 3, 8):
+        assert _equal(by_kernel("fused", cell, weights, inputs, upstream, threads=threads), one)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@settings(max_examples=10, deadline=None)
+@given(hidden=st.integers(1, 40), batch=st.integers(1, 40), time=st.integers(1, 30))
+def test_a_replica_is_the_same_whoever_its_neighbours_are(name: str, hidden: int, batch: int, time: int) -> None:
+    cell = make_cell(name, hidden)
+    weights = make_weights(cell, 4, 3, dtype=torch.float32)
+    inputs, upstream = draw(4, time, batch, 3, dtype=torch.float32), draw(4, 1, batch, hidden, dtype=torch.float32)
+    together = by_kernel("fused", cell, weights, inputs, upstream)
+    for rows in (slice(0, 1), slice(2, 4)):
+        alone = {key: weight.detach()[rows].requires_grad_() for key, weight in weights.items()}
+        assert _equal(by_kernel("fused", cell, alone, inputs[rows], upstream[rows]), _only(together, rows))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_rescaling_changes_no_bit_of_the_weights_gradients(name: str) -> None:
+    """Without norms nothing is rescaled; with them it is, for the gradient falls far below 2^-20."""
+    cell = make_cell(name, 16)
+    weights = make_weights(cell, 3, 2, dtype=torch.float32)
+    inputs, upstream = draw(3, 300, 5, 2, dtype=torch.float32), draw(3, 1, 5, 16, dtype=torch.float32)
+    result = by_kernel("fused", cell, weights, inputs, upstream)
+    assert result.norms["h"].min() < -90
+    outputs = unroll(cell, weights, inputs, 1, None, kernel="fused")
+    plain = torch.autograd.grad((outputs * upstream).sum(), list(weights.values()))
+    for one, other in zip(plain, result.gradients.values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_norms_are_exact_where_one_part_of_the_state_is_far_smaller_than_the_other() -> None:
+    """Recurrent weights of 1e-30 make dL/dh some 2^-100 of dL/dc, so that its squares vanish in float32."""
+    cell = make_cell("lstm", 6)
+    weights = make_weights(cell, 2, 2)
+    with torch.no_grad():
+        weights["weight_hh"].mul_(1e-30)
+    inputs, upstream = draw(2, 12, 3, 2), draw(2, 1, 3, 6)
+    truth = by_kernel("stepwise", cell, weights, inputs, upstream)
+    single = {key: weight.detach().float().requires_grad_() for key, weight in weights.items()}
+    result = by_kernel("fused", cell, single, inputs.float(), upstream.float())
+    assert truth.norms["h"][:, :-1].max() < -90
+    for part in ("h", "c"):
+        torch.testing.assert_close(result.norms[part].double(), truth.norms[part], rtol=0, atol=1e-3)
+
+
+def test_the_activations_are_exact_to_a_few_units_in_the_last_place() -> None:
+    """The RNN with one weight of 1 is tanh; the LSTM's gates are sigmoids."""
+    for dtype in (torch.float32, torch.float64):
+        cell = make_cell("rnn", 1)
+        weights = {key: torch.zeros_like(w) for key, w in make_weights(cell, 1, 1, dtype=dtype).items()}
+        weights["weight_ih"] += 1
+        x = torch.cat([torch.logspace(-30, 2, 5000), torch.linspace(-12, 12, 5000)]).to(dtype)
+        result = unroll(cell, weights, x.view(1, 1, -1, 1), 1, kernel="fused").flatten()
+        truth = torch.tanh(x.double())
+        error = (result.double() - truth).abs() / truth.abs().clamp(min=1e-35)
+        assert error.max() < 4 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_denormal_numbers_do_not_slow_the_backward_pass_and_stay_out_of_the_callers_way(name: str) -> None:
+    cell = make_cell(name, 8)
+    weights = make_weights(cell, 2, 2, dtype=torch.float32)
+    upstream = torch.full((2, 1, 3, 8), 1e-37)
+    result = by_kernel("fused", cell, weights, draw(2, 40, 3, 2, dtype=torch.float32), upstream, threads=2)
+    assert result.norms["h"].isfinite().all()
+    assert float(torch.tensor(1e-40) * 1) > 0  # this thread still computes with denormals
+
+
+def _warnings(environment: dict[str, str], tmp_path: Path) -> str:
+    """The warnings of a process that runs a cell under this environment, and has to say `ran`."""
+    code = """
+import torch
+from tests.kernels.oracle import by_kernel, draw, make_cell, make_weights
+cell = make_cell("gru", 4)
+for _ in range(2):
+    for kernel in ("auto", "fused"):
+        by_kernel(kernel, cell, make_weights(cell, 2, 2), draw(2, 6, 3, 2), draw(2, 1, 3, 4))
+print("ran")
+"""
+    variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout == "ran\n"
+    return done.stderr
+
+
+def test_without_a_compiler_there_is_one_warning_and_torch_does_the_work(tmp_path: Path) -> None:
+    said = _warnings({"PATH": str(tmp_path), "CXX": ""}, tmp_path)
+    assert said.count("UserWarning: the fused kernels cannot be built, torch takes their place: no C++ compiler") == 1
+    assert _warnings({"CXX": "no-such-compiler"}, tmp_path).count("looked for no-such-compiler") == 1
+
+
+def test_a_compiler_that_fails_is_quoted_in_the_warning(tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\n[ $1 = --version ] && exit 0\necho it is monday >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    said = _warnings({"CXX": str(compiler)}, tmp_path)
+    assert said.count("torch takes their place: it is monday") == 1
+    assert not list(tmp_path.glob("horizon-pipeline/*"))
+
+
+def test_a_cache_that_cannot_be_written_is_not_the_end(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "torch takes their place" in _warnings({"XDG_CACHE_HOME": str(tmp_path / "file")}, tmp_path)
+
+
+def _copying_compiler(tmp_path: Path) -> str:
+    """A compiler that takes half a second, and gives a copy of the library that is there already."""
+    library = build.library()
+    assert library is not None
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f"""#!/bin/sh
+[ $1 = --version ] && exit 0
+sleep .5
+for target; do :; done
+cat {library._name} > $target
+""")
+    compiler.chmod(0o755)
+    return str(compiler)
+
+
+def test_a_damaged_library_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = _copying_compiler(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    target = build.cache_directory() / f"recurrence-{build._key(compiler)}.so"
+    target.parent.mkdir()
+    target.write_bytes(b"not a library")
+    assert build._load(compiler).forward_float32
+
+
+def test_several_processes_may_build_at_once(tmp_path: Path) -> None:
+    code = "from pipeline.kernels.fused import available; assert available()"
+    variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": _copying_compiler(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    running = [subprocess.Popen(command, env=variables) for _ in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert len(list(tmp_path.glob("horizon-pipeline/*"))) == 1
+
+
+def _compiler_with(flags: str, tmp_path: Path) -> str:
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f'#!/bin/sh\nexec g++ "$@" {flags}\n')
+    compiler.chmod(0o755)
+    return str(compiler)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", ["-mno-avx512f", "-march=x86-64"])
+def test_older_processors_compute_the_same(flags: str, tmp_path: Path) -> None:
+    """The tests of the fused kernel once more, without the newer vector instructions."""
+    variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": _compiler_with(flags, tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).parent)]
+    command += ["-m", "not slow", "-k", "fused and not compiler and not build and not cache"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_the_address_sanitizer_finds_nothing(tmp_path: Path) -> None:
+    """Passes of many shapes, with a library that ends the process at the first access outside an array.
+
+    Masked loads and stores are not checked, so they are compiled away.
+    """
+    found = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True)
+    runtime = found.stdout.strip()
+    if not Path(runtime).is_absolute():
+        pytest.skip("no address sanitizer")
+    compiler = _compiler_with("-mno-avx512f -fsanitize=address,undefined -fno-sanitize-recover -g -O1", tmp_path)
+    variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": compiler, "LD_PRELOAD": runtime}
+    variables["ASAN_OPTIONS"] = "detect_leaks=0"
+    command = [sys.executable, "-W", "error", "-m", "tests.kernels.sanitized"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "nothing found\n"), done.stderr[-5000:]

@@ -1,0 +1,66 @@
+"""dvc.yaml says what is so: it knows every file that a stage reads, and lists what the report gathers."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+ROOT = Path(__file__).parent.parent
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+GRID: dict[str, list[str]] = yaml.safe_load((ROOT / "conf/grid.yaml").read_text())["grid"]
+PAIRS = [(task, cell) for task in GRID["tasks"] for cell in GRID["cells"]]
+IRRELEVANT = {
+    "prepare": {"cell", "optimizer", "sampler", "executor"},
+    "train": {"sampler", "executor"},
+    "search": set(),
+}
+
+
+def filled(text: str, task: str, cell: str) -> str:
+    return text.replace("${item.task}", task).replace("${item.cell}", cell)
+
+
+@pytest.mark.parametrize(("task", "cell"), PAIRS)
+@pytest.mark.parametrize("name", ["prepare", "train", "search"])
+def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str, task: str, cell: str) -> None:
+    stage = STAGES[name]
+    overrides = re.findall(r"\S+=\S+", filled(stage["cmd"], task, cell))
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", overrides=overrides, return_hydra_config=True)
+    choices = {group: choice for group, choice in config.hydra.runtime.choices.items() if "/" not in group}
+    read = {f"conf/{group}/{choice}.yaml" for group, choice in choices.items() if group not in IRRELEVANT[name]}
+    params = {filled(next(iter(param)), task, cell) for param in stage["params"]}
+    assert read | {"conf/config.yaml"} == params
+
+
+@pytest.mark.parametrize("name", ["prepare", "train", "search"])
+def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str) -> None:
+    sections = {"prepare": {"data", "search.per_octave"}, "train": {"data", "training"}}
+    sections["search"] = {"data", "search", "training"}
+    listed = next(param["conf/config.yaml"] for param in STAGES[name]["params"] if "conf/config.yaml" in param)
+    assert set(listed) == sections[name]
+
+
+def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else() -> None:
+    files = {"train": ["outcome.json"], "search": ["gradients.parquet", "horizon.json", "trials.csv"]}
+    wanted = {f"results/{stage}/{t}-{c}/{file}" for stage in files for t, c in PAIRS for file in files[stage]}
+    assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted
+
+
+def test_every_dependency_on_code_exists() -> None:
+    for stage in STAGES.values():
+        for task, cell in PAIRS:
+            code = [filled(dep, task, cell) for dep in stage["deps"] if dep.startswith("pipeline/")]
+            assert [dep for dep in code if not (ROOT / dep).exists()] == []
+
+
+def test_stages_are_run_as_modules_so_that_a_copy_of_the_project_runs_its_own_code() -> None:
+    assert all(stage["cmd"].startswith("python -m pipeline.") for stage in STAGES.values())
+
+
+def test_no_stage_declares_a_database_as_an_out() -> None:
+    outs = [next(iter(out)) if isinstance(out, dict) else out for stage in STAGES.values() for out in stage["outs"]]
+    assert not [out for out in outs if out.endswith(".db") or "mlartifacts" in out]

@@ -1,0 +1,96 @@
+"""`dvc repro` on a small grid, in a copy of the project: it runs once, and it runs the same way twice."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.commands import ENVIRONMENT, copy_of_the_project
+
+SMALL = {
+    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "threads": 1, "trials": 3},
+    "conf/task/temporal_order.yaml": {"updates": 60, "length": 12, "length_max": 40},
+}
+
+
+def edit(path: Path, values: dict[str, Any]) -> None:
+    text = path.read_text()
+    for name, value in values.items():
+        text, count = re.subn(rf"^(  {name}): \S+", rf"\1: {value}", text, flags=re.MULTILINE)
+        assert count == 1, (path, name)
+    path.write_text(text)
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["dvc", *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [path for out in ("data", "results") for path in (folder / out).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with one task, two cells and settings that take seconds; reproduced once."""
+    folder = copy_of_the_project(tmp_path_factory.mktemp("project"))
+    for name, values in SMALL.items():
+        edit(folder / name, values)
+    (folder / "conf/grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn, gru]}\n")
+    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
+    kept = re.compile(r"^pipeline/|temporal_order-(rnn|gru)/")
+    pipeline["stages"]["report"]["deps"] = [dep for dep in pipeline["stages"]["report"]["deps"] if kept.search(dep)]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    dvc(folder, "repro")
+    return folder
+
+
+@pytest.mark.slow
+def test_repro_ends_with_a_row_for_each_pair(project: Path) -> None:
+    rows = (project / "results/report/horizons.md").read_text().splitlines()[2:4]
+    assert [re.split(r"\s*\|\s*", row)[1:3] for row in rows] == [["temporal order", "RNN"], ["temporal order", "GRU"]]
+    page = (project / "results/report/index.html").read_text()
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+    assert page.count("data:image/svg+xml") >= 10
+
+
+@pytest.mark.slow
+def test_repro_again_runs_nothing(project: Path) -> None:
+    assert dvc(project, "status").strip().endswith("up to date.")
+    assert "Running stage" not in dvc(project, "repro")
+
+
+@pytest.mark.slow
+def test_repro_from_nothing_writes_the_same_bytes(project: Path) -> None:
+    before = digests(project)
+    shutil.rmtree(project / ".state")
+    os.remove(project / "mlflow.db")
+    assert dvc(project, "repro", "--force").count("Running stage") == 6
+    assert digests(project) == before
+
+
+@pytest.mark.slow
+def test_an_edit_of_one_cell_makes_only_its_stages_stale(project: Path) -> None:
+    path = project / "conf/cell/gru.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("hidden: 32", "hidden: 16"))
+    stale = set(json.loads(dvc(project, "status", "--json")))
+    path.write_text(text)
+    assert stale == {"train@temporal_order-gru", "search@temporal_order-gru"} | (stale & {"report"})
+    assert not any("rnn" in name for name in stale)
+
+
+@pytest.mark.slow
+def test_a_comment_in_the_settings_reruns_nothing(project: Path) -> None:
+    with (project / "conf/cell/gru.yaml").open("a") as file:
+        file.write("# a remark\n")
+    assert json.loads(dvc(project, "status", "--json")) == {}
