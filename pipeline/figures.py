@@ -8,10 +8,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy import ndarray
 
-from pipeline.records import SolvedShare, phrase
+from pipeline.records import Course, SolvedShare, phrase
 
 COLORS = (
     "#0072B2",
@@ -54,6 +54,27 @@ def horizon(share: SolvedShare) -> Figure:
     axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve", xlabel="sequence length")
     axes.set_title(f"{label(share.cell)} on {label(share.task)}: horizon {phrase(answer)}", pad=12)
     axes.legend(loc="lower left" if _high(answer, share.horizon) else "upper right", fontsize=8)
+    return figure
+
+
+def course(search: Course) -> Figure:
+    """A search trial by trial: the length that was asked, the share that solved, and the interval after it."""
+    figure, axes = _canvas(6.0, 3.6)
+    trials = np.arange(1, len(search.lengths) + 1)
+    level, record = search.horizon["level"], search.horizon
+    shortest, longest = record["length_min"], record["length_max"]
+    lower, upper = np.maximum(search.lower, shortest), np.minimum(search.upper, longest)
+    axes.fill_between(trials, lower, upper, color=COLORS[0], alpha=0.15, linewidth=0, label=f"{level:.0%} interval")
+    axes.plot(trials, np.clip(search.medians, shortest, longest), color=COLORS[0], label="median")
+    points: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "edgecolors": GREY, "zorder": 3}
+    dots = axes.scatter(trials, search.lengths, c=search.shares, label="trial", **points)
+    figure.colorbar(dots, ax=axes, label="share that solved")
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    title = f"{label(record['cell'])} on {label(record['task'])}: {phrase(record['t50'])}"
+    axes.set(xlabel="trial", ylabel="sequence length", title=title, ylim=(shortest / 1.15, longest * 1.15))
+    axes.legend(fontsize=8)
     return figure
 
 

@@ -59,6 +59,18 @@ class SolvedShare:
     horizon: Mapping[str, Any]  # horizon.json
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a search went; arrays have one value a trial, and the interval is that after it."""
+
+    lengths: ndarray  # that was tried
+    shares: ndarray  # of its replicas that solved
+    medians: ndarray
+    lower: ndarray
+    upper: ndarray
+    horizon: Mapping[str, Any]  # horizon.json
+
+
 def read_study(study: Study) -> list[Result]:
     """The finished trials in their order."""
     rows = trial_rows(study)
@@ -169,6 +181,21 @@ def solved_share(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) 
         median=fitted.median,
         lower=fitted.lower,
         upper=fitted.upper,
+        horizon=horizon,
+    )
+
+
+def course(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> Course:
+    """The interval after each trial, from trials.csv and horizon.json."""
+    seen, grid = observations_of_rows(rows), Grid(horizon["length_min"], horizon["length_max"])
+    beliefs = [posterior(seen[: count + 1], grid) for count in range(len(seen))]
+    ends = np.array([belief.interval(horizon["level"]) for belief in beliefs])
+    return Course(
+        lengths=np.array([trial.length for trial in seen]),
+        shares=np.array([trial.solved / trial.replicas for trial in seen]),
+        medians=np.exp2([belief.quantile(0.5) for belief in beliefs]),
+        lower=np.exp2(ends[:, 0]),
+        upper=np.exp2(ends[:, 1]),
         horizon=horizon,
     )
 

@@ -3,8 +3,8 @@
     python -m pipeline.search task=temporal_order cell=rnn
     python -m pipeline.search task=adding cell=lstm search.length_max=512 search.factor=1.5
 
-writes results/search/TASK-CELL/: horizon.json, trials.csv, gradients.parquet, horizon.svg; a parent run with one run a
-trial in MLflow; and an Optuna study. Killed and started again, it goes on from the last finished trial.
+writes results/search/TASK-CELL/: horizon.json, trials.csv, gradients.parquet, figures; a parent run with one run for
+each trial in MLflow; and an Optuna study. Killed and started again, it goes on from the last finished trial.
 """
 
 import hashlib
@@ -86,7 +86,7 @@ def fingerprint(settings: Settings) -> str:
         name: dict(settings.tree[name])
         for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")
     }
-    for group, free in (("training", ("length", "replicas")), ("search", ("fresh",))):
+    for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh",))):
         for name in free:
             del tree[group][name]
     total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
@@ -104,8 +104,9 @@ def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> Non
     records.write_profiles(folder / "gradients.parquet", results)
     horizon = records.horizon_json(settings.names, settings.task, found, results, settings.search)
     write_json(folder / "horizon.json", horizon)
-    share = records.solved_share(records.read_trials(folder / "trials.csv"), horizon)
-    figures.save(figures.horizon(share), folder / "horizon.svg")
+    rows = records.read_trials(folder / "trials.csv")
+    figures.save(figures.horizon(records.solved_share(rows, horizon)), folder / "horizon.svg")
+    figures.save(figures.course(records.course(rows, horizon)), folder / "course.svg")
 
 
 @dataclass

@@ -1,12 +1,49 @@
-"""What every test gets: one torch thread, and stores of its own."""
+"""What every test gets: one torch thread, and every part of conf/ through the `cell` and `task` fixtures."""
 
-from collections.abc import Iterator
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import hydra
 import pytest
 import torch
+from omegaconf import open_dict
+
+from pipeline import settings
+from pipeline.cells.cell import Cell
+from pipeline.settings import CONF, Settings
+from pipeline.tasks.task import Task
 
 ROOT = Path(__file__).parent.parent
+
+
+def options(group: str) -> list[str]:
+    """The names of a group's YAMLs."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@cache
+def compose(*overrides: str) -> Settings:
+    """Checked settings, as a command gets them."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = hydra.compose("config", [*overrides], return_hydra_config=True)
+    names = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return settings.check(config, {group: names[group] for group in settings.PARTS})
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,3 +53,45 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """A training flushes denormal numbers in the whole process."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session", params=options("cell"))
+def cell(request: pytest.FixtureRequest) -> Cell:
+    """Each cell of conf/cell."""
+    made: Cell = compose(f"cell={request.param}").part("cell")
+    return made
+
+
+@pytest.fixture(scope="session", params=options("task"))
+def task(request: pytest.FixtureRequest) -> Task:
+    """Each task of conf/task."""
+    return compose(f"task={request.param}").task
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[Callable[[], None], str], Ended]]:
+    """Runs a stage's `main` in this process, with a command line."""
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
+
+    def run(main: Callable[[], None], arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", [main.__module__, *arguments.split()])
+        status = 0
+        capfd.readouterr()
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Ended(status, *capfd.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)

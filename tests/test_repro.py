@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import yaml
 from tests.commands import ENVIRONMENT, copy_of_the_project
 
 SMALL = {
-    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "threads": 1, "trials": 3},
+    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3},
     "conf/task/temporal_order.yaml": {"updates": 60, "length": 12, "length_max": 40},
 }
 
@@ -73,7 +72,7 @@ def test_repro_again_runs_nothing(project: Path) -> None:
 def test_repro_from_nothing_writes_the_same_bytes(project: Path) -> None:
     before = digests(project)
     shutil.rmtree(project / ".state")
-    os.remove(project / "mlflow.db")
+    (project / "mlflow.db").unlink()
     assert dvc(project, "repro", "--force").count("Running stage") == 6
     assert digests(project) == before
 

@@ -12,9 +12,10 @@ from math import expm1, log2
 from typing import TypeAlias
 
 from pipeline.horizon.ladder import ladder
-from pipeline.horizon.ninety import Ninety
+from pipeline.horizon.ninety import Ninety, ninety
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior
+from pipeline.horizon.stopping import wants_ninety
 
 OVERHEAD = 16  # steps through time that a replica costs whatever its length
 USED = 0.5  # share of the budget that a solver uses, until one has solved
@@ -22,6 +23,13 @@ NEARLY = 1 - 1e-9  # values closer than this are a tie, which goes to the shorte
 
 
 Belief: TypeAlias = Posterior | Ninety  # what an ask goes by
+
+
+def next_question(seen: Sequence[Observation], found: Posterior, options: SearchOptions) -> tuple[int, str]:
+    """Return the length to try next, and what it is to tell about: "t50", or "t90" once T50 is known."""
+    if wants_ninety(seen, found, options):
+        return next_length(seen, ninety(seen, found.grid), options), "t90"
+    return next_length(seen, found, options), "t50"
 
 
 def next_length(seen: Sequence[Observation], belief: Belief, options: SearchOptions) -> int:

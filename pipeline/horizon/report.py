@@ -1,10 +1,11 @@
 """The answer of a search: the horizon with its interval or its censoring, as horizon.json states it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.horizon.by_budget import halvings, horizon_by_budget
+from pipeline.horizon.diagnostics import diagnostics
 from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, rounded, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.ninety import ninety
@@ -35,7 +36,7 @@ class Horizon:
     p_below: float
     slope: float  # octaves
     p_overdispersed: float  # probability that replicas of a trial agree more than chance
-    diagnostics: tuple[str, ...] = field(default=())  # sentences, where the data contradict the model
+    diagnostics: tuple[str, ...]  # sentences, where the data contradict the model
 
     def as_dict(self) -> dict[str, Any]:
         """Return horizon.json, without the names of task and cell."""
@@ -66,4 +67,5 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
         p_below=rounded(found.below),
         slope=rounded(found.slope),
         p_overdispersed=rounded(found.overdispersed),
+        diagnostics=diagnostics(seen, grid),
     )

@@ -7,12 +7,11 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from pipeline.horizon.asking import next_length
+from pipeline.horizon.asking import next_question
 from pipeline.horizon.model import Grid
-from pipeline.horizon.ninety import ninety
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior, posterior
-from pipeline.horizon.stopping import reason_to_stop, wants_ninety
+from pipeline.horizon.stopping import reason_to_stop
 from pipeline.horizon.trials import LENGTH, observations
 
 
@@ -132,9 +131,6 @@ class HorizonSampler(BaseSampler):
             self.independent_sampler.reseed_rng()
 
     def _next_length(self, study: Study) -> int:
-        options = self.options
-        grid = Grid(options.length_min, options.length_max)
-        seen = observations(study, options.replicas)
-        found = posterior(seen, grid)
-        belief = ninety(seen, grid) if wants_ninety(seen, found, options) else found
-        return next_length(seen, belief, options)
+        seen = observations(study, self.options.replicas)
+        found = posterior(seen, Grid(self.options.length_min, self.options.length_max))
+        return next_question(seen, found, self.options)[0]

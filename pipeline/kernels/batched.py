@@ -131,18 +131,26 @@ def _back(cell: Cell, steps: Pass, memory: _Memory, gradient: Tensor, norms: Nor
         for step in reversed(chunk):
             if step >= total - gradient.shape[1]:
                 running.inject(gradient[:, step - total + gradient.shape[1]])
-            _step_back(steps, memory, step, running, columns[:, step - begin])
-        rows = memory.rows[:, begin : chunk.stop].flatten(1, 2)
-        sums.baddbmm_(rows.mT, columns[:, : len(chunk)].flatten(1, 2))
+            totals, before = steps.backward(
+                running.parts, memory.kept[step], memory.state[step], memory.state[step + 1], columns[:, step - begin]
+            )
+            running.record(step, totals)
+            running.replace(before)
+        of_chunk = _true_scale(columns[:, : len(chunk)], running)
+        if of_chunk is not None:
+            rows = memory.rows[:, begin : chunk.stop].flatten(1, 2)
+            sums.baddbmm_(rows.mT, of_chunk.flatten(1, 2))
     running.write()
     return sums
 
 
-def _step_back(steps: Pass, memory: _Memory, step: int, running: RunningGradient, columns: Tensor) -> None:
-    """Take `running` over one step; A of this step, at its true scale, into `columns`."""
-    state, after = memory.state[step], memory.state[step + 1]
-    totals, before = steps.backward(running.parts, memory.kept[step], state, after, columns)
-    running.record(step, totals)
-    if running.norms is not None:
-        columns.copy_(times_power_of_two(columns, running.exponent))
-    running.replace(before)
+def _true_scale(
+    columns: Float[Tensor, "replica steps batch columns"], running: RunningGradient
+) -> Float[Tensor, "replica steps batch columns"] | None:
+    """A of a chunk at its true scale; None where all of it is zero by now, as it is without rescaling."""
+    if not running.scaled:
+        return columns
+    exponents = running.last_exponents(columns.shape[1])
+    if not columns.is_cuda and float(exponents.max()) < -2 * running.limit:
+        return None
+    return times_power_of_two(columns, exponents)

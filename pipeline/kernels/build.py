@@ -27,7 +27,7 @@ def library() -> ctypes.CDLL | None:
     try:
         return _load(_compiler())
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        reason = getattr(error, "stderr", None) or error
+        reason = (getattr(error, "stderr", None) or str(error)).strip()[:500]
         warnings.warn(f"the fused kernels cannot be built, torch takes their place: {reason}", stacklevel=2)
         return None
 

@@ -24,6 +24,16 @@ Weights = Mapping[str, Float[Tensor, "replica ..."]]
 Part = Float[Tensor, "replica batch _"]
 
 
+def tanh(x: Part, out: Part) -> Part:
+    """tanh x into `out`, which may be x; x is spoilt.
+
+    On a CPU torch.tanh takes nine times as long as the sigmoid, and tanh x = 2 sigmoid(2 x) - 1 is exact to 2e-7.
+    """
+    if x.is_cuda or x.dtype == torch.float64:
+        return torch.tanh(x, out=out)
+    return torch.sub(x.mul_(2).sigmoid_(), 0.5, out=out).mul_(2)
+
+
 class Pass(ABC):
     """The packed weights of all replicas of one cell, and its two steps."""
 
@@ -74,7 +84,7 @@ class RNNPass(Pass):
     order, kept, columns = (0,), 0, 1
 
     def forward(self, row: Part, kept: Part, before: tuple[Part, ...], after: tuple[Part, ...]) -> None:
-        torch.tanh(torch.bmm(row, self.packed), out=after[0])
+        tanh(torch.bmm(row, self.packed), out=after[0])
 
     def backward(
         self, running: tuple[Part, ...], kept: Part, before: tuple[Part, ...], after: tuple[Part, ...], columns: Part
@@ -110,7 +120,7 @@ class GRUPass(Pass):
         torch.bmm(row, self.packed, out=kept[..., : 3 * h])
         kept[..., h : 3 * h].sigmoid_()
         torch.bmm(row[..., h:], self.proposal, out=n)
-        n.addcmul_(r, q).tanh_()
+        tanh(n.addcmul_(r, q), out=n)
         torch.lerp(n, before[0], kept[..., 2 * h : 3 * h], out=after[0])
 
     def backward(
@@ -152,15 +162,15 @@ class LSTMPass(Pass):
         torch.bmm(row, self.packed, out=kept)
         kept[..., : 3 * self.hidden].sigmoid_()
         i, f, o, g = self._gates(kept, 0, 1, 2, 3)
-        torch.mul(f, before[1], out=after[1]).addcmul_(i, g.tanh_())
-        torch.mul(o, torch.tanh(after[1]), out=after[0])
+        torch.mul(f, before[1], out=after[1]).addcmul_(i, tanh(g, out=g))
+        torch.mul(o, tanh(after[1].clone(), out=torch.empty_like(after[1])), out=after[0])
 
     def backward(
         self, running: tuple[Part, ...], kept: Part, before: tuple[Part, ...], after: tuple[Part, ...], columns: Part
     ) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         i, f, o, g = self._gates(kept, 0, 1, 2, 3)
         of_i, of_f, of_o, of_g = self._gates(columns, 0, 1, 2, 3)
-        tanh_c = torch.tanh(after[1])
+        tanh_c = tanh(after[1].clone(), out=torch.empty_like(after[1]))
         torch.mul(running[0], tanh_c, out=of_o)
         of_c = running[1] + tanh_backward(running[0] * o, tanh_c, grad_input=torch.empty_like(tanh_c))
         torch.mul(of_c, before[1], out=of_f)

@@ -51,14 +51,25 @@ template <class T> inline V<T> load(const T* from) { V<T> v; std::memcpy(&v, fro
 template <class T> inline void store(T* to, V<T> v) { std::memcpy(to, &v, WIDTH); }
 
 // The first n lanes; the others read as zero and are not written.
+// clamp: x between -bound and bound; NaN stays.
 #if defined(__AVX512F__)
 inline V<float> load(const float* from, long n) { return (V<float>)_mm512_maskz_loadu_ps((1u << n) - 1, from); }
 inline V<double> load(const double* from, long n) { return (V<double>)_mm512_maskz_loadu_pd((1u << n) - 1, from); }
 inline void store(float* to, V<float> v, long n) { _mm512_mask_storeu_ps(to, (1u << n) - 1, (__m512)v); }
 inline void store(double* to, V<double> v, long n) { _mm512_mask_storeu_pd(to, (1u << n) - 1, (__m512d)v); }
+inline V<float> clamp(V<float> x, float bound) {
+    return (V<float>)_mm512_max_ps(_mm512_set1_ps(-bound), _mm512_min_ps(_mm512_set1_ps(bound), (__m512)x));
+}
+inline V<double> clamp(V<double> x, double bound) {
+    return (V<double>)_mm512_max_pd(_mm512_set1_pd(-bound), _mm512_min_pd(_mm512_set1_pd(bound), (__m512d)x));
+}
 #else
 template <class T> inline V<T> load(const T* from, long n) { V<T> v{}; std::memcpy(&v, from, n * sizeof(T)); return v; }
 template <class T> inline void store(T* to, V<T> v, long n) { std::memcpy(to, &v, n * sizeof(T)); }
+template <class Vector, class T> inline Vector clamp(Vector x, T bound) {
+    x = x < -bound ? Vector{} - bound : x;
+    return x > bound ? Vector{} + bound : x;
+}
 #endif
 template <class T> using Full = std::integral_constant<long, L<T>>;
 template <class T> inline V<T> load(const T* from, Full<T>) { return load(from); }
@@ -81,7 +92,12 @@ template <class T> inline T sum(V<T> v) {
 
 template <class T> struct Exponential;
 template <> struct Exponential<float> {
-    static constexpr float LOG2E = 1.44269504f, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f;
+    static constexpr float LOG2E = 1.44269504f;
+#if defined(__FMA__) || defined(__aarch64__)  // k ln 2 is not rounded, and the float ln 2 is exact to 2e-9
+    static constexpr float LN2_HIGH = 0.693147181f, LN2_LOW = 0;
+#else
+    static constexpr float LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f;
+#endif
     static constexpr float ROUND = 12582912.f, LARGEST = 87.f, SATURATED = 10.f;  // tanh is 1 beyond SATURATED
     static constexpr int32_t MANTISSA = 23, ONE = 0x3f800000;
     static constexpr float POLYNOMIAL[] = {1.3926213466332443e-3f, 8.36320297157585495e-3f, 4.16665544376859389e-2f,
@@ -104,29 +120,25 @@ template <class T> inline void exponential(V<T> x, V<T>& power, V<T>& m) {
     typedef typename Simd<T>::Int Bits __attribute__((vector_size(WIDTH)));
     V<T> rounded = x * E::LOG2E + E::ROUND;  // the low bits are k
     V<T> k = rounded - E::ROUND;
-    V<T> r = x - k * E::LN2_HIGH - k * E::LN2_LOW;
+    V<T> r = x - k * E::LN2_HIGH;
+    if constexpr (E::LN2_LOW != 0) r -= k * E::LN2_LOW;
     V<T> p = all<T>(E::POLYNOMIAL[0]);
     for (size_t i = 1; i < sizeof(E::POLYNOMIAL) / sizeof(T); i++) p = p * r + E::POLYNOMIAL[i];
     m = r * r * p + r;
     power = (V<T>)(((Bits)rounded << E::MANTISSA) + E::ONE);
 }
 
-template <class T> inline V<T> clamp(V<T> x, T bound) {
-    x = x < -bound ? all<T>(-bound) : x;  // false for NaN, which stays
-    return x > bound ? all<T>(bound) : x;
-}
-
 // 1 / (1 + e^-x)
 template <class T> inline V<T> sigmoid(V<T> x) {
     V<T> power, m;
-    exponential<T>(-clamp<T>(x, Exponential<T>::LARGEST), power, m);
+    exponential<T>(-clamp(x, Exponential<T>::LARGEST), power, m);
     return T(1) / (power * m + (power + T(1)));
 }
 
 // (e^2x - 1) / (e^2x + 1)
 template <class T> inline V<T> tanh(V<T> x) {
     V<T> power, m;
-    exponential<T>(T(2) * clamp<T>(x, Exponential<T>::SATURATED), power, m);
+    exponential<T>(T(2) * clamp(x, Exponential<T>::SATURATED), power, m);
     V<T> less_one = power * m + (power - T(1));
     return less_one / (less_one + T(2));
 }
@@ -248,13 +260,14 @@ constexpr long WIDE = 2;                    // vectors of the block of a result 
 template <class T> constexpr long PANEL = WIDE * L<T>;  // columns that are packed together
 template <class T> constexpr long wide(long columns) { return (columns + PANEL<T> - 1) / PANEL<T> * PANEL<T>; }
 
-// Left [rows, depth] times right [depth, columns]; right is packed in panels of PANEL columns, zeros behind the last.
-// `left` lies in rows of `stride`; with ACROSS it lies transposed, [depth, rows].
+// Left [rows, depth] times a panel of right [depth, columns], each in rows of its stride; with ACROSS, left lies
+// transposed, [depth, rows]. A right that is used at every step is packed, one panel after another, zeros behind the last.
 template <class T> struct Factor {
     const T* left;
-    long stride;
+    long left_stride;
     const T* right;
     long depth;
+    long right_stride = PANEL<T>;
 };
 
 // out = begin + the sum of the products, for M rows and N vectors of columns; begin holds a pointer for each row.
@@ -262,20 +275,27 @@ template <class T, long M, long N, bool ACROSS, size_t FACTORS>
 inline void block(const T* const* begin, long column, const Factor<T> (&factors)[FACTORS], long row, T* out,
                   long out_stride) {
     V<T> total[M][N];
+#pragma GCC unroll 16
     for (long m = 0; m < M; m++)
+#pragma GCC unroll 16
         for (long n = 0; n < N; n++) total[m][n] = load(begin[row + m] + column + n * L<T>);
     for (const Factor<T>& factor : factors) {
-        const T* left = factor.left + row * (ACROSS ? 1 : factor.stride);
+        const T* left = factor.left + row * (ACROSS ? 1 : factor.left_stride);
         const T* right = factor.right;
-        for (long k = 0; k < factor.depth; k++, right += PANEL<T>) {
+        for (long k = 0; k < factor.depth; k++, right += factor.right_stride) {
             V<T> vectors[N];
+#pragma GCC unroll 16
             for (long n = 0; n < N; n++) vectors[n] = load(right + n * L<T>);
+#pragma GCC unroll 16
             for (long m = 0; m < M; m++)
+#pragma GCC unroll 16
                 for (long n = 0; n < N; n++)
-                    total[m][n] += (ACROSS ? left[k * factor.stride + m] : left[m * factor.stride + k]) * vectors[n];
+                    total[m][n] += left[ACROSS ? k * factor.left_stride + m : m * factor.left_stride + k] * vectors[n];
         }
     }
+#pragma GCC unroll 16
     for (long m = 0; m < M; m++)
+#pragma GCC unroll 16
         for (long n = 0; n < N; n++) store(out + (row + m) * out_stride + column + n * L<T>, total[m][n]);
 }
 
@@ -316,6 +336,11 @@ template <class T, class Value> void pack(long depth, long columns, Value value,
 
 constexpr long ROWS = 32;    // sequences that go forward together
 constexpr long CHUNK = 256;  // rows (steps x sequences) that are summed into the weights' gradients at a time
+
+// Ask for n numbers that the next step will read (FOR = 0) or write (1), while this one computes.
+template <int FOR, class T> void fetch(const T* from, long n) {
+    for (long i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(from + i, FOR);
+}
 
 // Hands out parts of a thread's scratch memory; without memory it only counts.
 template <class T> struct Scratch {
@@ -407,9 +432,12 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
         for (long t = 0; t < steps; t++) {
             T *h_new = state(p.h, ring_h, t + 1, b), *c_new = state(p.c, ring_c, t + 1, b);
             T* kept = p.kept ? this->kept(t) + b * Cell::KEPT * H : ring_kept;
+            T* kept_next = p.kept && t + 1 < steps ? this->kept(t + 1) + b * Cell::KEPT * H : ring_kept;
             columns_before(t, b, rows, h);
-            for (long i = 0, at = 0; i < rows; i++, at += H)
+            for (long i = 0, at = 0; i < rows; i++, at += H) {
+                fetch<1>(kept_next + Cell::KEPT * at, Cell::KEPT * H);
                 Cell::template forward<T>(H, {a + i * width, h + at, c + at, kept + Cell::KEPT * at, h_new + at, c_new + at});
+            }
             h = h_new, c = c_new;
             if (this->output(t) >= 0)
                 std::memcpy(this->of(p.out, p.outputs * B * H) + (this->output(t) * B + b) * H, h, rows * H * sizeof(T));
@@ -442,10 +470,11 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     static constexpr double FAR = 20;  // |log2 of the norm of g| from which on g is rescaled
     static constexpr long EXACT = Limits::max_exponent - 3;  // 2^EXACT and 2^-EXACT are exact
 
-    long h_width = padded<T>(H), width = padded<T>(columns);     // of a row of dL/dh and of a row of A
+    long h_width = padded<T>(H);                                 // of a row of dL/dh; and of A: an odd number of vectors,
+    long width = padded<T>(columns) / L<T> % 2 ? padded<T>(columns) : padded<T>(columns) + L<T>;  // for the cache's sake
     long chunk = std::max(1L, std::min(steps, CHUNK / B));       // steps
     T *U, *dh, *dc, *dc_full, *direct;                           // U packed; rows of dL/d(state), see Backward
-    T *A, *panel, *sums;            // A of a chunk; packed; [H + I + 1, width], dL/dU', dL/dW' and dL/db one below another
+    T *A, *x, *sums;                // A and [x, 1] of a chunk; [H + I + 1, width]: dL/dU', dL/dW', dL/db
     std::vector<const T*> begins;
     std::vector<long> exponents;    // e of each step of the chunk
     long e = 0;                     // dL/d(state) = 2^e g
@@ -456,7 +485,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         dh = scratch.take(B * h_width), dc = scratch.take(B * h_width);
         dc_full = scratch.take(B * h_width), direct = scratch.take(B * h_width);
         A = scratch.take(chunk * B * width);
-        panel = scratch.take(chunk * B * PANEL<T>);
+        x = scratch.take(chunk * B * (I + 1));
         sums = scratch.take((H + I + 1) * width);
     }
 
@@ -464,7 +493,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         pack<T>(recurrent, H, [&](long column, long k) { return this->weight_hh[column * H + k]; }, U);
         for (T* part : {dh, dc, direct}) std::memset(part, 0, B * h_width * sizeof(T));
         std::memset(sums, 0, (H + I + 1) * width * sizeof(T));
-        begins.resize(std::max({B, H, I}));
+        begins.resize(std::max({B, H, I + 1}));
         exponents.resize(chunk);
         for (long end = steps; end > 0; end = (end - 1) / chunk * chunk) {
             long first = (end - 1) / chunk * chunk;
@@ -480,10 +509,16 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
 
     void step(long t, T* A_t) {
         V<T> squares_h{}, squares_c{};
-        for (long b = 0, at = 0, wide_at = 0; b < B; b++, at += H, wide_at += h_width)
+        for (long b = 0, at = 0, wide_at = 0; b < B; b++, at += H, wide_at += h_width) {
+            if (t > 0) {
+                fetch<0>(this->kept(t - 1) + Cell::KEPT * at, Cell::KEPT * H);
+                fetch<0>(this->h(t - 1) + at, H);
+                if (Cell::PARTS == 2) fetch<0>(this->c(t - 1) + at, H);
+            }
             Cell::template backward<T>(H, {dh + wide_at, dc + wide_at, this->kept(t) + Cell::KEPT * at, this->h(t) + at,
                                            this->c(t) + at, this->h(t + 1) + at, this->c(t + 1) + at, A_t + b * width,
                                            direct + wide_at, dc_full + wide_at, dc + wide_at, &squares_h, &squares_c});
+        }
         double largest = p.norms ? note(t, sum<T>(squares_h), sum<T>(squares_c)) : 0;
         for (long b = 0; b < B; b++) begins[b] = direct + b * h_width;
         product<T, 1>(B, H, begins.data(), {{A_t, width, U, recurrent}}, dh, h_width);
@@ -550,57 +585,51 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         return sum<T>(total);
     }
 
-    // Add A' [h, x, 1] of the steps from `first` to `end` to the sums, a panel of A's columns after the other.
+    // Add [h, x, 1]' A of the steps from `first` to `end` to the sums.
     void sum_weights(long first, long end) {
         long rows = (end - first) * B;
         bool vanished = true;  // A is zero at its true scale, as it is in a pass without rescaling
         for (long t = first; t < end; t++) vanished &= exponents[t - first] < Limits::min_exponent - 64;
         if (vanished) return;
+        for (long t = first; t < end; t++) restore_scale(A + (t - first) * B * width, exponents[t - first]);
+        for (long row = 0; row < rows && !this->tokens(); row++) {
+            std::memcpy(x + row * (I + 1), this->input(first, row), I * sizeof(T));
+            x[row * (I + 1) + I] = 1;
+        }
         for (long column = 0; column < columns; column += PANEL<T>) {
-            copy_panel(first, end, column);
-            if (column < recurrent) add(H, 0, this->h(first), H, rows, column);
-            if (!this->tokens()) add(I, H, this->input(first, 0), I, rows, column);
-            else add_tokens(first, rows, column);
+            if (column < recurrent) add(H, 0, this->h(first), rows, column);
+            if (this->tokens()) add_tokens(first, rows, column);
+            else add(I + 1, H, x, rows, column);
         }
     }
 
-    // sums[row ..] += left' panel
-    void add(long width_left, long row, const T* left, long stride, long depth, long column) {
-        for (long k = 0; k < width_left; k++) begins[k] = sums + (row + k) * width;
-        const Factor<T> factors[] = {{left, stride, panel, depth}};
-        panel_product<T, true>(width_left, columns - column, begins.data(), column, factors, sums + row * width, width);
+    void restore_scale(T* rows, long exponent) {
+        if (exponent == 0) return;
+        exponent = std::max(-2 * EXACT, std::min(2 * EXACT, exponent));
+        T half = std::ldexp(T(1), exponent / 2), other = std::ldexp(T(1), exponent - exponent / 2);
+        for (long i = 0; i < B * width; i++) rows[i] = rows[i] * half * other;
+    }
+
+    // sums[row .. row + n - 1] += left' A, for a panel of A's columns.
+    void add(long n, long row, const T* left, long rows, long column) {
+        for (long k = 0; k < n; k++) begins[k] = sums + (row + k) * width;
+        const Factor<T> factors[] = {{left, n, A + column, rows, width}};
+        panel_product<T, true>(n, columns - column, begins.data(), column, factors, sums + row * width, width);
     }
 
     void add_tokens(long first, long rows, long column) {
         for (long i = 0; i < rows; i++) {
             T* to = sums + (H + this->token(first, i)) * width + column;
-            for (long n = 0; n < WIDE && column + n * L<T> < width; n++)
-                store(to + n * L<T>, load(to + n * L<T>) + load(panel + i * PANEL<T> + n * L<T>));
-        }
-    }
-
-    // A panel of A's columns at its true scale, rows one behind the other; their sum goes to dL/db.
-    void copy_panel(long first, long end, long column) {
-        long vectors = std::min(WIDE, (width - column) / L<T>);
-        T* bias = sums + (H + I) * width + column;
-        for (long n = 0; n < vectors; n++) {
-            V<T> total = load(bias + n * L<T>);
-            for (long t = first; t < end; t++) {
-                long exponent = std::max(-2 * EXACT, std::min(2 * EXACT, exponents[t - first]));
-                T half = std::ldexp(T(1), exponent / 2), other = std::ldexp(T(1), exponent - exponent / 2);
-                for (long i = (t - first) * B; i < (t - first + 1) * B; i++) {
-                    V<T> v = load(A + i * width + column + n * L<T>) * half * other;
-                    total += v;
-                    store(panel + i * PANEL<T> + n * L<T>, v);
-                }
-            }
-            store(bias + n * L<T>, total);
+            for (long j = 0; j < std::min(PANEL<T>, columns - column); j += L<T>)
+                store(to + j, load(to + j) + load(A + i * width + column + j));
         }
     }
 
     void write_weights() {
         T *ih = this->of(p.d_weight_ih, recurrent * I), *hh = this->of(p.d_weight_hh, recurrent * H);
         T *b_ih = this->of(p.d_bias_ih, recurrent), *b_hh = this->of(p.d_bias_hh, recurrent);
+        for (long i = 0; i < I && this->tokens(); i++)  // each sequence has one token
+            for (long g = 0; g < columns; g++) sums[(H + I) * width + g] += sums[(H + i) * width + g];
         for (long g = 0; g < recurrent; g++) {
             long of_input = this->only_state(g) ? g + H : g;
             for (long k = 0; k < H; k++) hh[g * H + k] = sums[k * width + g];

@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pipeline.cells.cell import Cell, State
-from pipeline.kernels.scaling import Norms, RunningGradient
+from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two
 
 
 def unroll(
@@ -113,6 +113,8 @@ def _step_back(
         found = torch.autograd.grad(after, leaves, running.parts, allow_unused=True, materialize_grads=True)
     parts = len(before)
     running.record(step, found[:parts])
-    of_weights = [running.unscaled(gradient) for gradient in found[2 * parts :]]
+    of_weights = list(found[2 * parts :])
+    if running.scaled:
+        of_weights = [times_power_of_two(gradient, running.exponent) for gradient in of_weights]
     running.replace(found[parts : 2 * parts])
     return of_weights

@@ -1,5 +1,6 @@
 """One trial: replicas of one cell on one task at one length, from fresh weights to their outcomes."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def attempt(
         training.length,
     )
     require_device(training.device)
-    torch.set_num_threads(training.threads)
+    torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
     torch.set_flush_denormal(True)
     problem = Problem(
         draw=lambda running, update: training_sequences(
@@ -64,7 +65,9 @@ def attempt(
         objective=objective(task.kind),
         answers=task.answers,
     )
-    model = models.begin(cell, task.channels, task.outputs, training.seed, replicas, training.device, training.kernel)
+    rows, layout = models.begin(cell, task.channels, task.outputs, training.seed, replicas)
+    rows = rows.to(training.device).requires_grad_()
+    model = models.Model(cell, layout, rows, training.kernel, training.threads or len(os.sched_getaffinity(0)))
     board = Scoreboard(len(replicas), task.goal, task.loose_goal)
     recorder = Recorder(training.record_every, task.answers, training.clip, watch)
     weights = fit(model, make_optimizer, problem, training, board, recorder)

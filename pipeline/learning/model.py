@@ -36,6 +36,7 @@ class Model:
     layout: Layout
     rows: Float[Tensor, "replica weight"]
     kernel: str  # which pass through time, see kernels.unroll
+    threads: int  # of the fused pass; results do not depend on it
 
     def __call__(
         self,
@@ -46,20 +47,20 @@ class Model:
         """The readout of the last `answers` states; the backward pass fills `norms`, see kernels.unroll."""
         weights = self.layout.views(self.rows)
         readout, bias = (weights.pop(name) for name in READOUT)
-        states = unroll(self.cell, weights, inputs, answers, norms, kernel=self.kernel)
+        states = unroll(self.cell, weights, inputs, answers, norms, kernel=self.kernel, threads=self.threads)
         flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
         answered: Tensor = flat.unflatten(1, states.shape[1:3])
         return answered
 
 
 def begin(
-    cell: Cell, channels: int, outputs: int, seed: int, replicas: Sequence[int], device: str, kernel: str
-) -> Model:
-    """Untrained replicas, each with weights of its own that depend on (seed, replica) alone."""
+    cell: Cell, channels: int, outputs: int, seed: int, replicas: Sequence[int]
+) -> tuple[Float[Tensor, "replica weight"], Layout]:
+    """The rows of untrained replicas, each with weights of its own that depend on (seed, replica) alone."""
     drawn = [_weights(cell, channels, outputs, streams.weights_seed(seed, replica)) for replica in replicas]
     layout = Layout({name: tuple(weight.shape) for name, weight in drawn[0].items()})
     rows = torch.stack([torch.cat([weight.flatten() for weight in weights.values()]) for weights in drawn])
-    return Model(cell, layout, rows.to(device).requires_grad_(), kernel)
+    return rows, layout
 
 
 def _weights(cell: Cell, channels: int, outputs: int, seed: int) -> dict[str, Tensor]:

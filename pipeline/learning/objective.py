@@ -1,6 +1,6 @@
 """What is minimized, and what is scored, for each kind of task; always one number a replica."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float, Int64, Shaped
@@ -11,15 +11,19 @@ Outputs = Float[Tensor, "replica answer batch output"]
 PerReplica = Float[Tensor, " replica"]
 
 
-class Objective(Protocol):
+class Objective(ABC):
     """The loss that is minimized and the score that the goal is held against; both fall as a replica learns."""
 
-    def loss(self, outputs: Outputs, targets: Shaped[Tensor, "replica answer batch ..."]) -> PerReplica: ...
+    @abstractmethod
+    def loss(self, outputs: Outputs, targets: Shaped[Tensor, "replica answer batch ..."]) -> PerReplica:
+        """What is minimized."""
 
-    def score(self, outputs: Outputs, targets: Shaped[Tensor, "replica answer batch ..."]) -> PerReplica: ...
+    @abstractmethod
+    def score(self, outputs: Outputs, targets: Shaped[Tensor, "replica answer batch ..."]) -> PerReplica:
+        """What the goal is held against."""
 
 
-class Regression:
+class Regression(Objective):
     """Mean squared error, as loss and as score."""
 
     def loss(self, outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
@@ -28,7 +32,7 @@ class Regression:
     score = loss
 
 
-class Classification:
+class Classification(Objective):
     """Cross entropy in nats as loss; the share of wrong answers, between 0 and 1, as score."""
 
     def loss(self, outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:

@@ -21,12 +21,14 @@ class Training:
     seed: int
     device: str
     kernel: str
-    threads: int
+    threads: int | None
 
     def check(self) -> None:
         """Raise `UserError` where a value is out of its range."""
-        for name in ("length", "updates", "replicas", "batch", "probe_every", "record_every", "threads"):
+        for name in ("length", "updates", "replicas", "batch", "probe_every", "record_every"):
             require(getattr(self, name) >= 1, f"training.{name}", "must be at least 1", getattr(self, name))
+        threads = self.threads is None or self.threads >= 1
+        require(threads, "training.threads", "must be at least 1, or null for all cores", self.threads)
         require(self.clip > 0, "training.clip", "is a gradient norm, above 0 (.inf for no clipping)", self.clip)
         require(0 <= self.seed < 2**63, "training.seed", "must be from 0 to 2^63 - 1", self.seed)
         require(self.device.split(":")[0] in ("cpu", "cuda"), "training.device", "must be cpu or cuda", self.device)

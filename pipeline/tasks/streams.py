@@ -1,7 +1,7 @@
 """Random streams that are a pure function of what they are for, the same on every machine and after a resume.
 
 Philox (Salmon et al. 2011, doi:10.1145/2063384.2063405) turns a key and a counter into random bits with no state to
-carry: the key is (seed, replica), and each update, held-out length or set of initial weights has a block of 2^64 counters.
+carry: the key is (seed, replica), and each update, held-out length or set of initial weights has 2^64 counters.
 """
 
 import numpy as np

@@ -1,0 +1,53 @@
+"""What README promises can be typed in."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.commands import ENVIRONMENT, ROOT, copy_of_the_project, paths, run
+
+README = (ROOT / "README.md").read_text()
+QUICK = ("training.updates=40", "training.probe_every=20", "data.held_out=50", "search.trials=2", "training.replicas=2")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+COMMANDS = re.findall(r"python -m pipeline\.(\w+)(.*)", "\n".join(blocks("bash")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "arguments"), [command for command in COMMANDS if command[0] != "report"])
+def test_every_command_of_the_readme_runs(module: str, arguments: str, tmp_path: Path) -> None:
+    given = arguments.split()
+    names = {word.partition("=")[0] for word in given}
+    quick = [word for word in QUICK if word.partition("=")[0] not in names]
+    done = run(module, *given, *quick, "cell.hidden=4", "tracking.enabled=false", *paths(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> None:
+    folder = copy_of_the_project(tmp_path)
+    (folder / "pipeline/cells/irnn.py").write_text(blocks("python")[0])
+    (folder / "conf/cell/irnn.yaml").write_text(blocks("yaml")[0])
+    done = run("search", "task=adding", "cell=irnn", "tracking.enabled=false", *QUICK, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "results/search/adding-irnn/horizon.json").exists()
+
+
+def test_make_knows_the_targets_that_the_readme_names() -> None:
+    for target in re.findall(r"\bmake (repro|test|check|ui|bench)\b", README):
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_folders_that_the_readme_draws_exist() -> None:
+    tree = next(block for block in re.findall(r"```\n(.*?)```", README, flags=re.DOTALL) if "pipeline/" in block)
+    named = re.findall(r"([\w/]+(?:/|\.py|\.yaml))", tree)
+    below = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if ".venv" not in path.parts}
+    missing = [name for name in named if not any(path.endswith(name.rstrip("/")) for path in below)]
+    assert missing == []

@@ -1,0 +1,97 @@
+"""The report says what the files of the stages say, and no more."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import figures, records, report
+from pipeline.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+
+
+def estimate(median: float | None, lower: float | None, upper: float | None, censored: str | None = None) -> dict:
+    return {"median": median, "lower": lower, "upper": upper, "censored": censored, "probability": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (estimate(66.85, 57.71, 83.56), "67 (58 to 84)"),
+        (estimate(6.38, 5.42, 7.71), "6.4 (5.4 to 7.7)"),
+        (estimate(None, 512.0, None, "above"), "above 512"),
+        (estimate(None, None, 8.0, "below"), "below 8.0"),
+        (estimate(None, None, None, "undefined"), "undefined (P = 0.25)"),
+        (estimate(155.0, 14.0, None), "at least 14"),
+        (estimate(None, 308.0, None), "at least 308"),
+        (estimate(100.0, 14.0, 900.0), "at least 14"),
+        (estimate(5.0, None, 9.5), "at most 9.5"),
+    ],
+)
+def test_an_estimate_is_said_with_no_more_than_is_known(given: dict, words: str) -> None:
+    assert records.phrase(given) == words
+
+
+def trial(ordinal: int, length: int, solved: int) -> dict[str, str]:
+    return {"ordinal": str(ordinal), "length": str(length), "solved": str(solved), "replicas": "4"}
+
+
+def profiles(trials: list[dict[str, str]]) -> dict[str, np.ndarray]:
+    rows = [(int(t["ordinal"]), when, step) for t in trials for when in records.PROFILES for step in (1, 2)]
+    columns = {"trial": [r[0] for r in rows], "when": [r[1] for r in rows], "step": [r[2] for r in rows]}
+    columns |= {"update": [100 if r[1] == "last" else 1 for r in rows]}
+    columns |= {f"log2_norm_{name}": [-float(r[0]) for r in rows] for name in ("median", "least", "greatest")}
+    return {name: np.asarray(values) for name, values in columns.items()}
+
+
+def test_the_gradient_is_shown_on_both_sides_of_the_horizon() -> None:
+    trials = [trial(0, 10, 4), trial(1, 20, 4), trial(2, 80, 0), trial(3, 40, 1), trial(4, 30, 2)]
+    shown = report.contrast(trials, profiles(trials), {"t50": estimate(33.0, 25.0, 40.0)})
+    assert [(p["length"], p["share"], p["when"]) for p in shown] == [
+        (30, "2/4", "first"),
+        (30, "2/4", "last"),
+        (40, "1/4", "first"),
+        (40, "1/4", "last"),
+    ]
+    assert [set(p["median"]) for p in shown] == [{-4.0}, {-4.0}, {-3.0}, {-3.0}]
+
+
+def test_a_horizon_above_the_range_has_no_unsolved_side() -> None:
+    trials = [trial(0, 10, 4), trial(1, 20, 4)]
+    shown = report.contrast(trials, profiles(trials), {"t50": estimate(None, 20.0, None, "above")})
+    assert {p["length"] for p in shown} == {20}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"task": "adding"}', '"horizon"'])
+def test_a_broken_horizon_file_is_named_in_one_sentence(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "horizon.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"horizon\.json .*dvc repro"):
+        records.read_horizon(path)
+
+
+def test_figures_have_the_same_bytes_each_time(tmp_path: Path) -> None:
+    horizon = json.loads((RESULTS / "search/temporal_order-rnn/horizon.json").read_text())
+    for name in ("one.svg", "two.svg"):
+        figures.save(figures.overview([horizon]), tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_committed_horizons_follow_from_the_committed_trials() -> None:
+    for folder in sorted((RESULTS / "search").iterdir()):
+        horizon = records.read_horizon(folder / "horizon.json")
+        share = records.solved_share(records.read_trials(folder / "trials.csv"), horizon)
+        assert share.tried.sum() == horizon["trials"] * horizon["replicas"]
+        answer = horizon["t50"]
+        if not answer["censored"]:
+            middle = np.interp(np.log(answer["median"]), np.log(share.grid), share.median)
+            assert 0.3 < middle < 0.7
+
+
+def test_the_readme_shows_the_table_of_the_report() -> None:
+    table = [line for line in (RESULTS / "report/horizons.md").read_text().splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 9
+    assert "\n".join(table) in (ROOT / "README.md").read_text()
