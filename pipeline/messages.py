@@ -88,7 +88,7 @@ def unknown(name: str, conf: Path) -> str:
     section = name.partition(".")[0]
     if name in known and name != section:
         return f"{name} is not a setting of the {section} that was chosen"
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     meant = close and close[0] != section
     return f"{name} is not a setting" + (f"; did you mean {close[0]}?" if meant else "; --help lists them")
 

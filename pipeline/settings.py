@@ -5,10 +5,11 @@ the user got wrong into one sentence and exit status 2.
 """
 
 import dataclasses
+import hashlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import isabstract, signature
@@ -173,7 +174,14 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in PARTS}
-    return check(config, names, runtime.job.override_dirname if multirun else None)
+    return check(config, names, job_folder(list(runtime.overrides.task)) if multirun else None)
+
+
+def job_folder(overrides: Sequence[str]) -> str:
+    """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
+    shown = ",".join(sorted(each for each in overrides if not each.startswith(("paths.", "tracking."))))
+    name = shown.replace("/", "_")
+    return name if len(name) <= 120 else f"{name[:120]}-{hashlib.sha256(shown.encode()).hexdigest()[:8]}"
 
 
 def check(config: DictConfig, names: Mapping[str, str | None], folder: str | None = None) -> Settings:

@@ -44,7 +44,7 @@ class Run:
         for start in range(0, len(flat), PARAMS):
             self._send(params=flat[start : start + PARAMS])
 
-    def metrics(self, step: int, figures: Mapping[str, float]) -> None:
+    def metrics(self, step: int, figures: Mapping[str, float | int]) -> None:
         """Log finite figures of one step: an update, or a length."""
         now = int(time.time() * 1000)
         self._waiting += [Metric(name, float(value), now, step) for name, value in figures.items()]

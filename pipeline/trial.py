@@ -1,16 +1,20 @@
 """One trial of a search, in whatever process: from a length and a number to what its replicas showed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, log
 from typing import Any
 
 import numpy as np
 
+from pipeline.horizon.futility import Futility, Progress, flag
 from pipeline.horizon.trials import TrialResult, seeds, significant
 from pipeline.learning.attempt import Attempt, attempt
 from pipeline.learning.recorder import ThroughTime, Watch
+from pipeline.learning.scoreboard import Hopeless, never
 from pipeline.settings import Settings
 from pipeline.tasks.held_out import HeldOut
+from pipeline.tasks.task import Task
 
 POINTS = 128  # steps through time that a trial's gradient profile keeps
 
@@ -23,25 +27,64 @@ class Trial:
     held_out: HeldOut
     watch: Watch = lambda update, figures: None
 
-    def __call__(self, length: int, ordinal: int) -> TrialResult:
-        """Train at one length; a pure function of the settings, the length and the ordinal."""
+    def __call__(self, length: int, ordinal: int, futility: Futility | None = None) -> TrialResult:
+        """Train at one length, with or without early stopping; a pure function of the settings and its arguments."""
+        if futility is None:
+            return result(self.train(length, ordinal), length, self.settings.training.updates)
+        flags = Flags(futility, self.settings, seeds(ordinal, self.settings.search.replicas))
+        done = result(self.train(length, ordinal, flags.hopeless), length, self.settings.training.updates)
+        return replace(done, extra=done.extra | {"futility": flags.record(done.solved)})
+
+    def train(self, length: int, ordinal: int, hopeless: Hopeless = never) -> Attempt:
+        """All that training showed."""
         settings = self.settings
         training = replace(settings.training, length=length, replicas=settings.search.replicas)
-        replicas = seeds(ordinal, training.replicas)
         parts = settings.task, settings.part("cell"), settings.part("optimizer")
-        return _result(
-            attempt(*parts, training, self.held_out.sequences(length), replicas, self.watch), length, training.updates
-        )
+        sequences = self.held_out.sequences(length)
+        return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch, hopeless)
 
 
-def _result(done: Attempt, length: int, budget: int) -> TrialResult:
+@dataclass
+class Flags:
+    """The replicas of a trial that were called hopeless, and when."""
+
+    futility: Futility
+    settings: Settings
+    replicas: Sequence[int]
+    updates: dict[int, int] = field(default_factory=dict)  # by position
+
+    def hopeless(self, position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
+        """Whether to end a replica now; one in ten of the flagged runs on, to see whether the rule is right."""
+        seen = progress(self.settings.task, updates, scores, self.settings.training.updates)
+        if position not in self.updates and not self.futility.rule.should_stop(seen):
+            return False
+        self.updates.setdefault(position, updates[-1])
+        return not self.futility.runs_on(self.replicas[position])
+
+    def record(self, solved: Sequence[bool]) -> list[dict[str, Any] | None]:
+        """What the study keeps, one entry a replica."""
+        runs_on = [self.futility.runs_on(replica) for replica in self.replicas]
+        return [
+            flag(self.updates[position], runs_on[position], solved[position]) if position in self.updates else None
+            for position in range(len(self.replicas))
+        ]
+
+
+def progress(task: Task, updates: Sequence[int], scores: Sequence[float], budget: int) -> Progress:
+    """A replica's scores on the scale that a rule of futility reads: 0 at chance, 1 at the goal, in logarithms."""
+    way = log(task.chance / task.goal)
+    return Progress(updates, [log(task.chance / max(score, task.goal / 10)) / way for score in scores], budget)
+
+
+def result(done: Attempt, length: int, budget: int) -> TrialResult:
+    """What a study keeps of a trial."""
     rows = done.outcomes
     return TrialResult(
         length=length,
         solved=tuple(row.solved for row in rows),
         updates=tuple(row.updates_to_solve for row in rows),
         diverged=tuple(row.diverged for row in rows),
-        best_score=tuple(np.inf if row.best_score is None else row.best_score for row in rows),
+        best_score=tuple(inf if row.best_score is None else row.best_score for row in rows),
         budget=budget,
         cost=done.cost,
         extra={

@@ -1,9 +1,11 @@
 """What every test gets: one torch thread, and every part of conf/ through the `cell` and `task` fixtures."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,23 +77,19 @@ def task(request: pytest.FixtureRequest) -> Task:
     return compose(f"task={request.param}").task
 
 
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[[Callable[[], None], str], Ended]]:
-    """Runs a stage's `main` in this process, with a command line."""
-    handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
-
-    def run(main: Callable[[], None], arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", [main.__module__, *arguments.split()])
-        status = 0
-        capfd.readouterr()
-        try:
+def run_stage(main: Callable[[], None], arguments: str) -> Ended:
+    """Run a stage's `main` in this process, with a command line."""
+    handler, environment, line = signal.getsignal(signal.SIGTERM), dict(os.environ), sys.argv
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    sys.argv = [main.__module__, *arguments.split()]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
             main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Ended(status, *capfd.readouterr())
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    finally:
+        sys.argv = line
+        os.environ.clear()
+        os.environ.update(environment)
+        signal.signal(signal.SIGTERM, handler)
+    return Ended(status, out.getvalue(), err.getvalue())

@@ -19,17 +19,18 @@ from optuna.trial import TrialState
 
 from pipeline.horizon import claims
 from pipeline.horizon.claims import Claim
+from pipeline.horizon.futility import Futility, audit
 from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.owner import HEARTBEAT
 from pipeline.horizon.posterior import Observation, Posterior, posterior
 from pipeline.horizon.report import Horizon, horizon_from
 from pipeline.horizon.stopping import reason_to_stop, wants_ninety
-from pipeline.horizon.trials import TrialResult, observations
+from pipeline.horizon.trials import TrialResult, finished, observations
 
 POLL = 0.2  # seconds between looks at trials that other processes run
 
-Attempt = Callable[[int, int], TrialResult]  # length, ordinal -> what training its replicas gave
+Attempt = Callable[..., TrialResult]  # (length, ordinal) -> what training its replicas gave
 OnStart = Callable[[Claim], None]
 OnFinish = Callable[[Claim, TrialResult, Posterior], None]
 
@@ -55,17 +56,19 @@ def search(
     workers: int = 1,
     on_start: OnStart | None = None,
     on_finish: OnFinish | None = None,
+    futility: Futility | None = None,
 ) -> Horizon:
     """Run trials until the horizon is known or a cap is reached, and return it.
 
     `attempt(length, ordinal)` trains `options.replicas` replicas, numbered from ordinal x replicas; it must be
     picklable where the executor needs that, and a pure function of its arguments, so that a resumed search ends like an
     undisturbed one. At most `workers` run at once. A known horizon is returned at once; trials of other processes are
-    waited for. An exception of an attempt ends the search, after the trials that run have ended.
+    waited for. An exception of an attempt ends the search, after the trials that run have ended. With a rule of
+    futility the attempt gets a third argument: the rule, or None once the study's audit has switched it off.
     """
     options.check()
     claims.await_owners(study)
-    crew = _Crew(study, attempt, options, executor, workers, on_start, on_finish)
+    crew = _Crew(study, attempt, options, executor, workers, on_start, on_finish, futility)
     with _terminated_like_interrupted():
         try:
             crew.work()
@@ -92,6 +95,7 @@ class _Crew:
     workers: int
     on_start: OnStart | None
     on_finish: OnFinish | None
+    futility: Futility | None
     mine: dict[int, Claim] = field(default_factory=dict)  # by number
     running: dict[Future[TrialResult], Claim] = field(default_factory=dict)
     error: BaseException | None = None
@@ -128,7 +132,15 @@ class _Crew:
         self.mine[claim.number] = claim
         if self.on_start:
             self.on_start(claim)
-        self.running[self.executor.submit(self.attempt, claim.length, claim.ordinal)] = claim
+        arguments = (claim.length, claim.ordinal, *self.rule())
+        self.running[self.executor.submit(self.attempt, *arguments)] = claim
+
+    def rule(self) -> tuple[Futility | None, ...]:
+        """Return the rule of futility as an argument of the attempt, if there is one."""
+        if not self.futility:
+            return ()
+        extras = [trial.user_attrs.get("extra", {}) for trial in finished(self.study)]
+        return (self.futility if self.futility.trusted(audit(extras)) else None,)
 
     def collect(self) -> None:
         """Wait until a trial ends or a heartbeat is due."""

@@ -17,7 +17,7 @@ from pipeline.cells.gru import GRU
 from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.kernels.passes import GRUPass, LSTMPass, Pass, RNNPass
-from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two
+from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
 from pipeline.kernels.workspace import Workspace, lend
 
 PASSES: Mapping[type[Cell], type[Pass]] = {RNN: RNNPass, GRU: GRUPass, LSTM: LSTMPass}
@@ -122,35 +122,32 @@ class _Unroll(torch.autograd.Function):
 
 def _back(cell: Cell, steps: Pass, memory: _Memory, gradient: Tensor, norms: Norms | None) -> Tensor:
     """dL/dP, summed over all steps; the norms are filled."""
-    running = RunningGradient([torch.zeros_like(part) for part in memory.state[0]], cell.states, norms)
-    total, replicas = len(memory.kept), len(gradient)
-    columns = gradient.new_empty(replicas, min(CHUNK, total), gradient.shape[2], steps.columns * cell.hidden)
-    sums = gradient.new_zeros(replicas, memory.rows.shape[-1], columns.shape[-1])
+    total, first_output = len(memory.kept), len(memory.kept) - gradient.shape[1]
+    zero = [torch.zeros_like(part) for part in memory.state[0]]
+    running = RunningGradient(zero, cell.states, norms, total)
+    columns = gradient.new_empty(len(gradient), min(CHUNK, total), gradient.shape[2], steps.columns * cell.hidden)
+    of_step = columns.unbind(1)
+    sums = gradient.new_zeros(len(gradient), memory.rows.shape[-1], columns.shape[-1])
     for begin in reversed(range(0, total, CHUNK)):
         chunk = range(begin, min(begin + CHUNK, total))
         for step in reversed(chunk):
-            if step >= total - gradient.shape[1]:
-                running.inject(gradient[:, step - total + gradient.shape[1]])
-            totals, before = steps.backward(
-                running.parts, memory.kept[step], memory.state[step], memory.state[step + 1], columns[:, step - begin]
-            )
-            running.record(step, totals)
-            running.replace(before)
-        of_chunk = _true_scale(columns[:, : len(chunk)], running)
-        if of_chunk is not None:
+            if step >= first_output:
+                running.inject(gradient[:, step - first_output])
+            state, after = memory.state[step], memory.state[step + 1]
+            totals, before = steps.backward(running.parts, memory.kept[step], state, after, of_step[step - begin])
+            running.advance(step, totals, before)
+        if _restore_scale(columns[:, : len(chunk)], running, begin):
             rows = memory.rows[:, begin : chunk.stop].flatten(1, 2)
-            sums.baddbmm_(rows.mT, of_chunk.flatten(1, 2))
+            sums.baddbmm_(rows.mT, columns[:, : len(chunk)].flatten(1, 2))
     running.write()
     return sums
 
 
-def _true_scale(
-    columns: Float[Tensor, "replica steps batch columns"], running: RunningGradient
-) -> Float[Tensor, "replica steps batch columns"] | None:
-    """A of a chunk at its true scale; None where all of it is zero by now, as it is without rescaling."""
-    if not running.scaled:
-        return columns
-    exponents = running.last_exponents(columns.shape[1])
-    if not columns.is_cuda and float(exponents.max()) < -2 * running.limit:
-        return None
-    return times_power_of_two(columns, exponents)
+def _restore_scale(columns: Float[Tensor, "replica steps batch columns"], running: RunningGradient, begin: int) -> bool:
+    """Bring A of the steps from `begin` on to its true scale; False where it is zero then, as without rescaling."""
+    exponents = torch.stack(running.exponents[begin : begin + columns.shape[1]], dim=1)
+    if columns.is_cuda or running.scaled:
+        if not columns.is_cuda and float(exponents.max()) < -2 * running.limit:
+            return False
+        times_power_of_two_(columns, exponents)
+    return True

@@ -181,11 +181,13 @@ struct RNN {
         units<T>(H, [&](long j, auto n) { store(s.h_new + j, tanh<T>(load(s.a + j, n)), n); });
     }
     template <class T> static void backward(long H, const Backward<T>& s) {
+        V<T> squares{};
         units<T>(H, [&](long j, auto n) {
             V<T> g = load(s.dh + j, n), h = load(s.h_new + j, n);
-            *s.squares_h += g * g;
+            squares += g * g;
             store(s.A + j, g * (T(1) - h * h), n);
         });
+        *s.squares_h += squares;
     }
 };
 
@@ -207,17 +209,19 @@ struct GRU {
         });
     }
     template <class T> static void backward(long H, const Backward<T>& s) {
+        V<T> squares{};
         units<T>(H, [&](long j, auto n) {
             V<T> g = load(s.dh + j, n), h = load(s.h + j, n);
             V<T> r = load(s.kept + j, n), z = load(s.kept + H + j, n);
             V<T> q = load(s.kept + 2 * H + j, n), proposal = load(s.kept + 3 * H + j, n);
             V<T> direct = g * z;
             V<T> A_v = (g - direct) * (T(1) - proposal * proposal), A_q = A_v * r;
-            *s.squares_h += g * g;
+            squares += g * g;
             store(s.direct + j, direct, n);
             store(s.A + j, A_q * q * (T(1) - r), n), store(s.A + H + j, direct * (h - proposal) * (T(1) - z), n);
             store(s.A + 2 * H + j, A_q, n), store(s.A + 3 * H + j, A_v, n);
         });
+        *s.squares_h += squares;
     }
 };
 
@@ -239,17 +243,19 @@ struct LSTM {
         });
     }
     template <class T> static void backward(long H, const Backward<T>& s) {
+        V<T> squares_h{}, squares_c{};
         units<T>(H, [&](long j, auto n) {
             V<T> i = load(s.kept + j, n), f = load(s.kept + H + j, n);
             V<T> g = load(s.kept + 2 * H + j, n), o = load(s.kept + 3 * H + j, n);
             V<T> k = load(s.dh + j, n), c = load(s.c + j, n), tanh_c = tanh<T>(load(s.c_new + j, n));
             V<T> k_o = k * o;
             V<T> C = load(s.dc + j, n) + k_o * (T(1) - tanh_c * tanh_c), C_i = C * i, C_f = C * f;
-            *s.squares_h += k * k, *s.squares_c += C * C;
+            squares_h += k * k, squares_c += C * C;
             store(s.dc_full + j, C, n), store(s.dc_old + j, C_f, n);
             store(s.A + j, C_i * g * (T(1) - i), n), store(s.A + H + j, C_f * c * (T(1) - f), n);
             store(s.A + 2 * H + j, C_i * (T(1) - g * g), n), store(s.A + 3 * H + j, k_o * tanh_c * (T(1) - o), n);
         });
+        *s.squares_h += squares_h, *s.squares_c += squares_c;
     }
 };
 
@@ -541,9 +547,8 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
 
     // log2 of the norm of B rows whose squares have this sum; where the squares left the range, from the rows.
     double log2_norm(double squares, const T* rows, long stride) const {
-        double range = Limits::max_exponent * .8;
-        if (std::abs(std::log2(squares)) < range) return std::log2(squares) / 2;
-        double largest = 0, total = 0;
+        double log2 = std::log2(squares), largest = 0, total = 0;
+        if (std::abs(log2) < Limits::max_exponent * .8) return log2 / 2;
         for (long b = 0; b < B; b++)
             for (long j = 0; j < H; j++) largest = std::max(largest, (double)std::abs(rows[b * stride + j]));
         for (long b = 0; b < B; b++)

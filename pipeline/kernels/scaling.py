@@ -28,20 +28,24 @@ def frobenius(gradient: Float[Tensor, "replica batch width"]) -> Float[Tensor, "
 
 def binary_exponent(norm: Float[Tensor, " replica"]) -> Float[Tensor, " replica"]:
     """The integer e with 2^(e-1) <= norm < 2^e; 0 for zero, and for what is not finite."""
-    return torch.frexp(norm).exponent.double()
+    return torch.where(norm.isfinite(), torch.frexp(norm).exponent.double(), 0.0)
 
 
-def times_power_of_two(
+def times_power_of_two_(
     tensor: Float[Tensor, "replica ..."], exponent: Float[Tensor, "replica ..."]
 ) -> Float[Tensor, "replica ..."]:
-    """2^exponent x, in two factors, so that a zero stays zero where 2^exponent alone would overflow.
-
-    The exponent has the first axes of x.
-    """
-    half = torch.floor(exponent / 2)
+    """2^exponent x in place. The exponent has the first axes of x."""
+    limit = largest_exponent(tensor.dtype)
     shape = exponent.shape + (1,) * (tensor.dim() - exponent.dim())
-    first, second = torch.exp2(half).to(tensor.dtype), torch.exp2(exponent - half).to(tensor.dtype)
-    return tensor * first.view(shape) * second.view(shape)
+    tensor.mul_(torch.exp2(exponent.clamp(max=limit)).to(tensor.dtype).view(shape))
+    if tensor.is_cuda or float(exponent.max()) > limit:  # a second factor: 2^exponent is infinite, and 0 must stay 0
+        tensor.mul_(torch.exp2((exponent - limit).clamp(0, limit)).to(tensor.dtype).view(shape))
+    return tensor
+
+
+def largest_exponent(dtype: torch.dtype) -> int:
+    """The largest e for which both 2^e and 2^-e are exact."""
+    return 126 if dtype == torch.float32 else 1022
 
 
 class RunningGradient:
@@ -51,58 +55,70 @@ class RunningGradient:
     norm of dL/d(part after step t) of replica r.
     """
 
-    def __init__(self, parts: Sequence[Float[Tensor, "replica batch width"]], names: Sequence[str], norms: Norms | None):
+    def __init__(
+        self,
+        parts: Sequence[Float[Tensor, "replica batch width"]],
+        names: Sequence[str],
+        norms: Norms | None,
+        steps: int,
+    ):
         self.parts = tuple(parts)
         self.names, self.norms = names, norms
-        self.exponent = parts[0].new_full((len(parts[0]),), 0.0 if norms is None else FLOOR, dtype=torch.float64)
+        self.limit, replicas = largest_exponent(parts[0].dtype), len(parts[0])
+        self.exponent = parts[0].new_full((replicas,), 0.0 if norms is None else FLOOR, dtype=torch.float64)
+        self.exponents = [self.exponent] * steps  # at which each step was computed
         self.scaled = False  # whether any exponent may differ from 0
-        self.limit = 126 if parts[0].dtype == torch.float32 else 1022  # 2^limit and 2^-limit are exact
-        self.noted: list[tuple[int, Tensor, Tensor]] = []  # of each step: norms [part, replica] of g, and exponent
+        self.noted = parts[0].new_empty(steps if norms else 0, len(names), replicas)  # the norms of g
+        self.rows = [norm.unbind() for norm in self.noted]
 
     def inject(self, gradient: Float[Tensor, "replica batch width"]) -> None:
         """Add the gradient that the loss sends to this step's output, the first part of the state."""
         if self.norms is not None:
             norm = frobenius(gradient)
-            wanted = _unless_near(binary_exponent(norm))
+            wanted = binary_exponent(norm)
+            wanted = torch.where(wanted.abs() > NEAR, wanted, 0.0)
             exponent = torch.maximum(self.exponent, torch.where(norm > 0, wanted, FLOOR))
             self._multiply(torch.exp2(self.exponent - exponent))
             gradient = gradient * _factor(torch.exp2((-exponent).clamp_(max=self.limit)), gradient)
             self._set_exponent(exponent)
         self.parts = (self.parts[0] + gradient, *self.parts[1:])
 
-    def record(self, step: int, totals: Sequence[Float[Tensor, "replica batch width"]]) -> None:
-        """Note dL/d(state after `step`), given at the present scale."""
-        if self.norms is not None:
-            self.noted.append((step, _norms(totals), self.exponent))
-
-    def replace(self, parts: Sequence[Float[Tensor, "replica batch width"]]) -> None:
-        """Go one step back: these parts, computed at the present scale, are divided by the norm last noted.
-
-        Where that norm is near 1 they are left alone, on a CPU without even a multiplication.
-        """
+    def advance(
+        self, step: int, totals: Sequence[Float[Tensor, "_ _ _"]], parts: Sequence[Float[Tensor, "_ _ _"]]
+    ) -> None:
+        """Note dL/d(state after `step`), `totals`, and go back to the state before, `parts`, both at this scale."""
+        self.exponents[step] = self.exponent
         self.parts = tuple(parts)
         if self.norms is None:
             return
-        largest = self.noted[-1][1].amax(0)
-        if _all_between(largest, 2.0**-NEAR, 2.0**NEAR):
-            return
-        shift = _unless_near(binary_exponent(largest)).clamp_(-self.limit, self.limit)
-        self._multiply(torch.exp2(-shift))
-        self._set_exponent(self.exponent + shift)
-
-    def last_exponents(self, steps: int) -> Float[Tensor, "replica steps"]:
-        """The exponents at which the last noted steps were computed, the earliest step first."""
-        return torch.stack([exponent for _, _, exponent in reversed(self.noted[-steps:])], dim=1)
+        for total, row in zip(totals, self.rows[step], strict=True):
+            torch.linalg.vector_norm(total, dim=(1, 2), out=row)
+        if not self._near_one(self.noted[step]):
+            self._rescale(step, totals)
 
     def write(self) -> None:
         """Fill the norms with what was noted."""
         if self.norms is None:
             return
-        steps, norms, exponents = zip(*self.noted, strict=True)
-        scaled = torch.stack(norms, dim=-1).double()  # [part, replica, time]
-        logs = torch.where(scaled == 0, FLOOR, torch.log2(scaled) + torch.stack(exponents, dim=-1))
-        for name, log in zip(self.names, logs, strict=True):
-            self.norms[name][:, list(steps)] = log.to(self.norms[name].dtype)
+        scaled = self.noted.double()
+        logs = torch.where(scaled == 0, FLOOR, torch.log2(scaled) + torch.stack(self.exponents).unsqueeze(1))
+        for part, name in enumerate(self.names):
+            self.norms[name].copy_(logs[:, part].mT)
+
+    def _near_one(self, norms: Float[Tensor, "part replica"]) -> bool:
+        """Whether all are; on CUDA, where to ask takes longer than to rescale, no is the answer."""
+        if norms.is_cuda:
+            return False
+        smallest, largest = norms.aminmax()
+        return float(smallest) > 2.0**-NEAR and float(largest) < 2.0**NEAR
+
+    def _rescale(self, step: int, totals: Sequence[Float[Tensor, "_ _ _"]]) -> None:
+        """Divide g by a power of two near its norm."""
+        norms = torch.stack([frobenius(total) for total in totals])
+        self.noted[step] = norms
+        shift = binary_exponent(norms.amax(0)).clamp_(-self.limit, self.limit)
+        self._multiply(torch.exp2(-shift))
+        self._set_exponent(self.exponent + shift)
 
     def _set_exponent(self, exponent: Float[Tensor, " replica"]) -> None:
         self.exponent = exponent
@@ -110,28 +126,6 @@ class RunningGradient:
 
     def _multiply(self, factor: Float[Tensor, " replica"]) -> None:
         self.parts = tuple(part * _factor(factor, part) for part in self.parts)
-
-
-def _norms(totals: Sequence[Float[Tensor, "replica batch width"]]) -> Float[Tensor, "part replica"]:
-    """The norm of each; in float64 only where needed, for it takes twice the time."""
-    if not totals[0].is_cuda:
-        norms = torch.stack([torch.linalg.vector_norm(total, dim=(1, 2)) for total in totals])
-        if _all_between(norms, 1e-15, 1e15):
-            return norms
-    return torch.stack([frobenius(total) for total in totals])
-
-
-def _all_between(norms: Float[Tensor, "..."], low: float, high: float) -> bool:
-    """Whether all lie there; on CUDA, where the question would make the processor wait, no is the answer."""
-    if norms.is_cuda:
-        return False
-    smallest, largest = norms.aminmax()
-    return float(smallest) > low and float(largest) < high
-
-
-def _unless_near(exponent: Float[Tensor, " replica"]) -> Float[Tensor, " replica"]:
-    """0 where the exponent is near 0."""
-    return torch.where(exponent.abs() > NEAR, exponent, 0.0)
 
 
 def _factor(factor: Float[Tensor, " replica"], part: Tensor) -> Float[Tensor, "replica 1 1"]:

@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pipeline.cells.cell import Cell, State
-from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two
+from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
 
 
 def unroll(
@@ -87,14 +87,18 @@ class _Unroll(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weights = {n: w.detach().requires_grad_() for n, w in zip(ctx.names, ctx.saved_tensors, strict=True)}
-        running = RunningGradient([torch.zeros_like(part) for part in ctx.states[0]], ctx.cell.states, ctx.norms)
-        sums = [torch.zeros_like(weight) for weight in weights.values()]
         steps, outputs = ctx.inputs.shape[1], gradient.shape[1]
+        zero = [torch.zeros_like(part) for part in ctx.states[0]]
+        running = RunningGradient(zero, ctx.cell.states, ctx.norms, steps)
+        sums: list[Tensor] = []
         for step in reversed(range(steps)):
             if step >= steps - outputs:
                 running.inject(gradient[:, step - steps + outputs])
             input = _input(ctx.inputs, step, ctx.channels, gradient.dtype)
             found = _step_back(ctx.cell, weights, ctx.states[step], input, step, running)
+            if not sums:
+                sums = [part.clone() for part in found]  # in the order of memory that autograd gives, to add fast
+                continue
             for total, part in zip(sums, found, strict=True):
                 total += part
         running.write()
@@ -112,9 +116,8 @@ def _step_back(
         leaves = [*after, *before, *weights.values()]
         found = torch.autograd.grad(after, leaves, running.parts, allow_unused=True, materialize_grads=True)
     parts = len(before)
-    running.record(step, found[:parts])
     of_weights = list(found[2 * parts :])
     if running.scaled:
-        of_weights = [times_power_of_two(gradient, running.exponent) for gradient in of_weights]
-    running.replace(found[parts : 2 * parts])
+        of_weights = [times_power_of_two_(gradient.clone(), running.exponent) for gradient in of_weights]
+    running.advance(step, found[:parts], found[parts : 2 * parts])
     return of_weights

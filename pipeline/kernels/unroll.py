@@ -72,6 +72,7 @@ def _checked(
     tokens = not inputs.dtype.is_floating_point
     _must(inputs.dim() == (3 if tokens else 4), "inputs are [replica, time, batch, input], or tokens", inputs)
     _must(inputs.numel() > 0, "inputs are not empty", inputs)
+    _must(not inputs.requires_grad, "inputs get no gradient, so they don't require one", inputs)
     _must(1 <= outputs <= inputs.shape[1], f"outputs is from 1 to the number of steps, not {outputs}", inputs)
     width = channels or _width(weights, inputs)
     _must(tokens or inputs.shape[-1] == width, f"inputs have {width} channels", inputs)

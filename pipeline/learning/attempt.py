@@ -15,7 +15,7 @@ from pipeline.learning.fit import Problem, fit
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import MakeOptimizer
 from pipeline.learning.recorder import Recorder, Watch
-from pipeline.learning.scoreboard import Outcome, Scoreboard
+from pipeline.learning.scoreboard import Hopeless, Outcome, Scoreboard, never
 from pipeline.learning.sequences import shared_sequences, training_sequences
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Batch, Task
@@ -30,6 +30,8 @@ class Attempt:
     layout: models.Layout
     weights: Float[Tensor, "replica weight"]  # the best of each replica, see `layout.views`
     cost: int  # replica x updates x length that were run
+    probed: list[int]  # updates at which held-out scores were taken
+    curves: list[list[float]]  # those scores, for each replica as long as it ran
 
 
 def attempt(
@@ -40,6 +42,7 @@ def attempt(
     held_out: Batch,
     replicas: Sequence[int],
     watch: Watch = lambda update, figures: None,
+    hopeless: Hopeless = never,
 ) -> Attempt:
     """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind."""
     require(
@@ -68,12 +71,12 @@ def attempt(
     rows, layout = models.begin(cell, task.channels, task.outputs, training.seed, replicas)
     rows = rows.to(training.device).requires_grad_()
     model = models.Model(cell, layout, rows, training.kernel, training.threads or len(os.sched_getaffinity(0)))
-    board = Scoreboard(len(replicas), task.goal, task.loose_goal)
+    board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
     recorder = Recorder(training.record_every, task.answers, training.clip, watch)
     weights = fit(model, make_optimizer, problem, training, board, recorder)
     outcomes = board.outcomes(list(replicas))
     cost = training.length * sum(outcome.updates_run for outcome in outcomes)
-    return Attempt(outcomes, recorder, model.layout, weights.cpu(), cost)
+    return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
 
 
 def require_device(device: str) -> None:

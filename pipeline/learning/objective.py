@@ -1,48 +1,72 @@
 """What is minimized, and what is scored, for each kind of task; always one number a replica."""
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 Outputs = Float[Tensor, "replica answer batch output"]
 PerReplica = Float[Tensor, " replica"]
+Measure = Callable[[Outputs, Shaped[Tensor, "replica answer batch ..."]], PerReplica]
+
+TOLERANCE = 0.04  # largest squared error of an answer that counts as right (Pascanu et al. 2013, authors' code)
 
 
-class Objective(ABC):
+@dataclass(frozen=True)
+class Objective:
     """The loss that is minimized and the score that the goal is held against; both fall as a replica learns."""
 
-    @abstractmethod
-    def loss(self, outputs: Outputs, targets: Shaped[Tensor, "replica answer batch ..."]) -> PerReplica:
-        """What is minimized."""
-
-    @abstractmethod
-    def score(self, outputs: Outputs, targets: Shaped[Tensor, "replica answer batch ..."]) -> PerReplica:
-        """What the goal is held against."""
+    loss: Measure
+    score: Measure
 
 
-class Regression(Objective):
-    """Mean squared error, as loss and as score."""
-
-    def loss(self, outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
-        return (outputs - targets).square().mean(dim=(1, 2, 3))
-
-    score = loss
+def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
+    """The mean squared error."""
+    return (outputs - targets).square().mean(dim=(1, 2, 3))
 
 
-class Classification(Objective):
-    """Cross entropy in nats as loss; the share of wrong answers, between 0 and 1, as score."""
+def cross_entropy(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
+    """The mean cross entropy of an answer, in nats."""
+    entropy = functional.cross_entropy(outputs.flatten(0, 2), targets.flatten(), reduction="none")
+    return entropy.view(targets.shape).mean(dim=(1, 2))
 
-    def loss(self, outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-        entropy = functional.cross_entropy(outputs.flatten(0, 2), targets.flatten(), reduction="none")
-        return entropy.view(targets.shape).mean(dim=(1, 2))
 
-    def score(self, outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-        return (outputs.argmax(dim=-1) != targets).to(torch.float32).mean(dim=(1, 2))
+def not_close(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
+    """The share of answers whose squared error, summed over the outputs, is above `TOLERANCE`."""
+    return _share(~((outputs - targets).square().sum(dim=3) <= TOLERANCE))
+
+
+def other_sign(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
+    """The share of answers that lie on the other side of 0 than the target, in any output."""
+    return _share(~(outputs * targets > 0).all(dim=3))
+
+
+def other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
+    """The share of answers of another class."""
+    return _share(outputs.argmax(dim=-1) != targets)
+
+
+def any_other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
+    """The share of sequences with at least one answer of another class."""
+    return _share((outputs.argmax(dim=-1) != targets).any(dim=1, keepdim=True))
+
+
+OBJECTIVES = {
+    "regression": Objective(squared_error, squared_error),
+    "tolerance": Objective(squared_error, not_close),
+    "sign": Objective(squared_error, other_sign),
+    "classification": Objective(cross_entropy, other_class),
+    "recall": Objective(cross_entropy, any_other_class),
+}
 
 
 def objective(kind: str) -> Objective:
     """The objective of a task's `kind`."""
-    return Regression() if kind == "regression" else Classification()
+    return OBJECTIVES[kind]
+
+
+def _share(wrong: Bool[Tensor, "replica answer batch"]) -> PerReplica:
+    return wrong.to(torch.float32).mean(dim=(1, 2))

@@ -68,7 +68,7 @@ class Recorder:
 
     def _show(self, update: int, figures: Mapping[str, float]) -> None:
         finite = {name: value for name, value in figures.items() if np.isfinite(value)}
-        self.curves.append({"update": update, **finite})
+        self.curves.append({"update": float(update), **finite})
         self.watch(update, finite)
 
 

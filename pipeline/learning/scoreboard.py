@@ -1,10 +1,18 @@
 """Who is still training, and what each replica has reached so far."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
+
+Hopeless = Callable[[int, Sequence[int], Sequence[float]], bool]  # (position, updates, scores so far): end it now
+
+
+def never(position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
+    """No replica is hopeless."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,10 @@ class Outcome:
 class Scoreboard:
     """Best-so-far bookkeeping. `running` lists positions among the replicas that began, in their order."""
 
-    def __init__(self, replicas: int, goal: float, loose_goal: float) -> None:
-        self.goals = (goal, loose_goal)
+    def __init__(self, replicas: int, goal: float, loose_goal: float, hopeless: Hopeless = never) -> None:
+        self.goals, self.hopeless = (goal, loose_goal), hopeless
+        self.probed: list[int] = []  # updates of the probes
+        self.curves: list[list[float]] = [[] for _ in range(replicas)]  # the scores of each replica at its probes
         self.running: Int64[ndarray, " running"] = np.arange(replicas)
         self.best: Float[ndarray, " replica"] = np.full(replicas, np.inf)
         self.reached: Int64[ndarray, "goal replica"] = np.zeros((2, replicas), dtype=np.int64)  # update; 0: not yet
@@ -38,12 +48,17 @@ class Scoreboard:
         self.running = self.running[finite]
 
     def probe(self, update: int, scores: Float[ndarray, " running"]) -> Int64[ndarray, " improved"]:
-        """Note held-out scores, end the replicas that meet the goal, and return the positions that improved."""
+        """Note held-out scores, end who meets the goal or is hopeless, and return the positions that improved."""
+        self.probed.append(update)
+        for position, score in zip(self.running, scores, strict=True):
+            self.curves[position].append(float(score))
         improved: ndarray = self.running[scores < self.best[self.running]]
         self.best[self.running] = np.fmin(self.best[self.running], scores)
         for reached, goal in zip(self.reached, self.goals, strict=True):
             reached[self.running[(scores < goal) & (reached[self.running] == 0)]] = update
         self.running = self.running[self.reached[0, self.running] == 0]
+        ended = [self.hopeless(int(each), self.probed, self.curves[each]) for each in self.running]
+        self.running = self.running[~np.array(ended, dtype=bool)]
         return improved
 
     def outcomes(self, replicas: list[int]) -> list[Outcome]:

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from pipeline.tasks import streams
-from pipeline.tasks.task import Batch, Task
+from pipeline.tasks.task import Batch, Task, drawn_length
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,11 @@ class Sequences:
 def training_sequences(
     task: Task, seed: int, replicas: Sequence[int], update: int, length: int, batch: int, device: str
 ) -> Sequences:
-    """The batches of one update. Each is a pure function of (seed, replica, update), whoever else is in the batch."""
+    """The batches of one update. Each is a pure function of (seed, replica, update), whoever else is in the batch.
+
+    A length that the task draws for each batch is drawn once an update: the replicas see the same lengths.
+    """
+    length = drawn_length(task, streams.training_length(seed, update), length)
     return _stack([task.sample(streams.training(seed, r, update), length, batch) for r in replicas], device)
 
 

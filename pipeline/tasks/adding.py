@@ -1,12 +1,12 @@
 """The adding problem."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.tasks.task import Batch, Task
+from pipeline.tasks.task import Batch, Kind, Task
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Adding(Task):
     source: ClassVar[str] = (
         "Arjovsky, Shah, Bengio 2016 (arXiv:1511.06464), authors' code; values U[0, 1], a marker a half"
     )
-    kind: ClassVar[Literal["regression", "classification"]] = "regression"
+    kind: ClassVar[Kind] = "regression"
     shortest: ClassVar[int] = 2
     channels: ClassVar[int] = 2
     outputs: ClassVar[int] = 1

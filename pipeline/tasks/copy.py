@@ -1,13 +1,13 @@
 """The copying problem."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
 from pipeline.errors import require
-from pipeline.tasks.task import Batch, Task
+from pipeline.tasks.task import Batch, Kind, Task
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Copy(Task):
     """
 
     source: ClassVar[str] = "Arjovsky, Shah, Bengio 2016 (arXiv:1511.06464), authors' code; loss on the answer steps"
-    kind: ClassVar[Literal["regression", "classification"]] = "classification"
+    kind: ClassVar[Kind] = "classification"
     shortest: ClassVar[int] = 1
 
     message: int  # symbols to remember

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.tasks import streams
-from pipeline.tasks.task import Batch, Task
+from pipeline.tasks.task import Batch, Task, drawn_length
 
 DESCRIPTION = "task.json"
 
@@ -66,8 +66,12 @@ class HeldOut:
 
 
 def draw(task: Task, seed: int, length: int, count: int) -> Batch:
-    """`count` sequences of one length, a pure function of (seed, length)."""
-    return task.sample(streams.held_out(seed, length), length, count)
+    """`count` sequences of one length, a pure function of (seed, length).
+
+    They are one batch of the generator: where it draws a length for each batch, all have the one that was drawn.
+    """
+    random = streams.held_out(seed, length)
+    return task.sample(random, drawn_length(task, random, length), count)
 
 
 def file_name(length: int) -> str:

@@ -7,7 +7,7 @@ carry: the key is (seed, replica), and each update, held-out length or set of in
 import numpy as np
 from numpy.random import Generator, Philox
 
-TRAINING, HELD_OUT, WEIGHTS = range(3)  # what a stream is for
+TRAINING, HELD_OUT, WEIGHTS, LENGTH = range(4)  # what a stream is for
 
 
 def stream(purpose: int, seed: int, replica: int = 0, index: int = 0) -> Generator:
@@ -20,6 +20,11 @@ def stream(purpose: int, seed: int, replica: int = 0, index: int = 0) -> Generat
 def training(seed: int, replica: int, update: int) -> Generator:
     """The stream of one training batch."""
     return stream(TRAINING, seed, replica, update)
+
+
+def training_length(seed: int, update: int) -> Generator:
+    """The stream of the length of one update's batches, which the replicas share: they are stacked."""
+    return stream(LENGTH, seed, index=update)
 
 
 def held_out(seed: int, length: int) -> Generator:

@@ -12,6 +12,7 @@ from pipeline.errors import require
 
 Inputs = Float32[ndarray, "time batch input"] | UInt8[ndarray, "time batch"]
 Targets = Float32[ndarray, "answer batch output"] | Int64[ndarray, "answer batch"]
+Kind = Literal["regression", "tolerance", "sign", "classification", "recall"]  # see learning.objective
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,9 @@ class Task(ABC):
     """A generator of labelled sequences of any length, and when it counts as solved."""
 
     source: ClassVar[str]  # where the generator was published, and which variant this is
-    kind: ClassVar[
-        Literal["regression", "classification"]
-    ]  # squared error, or cross entropy and share of wrong answers
+    kind: ClassVar[Kind]  # what is minimized, and which answers are wrong
     shortest: ClassVar[int]  # the smallest length for which the task is defined
+    stretch: ClassVar[float] = 0.0  # a batch of length L has l ~ U{L … L + floor(stretch L) - 1} steps; 0: always L
 
     goal: float  # solved: the score on held-out sequences is below this
     loose_goal: float  # a second, easier threshold: a horizon depends on where the line is drawn
@@ -69,3 +69,9 @@ class Task(ABC):
     @abstractmethod
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
         """Draw `batch` sequences. Pure: the same generator state gives the same sequences."""
+
+
+def drawn_length(task: Task, random: Generator, length: int) -> int:
+    """The length of one batch, for `sample`. Takes nothing from `random` where all batches have the same."""
+    longer = int(task.stretch * length)
+    return length + int(random.integers(longer)) if longer else length

@@ -1,15 +1,12 @@
 """The temporal order problem with two symbols."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
 from numpy.random import Generator
 
-from pipeline.tasks.task import Batch, Task
-
-SYMBOLS = 2  # A and B, the ones that matter
-DISTRACTORS = 4
+from pipeline.tasks.symbol_order import DISTRACTORS, SYMBOLS, ordered
+from pipeline.tasks.task import Batch, Kind, Task
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class TemporalOrder(Task):
     """
 
     source: ClassVar[str] = "Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063), authors' code; two symbols, four classes"
-    kind: ClassVar[Literal["regression", "classification"]] = "classification"
+    kind: ClassVar[Kind] = "classification"
     shortest: ClassVar[int] = 10
     channels: ClassVar[int] = SYMBOLS + DISTRACTORS
     outputs: ClassVar[int] = SYMBOLS**2
@@ -37,10 +34,4 @@ class TemporalOrder(Task):
         return length
 
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
-        window, half = length // 10, length // 2
-        inputs = random.integers(SYMBOLS, SYMBOLS + DISTRACTORS, (length, batch), dtype=np.uint8)
-        symbols = random.integers(0, SYMBOLS, (2, batch), dtype=np.uint8)
-        every = np.arange(batch)
-        inputs[random.integers(window, 2 * window, batch), every] = symbols[0]
-        inputs[random.integers(half, half + window, batch), every] = symbols[1]
-        return Batch(inputs, (SYMBOLS * symbols[0] + symbols[1]).astype(np.int64)[None])
+        return ordered(random, length, batch, starts=[length // 10, length // 2])

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.horizon.model import Array, Grid, log_likelihood
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior
-from pipeline.horizon.stopping import reason_of_caps, verdict
+from pipeline.horizon.stopping import reason_to_stop, wants_ninety
 from tests.benchmarks.search_designs import Design
 from tests.benchmarks.search_truth import BUDGET, Truth
 
@@ -83,9 +83,10 @@ def simulate(design: Design, truth: Truth, options: SearchOptions, seed: int) ->
     asking = design(options, seed)
     length, reason = next(asking), None
     while reason is None:
-        seen.append(truth.trial(length, options.replicas, draw))
+        aim = "t90" if reason is None and seen and wants_ninety(seen, found, options) else "t50"
+        seen.append(replace(truth.trial(length, options.replicas, draw), aim=aim))
         found = belief.see(seen[-1])
-        reason = verdict(found, options) or reason_of_caps(seen, options)
+        reason = reason_to_stop(seen, found, options)
         if reason is None:
             length = asking.send((seen, found))
     compute = sum(trial.cost for trial in seen) / BUDGET

@@ -1,87 +1,112 @@
 """Ways to choose the next length: ours, grids, bisection, Optuna's own samplers. All stop by the same rule.
 
-A design is a generator: it yields a length and is sent the trials so far with their posterior.
+A design's `ask` is a generator: it yields a length with what it is for, and is sent the trials so far and their
+posterior. A design that works in passes is run to the end of each before the stop rule is looked at, as a grid is.
 """
 
 import warnings
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from math import log2
 from typing import TypeAlias
 
 import optuna
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
-from pipeline.horizon.asking import next_length
+from pipeline.horizon.asking import next_question
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior
 
+Question: TypeAlias = tuple[int, str]  # length, aim
 Sent: TypeAlias = tuple[Sequence[Observation], Posterior]
-Asking: TypeAlias = Generator[int, Sent, None]
-Design: TypeAlias = Callable[[SearchOptions, int], Asking]  # options, seed
+Asking: TypeAlias = Generator[Question, Sent, None]
+
+PASS_ENDS: Question = (0, "")
 
 
-def ours(options: SearchOptions, seed: int) -> Asking:
+@dataclass(frozen=True)
+class Design:
+    """A named way to choose lengths."""
+
+    name: str
+    ask: Callable[[SearchOptions, int], Asking]  # options, seed
+    in_passes: bool = False
+
+
+def ask_ours(options: SearchOptions, seed: int) -> Asking:
     """Ask as HorizonSampler does."""
-    seen, found = yield options.length_min
+    seen, found = yield options.length_min, "t50"
     while True:
-        seen, found = yield next_length(seen, found, options)
+        seen, found = yield next_question(seen, found, options)
 
 
-def full_grid(options: SearchOptions, seed: int) -> Asking:
+def ask_full_grid(options: SearchOptions, seed: int) -> Asking:
     """Go through half-octave steps from end to end, again and again."""
     while True:
         for length in ladder(options.length_min, options.length_max, per_octave=2):
-            yield length
+            _ = yield length, "t50"
+        yield PASS_ENDS
 
 
-def ascending(per_octave: int, failing: float, patience: int) -> Design:
-    """Climb a grid until `patience` lengths on end are solved by less than a share, again and again."""
+def ascending(per_octave: int) -> Design:
+    """Return the grid that climbs until two lengths on end are solved by less than half, again and again."""
 
     def climb(options: SearchOptions, seed: int) -> Asking:
         while True:
             failed = 0
             for length in ladder(options.length_min, options.length_max, per_octave):
-                seen, _ = yield length
-                failed = failed + 1 if seen[-1].solved < failing * seen[-1].replicas else 0
-                if failed == patience:
+                seen, _ = yield length, "t50"
+                failed = failed + 1 if 2 * seen[-1].solved < seen[-1].replicas else 0
+                if failed == 2:
                     break
+            yield PASS_ENDS
 
-    return climb
+    return Design(f"ascending grid, {per_octave} an octave", climb, in_passes=True)
 
 
-def bisection(options: SearchOptions, seed: int) -> Asking:
+def ask_bisection(options: SearchOptions, seed: int) -> Asking:
     """Double until less than half of the replicas solve, then halve the bracket until it is a ladder step; again."""
     while True:
         low, high = options.length_min, options.length_min
-        while True:
-            seen, _ = yield high
-            if 2 * seen[-1].solved < seen[-1].replicas or high == options.length_max:
+        while high < options.length_max:
+            seen, _ = yield high, "t50"
+            if 2 * seen[-1].solved < seen[-1].replicas:
                 break
             low, high = high, min(2 * high, options.length_max)
-        while log2(high / low) > 1 / options.per_octave:
+        while log2(high / low) > 1 / options.per_octave and high - low > 1:
             middle = round((low * high) ** 0.5)
-            seen, _ = yield middle
+            seen, _ = yield middle, "t50"
             low, high = (low, middle) if 2 * seen[-1].solved < seen[-1].replicas else (middle, high)
-            if high - low <= 1:
-                break
+        yield PASS_ENDS
 
 
-def optimizer(make: Callable[[int], BaseSampler]) -> Design:
-    """Let a sampler of Optuna minimize |share solved - 1/2|."""
+def optimizer(name: str, make: Callable[[int], BaseSampler]) -> Design:
+    """Return a design that lets a sampler of Optuna minimize |share solved - 1/2|."""
 
     def minimize(options: SearchOptions, seed: int) -> Asking:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             study = optuna.create_study(sampler=make(seed))
-            while True:
-                trial = study.ask()
-                seen, _ = yield trial.suggest_int("length", options.length_min, options.length_max, log=True)
-                study.tell(trial, abs(seen[-1].solved / seen[-1].replicas - 0.5))
+        while True:
+            trial = study.ask()
+            seen, _ = yield trial.suggest_int("length", options.length_min, options.length_max, log=True), "t50"
+            study.tell(trial, abs(seen[-1].solved / seen[-1].replicas - 0.5))
 
-    return minimize
+    return Design(name, minimize)
 
 
-tpe = optimizer(lambda seed: optuna.samplers.TPESampler(seed=seed))
-gaussian_process = optimizer(lambda seed: optuna.samplers.GPSampler(seed=seed, deterministic_objective=False))
+def gaussian_process(seed: int) -> BaseSampler:
+    """Return Optuna's GP sampler without its notice that it is experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return GPSampler(seed=seed)
+
+
+OURS = Design("ours", ask_ours)
+FULL_GRID = Design("full half-octave grid", ask_full_grid, in_passes=True)
+ASCENDING = tuple(ascending(per_octave) for per_octave in (1, 2, 4))
+BISECTION = Design("doubling and bisection", ask_bisection)
+TPE = optimizer("Optuna TPESampler", lambda seed: TPESampler(seed=seed))
+GP = optimizer("Optuna GPSampler", gaussian_process)

@@ -48,6 +48,11 @@ class Result:
     gradients: Weights
     norms: Weights
 
+    def on(self, device: str) -> "Result":
+        """The same, there."""
+        gradients = {name: gradient.to(device) for name, gradient in self.gradients.items()}
+        return Result(self.outputs.to(device), gradients, {name: norm.to(device) for name, norm in self.norms.items()})
+
 
 def by_autograd(cell: Cell, weights: Weights, inputs: Tensor, upstream: Tensor) -> Result:
     """The slow way; the loss is the sum of outputs times `upstream` [replica, outputs, batch, hidden]."""
@@ -75,7 +80,7 @@ def by_kernel(
     kernel: str, cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, upstream: Tensor, threads: int | None = None
 ) -> Result:
     """The same from one of the kernels."""
-    norms = {name: torch.full(inputs.shape[:2], torch.nan, dtype=upstream.dtype) for name in cell.states}
+    norms = {name: upstream.new_full(inputs.shape[:2], torch.nan) for name in cell.states}
     outputs = unroll(cell, weights, inputs, upstream.shape[1], norms, kernel=kernel, threads=threads)
     found = torch.autograd.grad((outputs * upstream).sum(), list(weights.values()), materialize_grads=True)
     return Result(outputs.detach(), dict(zip(weights, found, strict=True)), norms)

@@ -1,0 +1,132 @@
+"""One simulated search of a made-up cell, by one worker or by several."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from math import log2
+
+import numpy as np
+
+from pipeline.horizon.asking import next_question
+from pipeline.horizon.model import Array, Grid, log_likelihood
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.stopping import CONVERGED, reason_to_stop
+from tests.benchmarks.search_designs import PASS_ENDS, Design
+from tests.benchmarks.search_truth import BUDGET, Cell
+
+OPTIONS = SearchOptions(
+    length_min=4,
+    length_max=2048,
+    replicas=4,
+    factor=1.5,
+    level=0.9,
+    certainty=0.95,
+    trials=120,
+    compute=None,
+    leap=2.0,
+    per_octave=8,
+    t90=False,
+    t90_trials=12,
+    budgets=4,
+    fresh=False,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One simulated search."""
+
+    cell: Cell
+    options: SearchOptions
+    reason: str
+    seen: tuple[Observation, ...]
+    found: Posterior
+
+    @property
+    def compute(self) -> float:
+        """Replica x budget x length."""
+        return sum(trial.cost for trial in self.seen) / BUDGET
+
+    @property
+    def resolved(self) -> bool:
+        """Whether it ended with an answer."""
+        return self.reason in CONVERGED
+
+    @property
+    def error(self) -> float:
+        """Octaves from the true horizon to the median."""
+        return self.found.quantile(0.5) - self.cell.theta
+
+    @property
+    def covers(self) -> bool:
+        """Whether the answer is true: the interval holds theta, or theta is where the censoring says."""
+        if self.reason == "above":
+            return self.cell.theta > log2(self.options.length_max)
+        if self.reason == "below":
+            return self.cell.theta < log2(self.options.length_min)
+        lower, upper = self.found.interval(self.options.level)
+        return lower <= self.cell.theta <= upper
+
+
+class Belief:
+    """The posterior, grown trial by trial; the same as `posterior(seen)`, faster."""
+
+    def __init__(self, options: SearchOptions) -> None:
+        self.grid = Grid(options.length_min, options.length_max)
+        self.total: Array = self.grid.log_prior.copy()
+
+    def see(self, trial: Observation) -> Posterior:
+        """Return the posterior after one more trial."""
+        self.total += log_likelihood(self.grid, trial.length, trial.solved, trial.replicas)
+        weights = np.exp(self.total - self.total.max())
+        return Posterior(self.grid, weights / weights.sum())
+
+
+def simulate(design: Design, cell: Cell, options: SearchOptions, seed: int) -> Outcome:
+    """Search a made-up cell with one worker."""
+    draw = np.random.default_rng(seed)
+    belief, seen = Belief(options), list[Observation]()
+    asking = design.ask(options, seed)
+    question = next(asking)
+    while True:
+        length, aim = question
+        seen.append(replace(cell.trial(length, options.replicas, draw), aim=aim))
+        found = belief.see(seen[-1])
+        reason = reason_to_stop(seen, found, options)
+        if reason and not design.in_passes:
+            return Outcome(cell, options, reason, tuple(seen), found)
+        question = asking.send((seen, found))
+        if question == PASS_ENDS:
+            if reason:
+                return Outcome(cell, options, reason, tuple(seen), found)
+            question = next(asking)
+
+
+def simulate_crew(workers: int, cell: Cell, options: SearchOptions, seed: int) -> Outcome:
+    """Search a made-up cell with several workers at once, each asking when it is free; our design."""
+    draw = np.random.default_rng(seed)
+    seen, reason, count = list[Observation](), None, 0
+    running: list[tuple[float, int, Observation]] = []  # when it ends, ordinal, what it will have found
+    now = 0.0
+    while running or not reason:
+        found = current(seen, options)
+        while not reason and len(running) < workers:
+            length, _ = next_question(seen, found, options)
+            trial = cell.trial(length, options.replicas, draw)
+            heappush(running, (now + duration(trial), count, trial))
+            count += 1
+        now, _, trial = heappop(running)
+        seen.append(trial)
+        reason = reason or reason_to_stop(seen, current(seen, options), options)
+    return Outcome(cell, options, reason, tuple(seen), current(seen, options))
+
+
+def current(seen: Sequence[Observation], options: SearchOptions) -> Posterior:
+    """Return the posterior of these trials."""
+    return posterior(seen, Grid(options.length_min, options.length_max))
+
+
+def duration(trial: Observation) -> float:
+    """Return how long a trial takes: its replicas train side by side, the last one ends it."""
+    return trial.length * max(update or BUDGET for update in trial.updates)

@@ -1,0 +1,100 @@
+"""What a training keeps: curves, and the table of gradients through time."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from pipeline.learning.recorder import Recorder, columns
+
+LOG2 = Mapping[str, np.ndarray]
+
+
+def fill(recorder: Recorder, updates: int, leaves_at: int = 1000) -> dict[int, np.ndarray]:
+    """Three replicas, of which the second leaves; the norms that were handed over, by update."""
+    kept = {}
+    for update in range(1, updates + 1):
+        running = np.array([0, 1, 2]) if update < leaves_at else np.array([0, 2])
+        norms = np.random.default_rng(update).normal(size=(len(running), 4)).astype(np.float32)
+        kept[update] = norms
+        recorder.update(
+            update, running, running + 0.5, np.array([0.5, 3.0, 1.5])[running], lambda norms=norms: {"h": norms}
+        )
+    return kept
+
+
+def test_the_table_has_a_row_for_each_update_replica_and_step() -> None:
+    recorder = Recorder(every=3, answers=1, clip=1.0)
+    handed = fill(recorder, 9, leaves_at=5)
+    table = columns(recorder.through_time, [40, 7, 12])
+    rows = dict(
+        zip(zip(table["update"], table["replica"], table["step"], strict=True), table["log2_norm_h"], strict=True)
+    )
+    expected = {}
+    for update in (1, 3, 6, 9):
+        names = [40, 7, 12] if update < 5 else [40, 12]
+        for row, replica in enumerate(names):
+            for step in range(1, 5):
+                expected[update, replica, step] = handed[update][row, step - 1]
+    assert len(table["update"]) == len(expected)
+    assert rows == expected
+    assert {name: str(column.dtype) for name, column in table.items()} == {
+        "update": "int32",
+        "replica": "int32",
+        "step": "int32",
+        "log2_norm_h": "float32",
+    }
+
+
+def test_norms_are_asked_for_only_where_they_are_kept() -> None:
+    asked = []
+    recorder = Recorder(every=5, answers=1, clip=1.0)
+
+    def norms(update: int) -> LOG2:
+        asked.append(update)
+        return {"h": np.zeros((1, 2))}
+
+    for update in range(1, 12):
+        recorder.update(update, np.array([0]), np.ones(1), np.ones(1), lambda update=update: norms(update))
+    assert asked == [1, 5, 10]
+
+
+def test_curves_are_medians_over_the_replicas_that_train() -> None:
+    shown: dict[int, Mapping[str, float]] = {}
+    recorder = Recorder(every=1, answers=1, clip=1.0, watch=lambda update, figures: shown.update({update: figures}))
+    fill(recorder, 6, leaves_at=4)
+    assert [shown[update]["loss/training"] for update in (3, 4)] == [1.5, 1.5]  # of .5, 1.5, 2.5 and of .5, 2.5
+    assert [shown[update]["gradient/norm"] for update in (3, 4)] == [1.5, 1.0]
+    assert recorder.curves[3] == {"update": 4, **shown[4]}
+
+
+def test_clipped_is_the_share_since_the_last_record() -> None:
+    shown: dict[int, float] = {}
+    recorder = Recorder(
+        every=4, answers=1, clip=1.0, watch=lambda u, figures: shown.update({u: figures["gradient/clipped"]})
+    )
+    for update, norm in enumerate([2.0, 0.5, 3.0, 0.1, 2.0, 2.0, 2.0, 0.9], start=1):
+        recorder.update(update, np.array([0]), np.ones(1), np.array([norm]), lambda: {"h": np.zeros((1, 2))})
+    assert shown == {1: 1.0, 4: pytest.approx(1 / 3), 8: 0.75}
+
+
+def test_what_is_not_finite_is_not_shown() -> None:
+    shown: list[Mapping[str, float]] = []
+    recorder = Recorder(every=1, answers=1, clip=1.0, watch=lambda update, figures: shown.append(figures))
+    norms = {"h": np.array([[1.0, 2.0], [np.nan, np.inf]])}
+    recorder.update(1, np.array([0, 1]), np.array([0.5, np.nan]), np.array([np.inf, np.nan]), lambda: norms)
+    recorder.probe(1, np.array([np.nan]), np.inf, 0, 1)
+    assert "gradient/norm" not in shown[0]
+    assert shown[0]["loss/training"] == 0.5
+    assert shown[1] == {"replicas/solved": 0.0, "replicas/running": 1.0}
+    assert all(np.isfinite(list(curve.values())).all() for curve in recorder.curves)
+
+
+def test_the_latest_figures_of_a_replica_outlive_it() -> None:
+    recorder = Recorder(every=1, answers=1, clip=1.0)
+    handed = fill(recorder, 6, leaves_at=4)
+    assert recorder.latest.keys() == {0, 1, 2}
+    last = {replica: handed[3 if replica == 1 else 6] for replica in recorder.latest}
+    for replica, row in ((0, 0), (1, 1), (2, 1)):
+        expected = (last[replica][row, 0] - last[replica][row, -1]) * np.log10(2)
+        assert recorder.latest[replica]["gradient/first_over_last"] == pytest.approx(expected, rel=1e-5)

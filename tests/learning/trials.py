@@ -1,0 +1,53 @@
+"""Small trainings for the tests of learning."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from pipeline.learning.attempt import Attempt, attempt
+from pipeline.settings import Settings
+from pipeline.tasks.held_out import draw
+from tests.conftest import compose
+
+Curve = Mapping[str, float]
+
+
+def small(task: str, cell: str, *overrides: str) -> Settings:
+    """Settings of a training that takes a fraction of a second."""
+    sizes = ["cell.hidden=8", "training.batch=6", "training.length=12", "training.updates=12", "data.held_out=40"]
+    rates = ["training.probe_every=5", "training.record_every=1", "training.threads=1", "training.kernel=torch"]
+    return compose(f"task={task}", f"cell={cell}", *sizes, *rates, *overrides)
+
+
+def train(settings: Settings, replicas: Sequence[int], curves: dict[int, dict[str, float]] | None = None) -> Attempt:
+    """Run a training; `curves` takes what is shown on the way, by update."""
+    held_out = draw(settings.task, settings.data.seed, settings.training.length, settings.data.held_out)
+    seen = {} if curves is None else curves
+
+    def watch(update: int, figures: Curve) -> None:
+        seen.setdefault(update, {}).update(figures)
+
+    parts = settings.task, settings.part("cell"), settings.part("optimizer")
+    return attempt(*parts, settings.training, held_out, replicas, watch)
+
+
+def norms_of(result: Attempt, position: int) -> dict[int, np.ndarray]:
+    """log2 ‖∂L/∂h_t‖ of one replica by update."""
+    rows = {record.update: np.flatnonzero(record.replicas == position) for record in result.recorder.through_time}
+    records = {record.update: record.log2_norms["h"] for record in result.recorder.through_time}
+    return {update: records[update][row[0]] for update, row in rows.items() if len(row)}
+
+
+def assert_alike(together: Attempt, position: int, alone: Attempt, tolerance: float = 1e-4) -> None:
+    """A replica among others went the way that it goes alone."""
+    one, other = asdict(together.outcomes[position]), asdict(alone.outcomes[0])
+    scores = one.pop("best_score"), other.pop("best_score")
+    assert one == other
+    np.testing.assert_allclose(*(np.float64(np.nan if score is None else score) for score in scores), rtol=1e-3)
+    torch.testing.assert_close(together.weights[position], alone.weights[0], rtol=0, atol=tolerance)
+    ours, theirs = norms_of(together, position), norms_of(alone, 0)
+    assert ours.keys() == theirs.keys()
+    for update, norms in theirs.items():
+        np.testing.assert_allclose(ours[update], norms, rtol=0, atol=100 * tolerance)

@@ -1,0 +1,310 @@
+"""What MLflow holds after a run, however it ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.entities import Run as Stored
+from mlflow.exceptions import MlflowException
+
+from pipeline import tracking
+from pipeline.errors import UserError
+from tests.conftest import ROOT
+
+UNREACHABLE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests: to make a database takes seconds."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(autouse=True)
+def local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.fixture
+def client(state: Path) -> MlflowClient:
+    return MlflowClient(tracking.uri(state))
+
+
+def found(client: MlflowClient, name: str) -> Stored:
+    """The newest run of a name."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, f"attributes.run_name = '{name}'", order_by=["attributes.start_time DESC"])
+    return runs[0]
+
+
+def subprocess_of(command: str, state: Path) -> subprocess.Popen[str]:
+    """A command whose files and stores lie in a folder of the test."""
+    paths = [f"paths.{name}={state / name}" for name in ("data", "results")]
+    line = [sys.executable, "-m", *command.split(), *paths, f"paths.state={state}"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, "FINISHED"),
+        (ValueError, "FAILED"),
+        (UserError, "FAILED"),
+        (KeyboardInterrupt, "KILLED"),
+        (SystemExit, "KILLED"),
+    ],
+)
+def test_a_run_ends_as_it_really_ended(
+    state: Path, client: MlflowClient, error: type[BaseException] | None, status: str
+) -> None:
+    def work() -> None:
+        with tracking.run(True, state, "statuses", f"ends {status}", {}) as run:
+            run.metrics(1, {"before": 1.0})
+            if error:
+                raise error
+
+    if error:
+        with pytest.raises(error):
+            work()
+    else:
+        work()
+    stored = found(client, f"ends {status}")
+    assert stored.info.status == status
+    assert stored.info.end_time is not None
+    assert stored.data.metrics == {"before": 1.0}  # what waited was sent
+
+
+def test_everything_that_is_logged_arrives(
+    state: Path, client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "train@adding-rnn")
+    (tmp_path / "figure.svg").write_text("<svg/>")
+    settings = {"training": {"length": 20, "clip": 1.0}, "cell": {"hidden": 32}, "limit": None}
+    with tracking.run(True, state, "arrives", "parent", {"stage": "train"}) as run:
+        run.params(settings | {f"p{index}": index for index in range(250)})
+        run.dataset("adding", "0123456789abcdef", "data/adding", "10 sequences")
+        run.note("**bold**")
+        run.tags({"solved": "3/4"})
+        run.artifacts(tmp_path)
+        child = run.child("child", {"level": "trial"})
+        child.metrics(3, {"gradient/decay": 0.9})
+        child.close()
+    stored, nested = found(client, "parent"), found(client, "child")
+    expected = {"training.length": "20", "training.clip": "1.0", "cell.hidden": "32", "limit": "None", "p249": "249"}
+    assert expected.items() <= stored.data.params.items()
+    assert len(stored.data.params) == 254
+    tags = {"stage": "train", "level": "parent", "solved": "3/4", "dvc.stage": "train@adding-rnn"}
+    assert (tags | {"mlflow.note.content": "**bold**"}).items() <= stored.data.tags.items()
+    (data,) = stored.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest, data.dataset.source) == (
+        "adding",
+        "0123456789abcdef",
+        "data/adding",
+    )
+    assert [file.path for file in client.list_artifacts(stored.info.run_id)] == ["figure.svg"]
+    assert (state / "mlartifacts").is_dir()
+    assert nested.data.tags["mlflow.parentRunId"] == stored.info.run_id
+    assert nested.data.metrics == {"gradient/decay": 0.9}
+    assert nested.info.status == "FINISHED"
+
+
+def test_the_commit_of_the_code_is_a_tag(state: Path, client: MlflowClient) -> None:
+    with tracking.run(True, state, "commit", "commit", {}):
+        pass
+    head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    tags = found(client, "commit").data.tags
+    assert tags.get("mlflow.source.git.commit", "") == head
+    assert ("git.changed" in tags) == bool(head)
+
+
+def test_more_metrics_than_one_call_takes_arrive_in_their_order(state: Path, client: MlflowClient) -> None:
+    values = np.random.default_rng(0).normal(size=(1300, 2))
+    with tracking.run(True, state, "metrics", "many", {}) as run:
+        for update, (loss, norm) in enumerate(values, start=1):
+            run.metrics(update, {"loss/training": loss, "gradient/norm": norm})
+    stored = found(client, "many").info.run_id
+    for column, name in enumerate(["loss/training", "gradient/norm"]):
+        history = sorted(client.get_metric_history(stored, name), key=lambda metric: metric.step)
+        assert [metric.step for metric in history] == list(range(1, 1301))
+        np.testing.assert_array_equal([metric.value for metric in history], values[:, column])
+
+
+def test_runs_of_this_machine_that_a_kill_left_running_are_closed(state: Path, client: MlflowClient) -> None:
+    host = socket.gethostname()
+    owners = {"gone": f"{host}:999999999:5", "recycled": f"{host}:{os.getpid()}:1", "elsewhere": "elsewhere:1:1"}
+    with tracking.run(True, state, "abandoned", "alive", {}) as run:
+        for name, owner in owners.items():
+            client.create_run(run.experiment, run_name=name, tags={tracking.OWNER: owner})
+        with tracking.run(True, state, "abandoned", "next", {}):
+            statuses = {name: found(client, name).info.status for name in ("alive", *owners)}
+    assert statuses == {"alive": "RUNNING", "gone": "KILLED", "recycled": "KILLED", "elsewhere": "RUNNING"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_command_that_is_killed_ends_as_killed(
+    state: Path, client: MlflowClient, number: signal.Signals, status: int
+) -> None:
+    """SIGTERM ends the run itself; after a SIGKILL the next command does."""
+    sizes = "training.length=12 training.updates=1000000000 training.replicas=1 data.held_out=10 search.length_max=16"
+    process = subprocess_of(f"pipeline.train task=temporal_order cell=rnn search.length_min=10 {sizes}", state)
+    try:
+        wait_for(lambda: bool(running(client, "temporal_order")), process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == status
+    assert "Traceback" not in err
+    assert len(running(client, "temporal_order")) == (1 if number == signal.SIGKILL else 0)
+    with tracking.run(True, state, "temporal_order", "next", {}):
+        pass
+    assert running(client, "temporal_order") == []
+    assert found(client, "temporal_order-rnn T=12 · train").info.status == "KILLED"
+    assert not (state / "results" / "train" / "temporal_order-rnn").exists()
+
+
+def running(client: MlflowClient, experiment: str) -> list[Stored]:
+    known = client.get_experiment_by_name(experiment)
+    return list(client.search_runs([known.experiment_id], "attributes.status = 'RUNNING'")) if known else []
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_processes_may_make_the_same_database_at_once(tmp_path: Path) -> None:
+    opening = f"with tracking.run(True, Path({str(tmp_path)!r}), 'e', 'r', {{}}): pass"
+    line = [sys.executable, "-c", f"from pathlib import Path; from pipeline import tracking\n{opening}"]
+    processes = [subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate(timeout=120)[1].count(b"Error") for process in processes] == [0, 0]
+    client = MlflowClient(tracking.uri(tmp_path))
+    (experiment,) = client.search_experiments(filter_string="name = 'e'")
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+
+
+class Down(MlflowClient):  # type: ignore[misc]
+    """A client whose server goes down after the run has begun."""
+
+    def __init__(self) -> None:
+        self.down, self.calls, self.delivered = True, 0, list[float]()
+
+    def create_run(self, *_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(info=SimpleNamespace(run_id="abc"))
+
+    def log_batch(self, _: str, metrics: Sequence[Metric] = (), **__: object) -> None:
+        self.calls += 1
+        self.fail()
+        self.delivered += [metric.value for metric in metrics]
+
+    def set_terminated(self, *_: object) -> None:
+        self.fail()
+
+    def fail(self) -> None:
+        if self.down:
+            raise MlflowException("API request failed\nwith a long story")
+
+
+def test_a_server_that_goes_down_is_a_warning_and_training_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    client = Down()
+    run = tracking.Run(client, "1", "down", {})
+    for update in range(5000):
+        run.metrics(update, {"loss": float(update)})
+    run.tags({"a": "b"})
+    assert client.calls == 6  # not one at each update
+    run.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "warning: MLflow: API request failed"
+    assert "warning: MLflow: 5000 metrics of run abc were not delivered" in lines
+    assert all(line.startswith("warning: MLflow: ") for line in lines)
+
+
+def test_what_waited_is_delivered_once_when_the_server_is_back() -> None:
+    client = Down()
+    run = tracking.Run(client, "1", "down", {})
+    for update in range(2500):
+        client.down = update < 1800
+        run.metrics(update, {"loss": float(update)})
+    run.close()
+    assert client.delivered == [float(update) for update in range(2500)]
+
+
+def test_a_server_that_can_not_be_reached_at_all_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", UNREACHABLE)
+    with tracking.run(True, tmp_path, "unreachable", "unreachable", {}) as run:
+        run.metrics(1, {"loss": 1.0})
+        run.flush()
+        run.dataset("adding", "0", "data", "")
+        run.artifacts(tmp_path)
+        run.child("child", {}).close()
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("warning: MLflow: ") for line in lines)
+    assert lines[-1] == "warning: MLflow: going on without it"
+
+
+def test_a_child_that_can_not_be_made_is_a_warning(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tracking.run(True, state, "child", "child", {}) as run, monkeypatch.context() as patch:
+        patch.setattr(run, "client", MlflowClient(UNREACHABLE))
+        run.child("child", {}).metrics(1, {"loss": 1.0})
+    assert capsys.readouterr().err.startswith("warning: MLflow: ")
+
+
+def test_switched_off_tracking_makes_nothing(tmp_path: Path) -> None:
+    with tracking.run(False, tmp_path, "off", "off", {}) as run:
+        for update in range(1500):
+            run.metrics(update, {"loss": 1.0})
+        run.params({"a": 1})
+        run.note("nothing")
+        run.child("child", {}).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("tree", "flat"),
+    [
+        ({}, {}),
+        ({"a": 1, "b": {"c": 2, "d": {"e": None}}}, {"a": 1, "b.c": 2, "b.d.e": None}),
+        ({"a": [1, 2]}, {"a": [1, 2]}),
+    ],
+)
+def test_nested_settings_become_one_level(tree: Mapping[str, object], flat: Mapping[str, object]) -> None:
+    assert tracking.flatten(tree) == flat
+
+
+def test_the_address_of_the_store_is_a_database_or_what_the_environment_says(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tracking.uri(state) == f"sqlite:///{state}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", UNREACHABLE)
+    assert tracking.uri(state) == UNREACHABLE
+
+
+def test_links_open_each_experiment_and_its_parent_runs(state: Path, client: MlflowClient) -> None:
+    with tracking.run(True, state, "links", "linked", {}) as run:
+        run.child("unfolded", {"level": "trial"}).close()
+    text = "\n".join(tracking.links(state, "http://127.0.0.1:5000"))
+    base = f"http://127.0.0.1:5000/#/experiments/{run.experiment}/runs"
+    assert f"links: {base}?compareRunsMode=CHART" in text
+    assert f"linked: {base}/{run.id}" in text
+    assert "unfolded" not in text

@@ -1,0 +1,226 @@
+"""The stage that trains: its files, its run in MLflow, and what a failure leaves."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as Stored
+from pyarrow import parquet
+from safetensors.numpy import load_file
+
+from pipeline import tracking, train
+from pipeline.learning.attempt import Attempt, attempt
+from pipeline.learning.recorder import columns
+from pipeline.tasks.held_out import draw
+from tests.conftest import Ended, compose, run_stage
+
+SIZES = (
+    "task=temporal_order cell=lstm cell.hidden=6 training.length=12 training.updates=22 training.replicas=3 "
+    "training.batch=8 training.probe_every=5 training.record_every=10 training.threads=1 "
+    "data.held_out=30 search.length_max=20"
+)
+FILES = {"outcome.json", "gradients.parquet", "weights.safetensors", "gradients.svg", "curves.svg"}
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Folders of their own for data, results and stores."""
+
+    folder: Path
+
+    def run(self, more: str = "", flag: str = "") -> Ended:
+        paths = f"paths.data={self.folder}/data paths.results={self.folder}/results paths.state={self.folder}"
+        return run_stage(train.main, f"{flag} {SIZES} {paths} {more}")
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "train" / "temporal_order-lstm"
+
+    def newest(self) -> Stored:
+        """The run that was made last."""
+        (experiment,) = self.client().search_experiments(filter_string="name = 'temporal_order'")
+        return self.client().search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])[0]
+
+    def client(self) -> MlflowClient:
+        return MlflowClient(tracking.uri(self.folder))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    """A workplace in which the stage has run once."""
+    uri = os.environ.pop("MLFLOW_TRACKING_URI", None)
+    place = Workplace(tmp_path_factory.mktemp("train"))
+    ended = place.run()
+    assert ended.status == 0, ended.err
+    yield place
+    if uri:
+        os.environ["MLFLOW_TRACKING_URI"] = uri
+
+
+@pytest.fixture(scope="module")
+def expected() -> Attempt:
+    """The same training by the library alone."""
+    settings = compose(*SIZES.split())
+    parts = settings.task, settings.part("cell"), settings.part("optimizer"), settings.training
+    return attempt(*parts, draw(settings.task, settings.data.seed, 12, 30), range(3))
+
+
+def test_every_file_is_written(place: Workplace) -> None:
+    assert contents(place.results).keys() == FILES
+    assert [path.name for path in place.results.parent.iterdir()] == ["temporal_order-lstm"]
+    assert (place.folder / "data" / "temporal_order" / "task.json").exists()  # prepared on the way
+
+
+def test_the_outcome_is_that_of_each_replica(place: Workplace, expected: Attempt) -> None:
+    told = json.loads((place.results / "outcome.json").read_text())
+    assert told["replicas"] == [asdict(outcome) for outcome in expected.outcomes]
+    assert told["compute"] == 12 * 22 * 3
+    assert told["solved"] == sum(outcome.solved for outcome in expected.outcomes)
+    settings = compose(*SIZES.split())
+    known = {
+        "task": "temporal_order",
+        "cell": "lstm",
+        "length": 12,
+        "budget": 22,
+        "goal": settings.task.goal,
+        "chance": 0.75,
+    }
+    assert known.items() <= told.items()
+    latest = expected.recorder.latest.values()
+    for name in ("gradient/decay", "gradient/norm", "gradient/first_over_last"):
+        assert told["gradient"][name] == pytest.approx(np.mean([figures[name] for figures in latest]), rel=1e-5)
+
+
+def test_the_table_has_the_gradient_of_each_update_replica_and_step(place: Workplace, expected: Attempt) -> None:
+    table = parquet.read_table(place.results / "gradients.parquet").to_pydict()
+    truth = columns(expected.recorder.through_time, [0, 1, 2])
+    assert table.keys() == truth.keys() == {"update", "replica", "step", "log2_norm_h", "log2_norm_c"}
+    for name, column in truth.items():
+        np.testing.assert_array_equal(np.asarray(table[name], dtype=column.dtype), column)
+    assert sorted(set(table["update"])) == [1, 10, 20]
+    assert len(table["step"]) == 3 * 3 * 12
+    assert np.isfinite(table["log2_norm_h"]).all()
+
+
+def test_the_weights_are_the_best_of_each_replica(place: Workplace, expected: Attempt) -> None:
+    weights = load_file(place.results / "weights.safetensors")
+    truth = expected.layout.views(expected.weights)
+    assert weights.keys() == truth.keys()
+    for name, weight in truth.items():
+        np.testing.assert_array_equal(weights[name], weight.numpy())
+
+
+def test_the_figures_are_pictures(place: Workplace) -> None:
+    for name in ("gradients.svg", "curves.svg"):
+        assert ElementTree.parse(place.results / name).getroot().tag.endswith("svg")
+
+
+def test_the_run_shows_the_gradient_and_the_score(place: Workplace, expected: Attempt) -> None:
+    stored, client = place.newest(), place.client()
+    assert stored.info.status == "FINISHED"
+    for name in (
+        "gradient/norm",
+        "gradient/decay",
+        "gradient/first_over_last",
+        "gradient/vanished",
+        "gradient/clipped",
+    ):
+        assert [metric.step for metric in client.get_metric_history(stored.info.run_id, name)] == [1, 10, 20]
+    scores = client.get_metric_history(stored.info.run_id, "score/held_out")
+    assert [metric.step for metric in scores] == [5, 10, 15, 20, 22]
+    curves = {curve["update"]: curve for curve in expected.recorder.curves if "gradient/decay" in curve}
+    for metric in client.get_metric_history(stored.info.run_id, "gradient/decay"):
+        assert metric.value == pytest.approx(curves[metric.step]["gradient/decay"])
+
+
+def test_the_run_says_from_what_it_comes(place: Workplace) -> None:
+    stored = place.newest()
+    assert stored.info.run_name == "temporal_order-lstm T=12 · train"
+    settings = {
+        "training.length": "12",
+        "cell.hidden": "6",
+        "training.replicas": "3",
+        "optimizer._target_": "torch.optim.Adam",
+    }
+    assert settings.items() <= stored.data.params.items()
+    (data,) = stored.inputs.dataset_inputs
+    told = json.loads((place.folder / "data" / "temporal_order" / "task.json").read_text())
+    assert data.dataset.digest == told["lengths"]["12"]
+    assert "**lstm** on **temporal_order**, length 12" in stored.data.tags["mlflow.note.content"]
+    artifacts = place.client().list_artifacts(stored.info.run_id)
+    assert {file.path for file in artifacts} == FILES
+
+
+def test_the_same_settings_give_the_same_bytes(place: Workplace) -> None:
+    first = contents(place.results)
+    ended = place.run()
+    assert (ended.status, ended.err) == (0, "")
+    assert contents(place.results) == first
+    assert place.run("tracking.enabled=false training.threads=2").status == 0
+    assert contents(place.results) == first
+    assert not any(str(place.folder).encode() in content for content in first.values())
+
+
+@pytest.mark.parametrize("broken", ["pipeline.train.attempt", "pipeline.figures.save"])
+def test_a_failure_leaves_the_earlier_results(place: Workplace, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    before = contents(place.folder / "results")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no space left")
+
+    monkeypatch.setattr(broken, fail)
+    with pytest.raises(RuntimeError, match="no space left"):
+        place.run("training.seed=5")
+    assert contents(place.folder / "results") == before
+    assert place.newest().info.status == "FAILED"
+
+
+def test_damaged_data_is_a_sentence(place: Workplace) -> None:
+    path = place.folder / "data" / "temporal_order" / "held_out" / "00012.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    try:
+        ended = place.run()
+    finally:
+        path.write_bytes(whole)
+    assert ended.status == 2
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith(f"error: {path} can't be read as held-out sequences")
+    assert place.newest().info.status == "FAILED"
+
+
+def test_replicas_that_all_diverge_are_an_outcome(place: Workplace) -> None:
+    values = "optimizer=sgd optimizer.lr=1e30 training.clip=inf training.probe_every=22 tracking.enabled=false"
+    ended = place.run(f"{values} task=adding cell=rnn task.goal=0.01 search.length_min=4")
+    assert (ended.status, ended.err) == (0, "")
+    folder = place.folder / "results" / "train" / "adding-rnn"
+    told = json.loads((folder / "outcome.json").read_text())
+    assert [row["diverged"] for row in told["replicas"]] == [True] * 3
+    assert [row["best_score"] for row in told["replicas"]] == [None] * 3
+    assert contents(folder).keys() == FILES
+
+
+def test_the_jobs_of_a_multirun_have_folders_of_their_own(place: Workplace) -> None:
+    before = contents(place.results)
+    ended = place.run("cell=rnn,lstm training.length=12,14 training.updates=2 tracking.enabled=false", flag="-m")
+    assert (ended.status, ended.err) == (0, "")
+    root = place.folder / "results" / "multirun" / "train"
+    lengths = []
+    for cell in ("rnn", "lstm"):
+        found = sorted(path.parent for path in (root / f"temporal_order-{cell}").rglob("outcome.json"))
+        told = [json.loads((folder / "outcome.json").read_text()) for folder in found]
+        lengths += [row["length"] for row in told]
+        assert {row["cell"] for row in told} == {cell}
+        assert all(contents(folder).keys() == FILES for folder in found)
+    assert lengths == [12, 14, 12, 14]
+    assert contents(place.results) == before
