@@ -2,13 +2,15 @@
 
 import csv
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.commands import paths, run, start
+from tests.commands import ENVIRONMENT, ROOT, paths, run, start
 
 SMALL = (
     "task=temporal_order",
@@ -93,4 +95,15 @@ def test_a_search_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
     assert done.returncode == 0, done.stderr
     assert "goes on after" in done.stdout
     assert first.split(";")[0] not in done.stdout.split("goes on after")[0]
+    assert outs(tmp_path) == outs(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_search_killed_at_twenty_random_points_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+    quiet = ("tracking.enabled=false", "training.threads=1")
+    command = [sys.executable, "-m", "tests.killed_search", "20", *SMALL, *quiet, *paths(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    ended = json.loads(done.stdout.splitlines()[-1])
+    assert ended["status"] == 0, done.stderr
+    assert ended["killed"] >= 8  # the others came too late: the search had ended
     assert outs(tmp_path) == outs(undisturbed)

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.futility
 
-trains 16 replicas of every default pair without early stopping, at its horizon and 0.4 octaves to both sides, keeps their
+trains 16 replicas of every default pair without early stopping, at its horizon and .4 octave to both sides, keeps their
 held-out scores, and tries each rule of a small family on them: which replicas it would have flagged, how many of those
 solved after all, and which share of the compute it would have saved. A rule is good enough where the upper bound of
 its rate of false alarms (95 %) is at most 5 %.
