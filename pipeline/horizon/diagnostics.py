@@ -67,7 +67,9 @@ def surprises(lengths: Sequence[Visited], grid: Grid) -> list[str]:
         tail = min(chances[: here.solved + 1].sum(), chances[here.solved :].sum())
         if 2 * tail * len(lengths) < SURPRISING:
             expected = float(chances @ np.arange(len(chances)))
-            found.append(f"{here}, where the other lengths predict {expected:.1f}: the curve may have a plateau or a dip.")
+            found.append(
+                f"{here}, where the other lengths predict {expected:.1f}: the curve may have a plateau or a dip."
+            )
     return found
 
 
@@ -115,7 +117,9 @@ def two_steps(seen: Sequence[Observation], grid: Grid) -> list[str]:
     factor = bayes_factor(seen, grid)
     if factor < TWO_STEPS:
         return []
-    return [f"A curve of two steps explains the trials {factor:.0f} times better than one of one: it may have a plateau."]
+    return [
+        f"A curve of two steps explains the trials {factor:.0f} times better than one of one: it may have a plateau."
+    ]
 
 
 def overdispersion(found: Posterior) -> list[str]:

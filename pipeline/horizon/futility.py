@@ -9,7 +9,7 @@ chosen on, and the study's own audit may only speak against it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import comb, fsum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -94,7 +94,7 @@ class Futility:
 
 def at_most(count: int, trials: int, chance: float) -> float:
     """Return the binomial chance of at most this many."""
-    return sum(comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(count + 1))
+    return fsum(comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(count + 1))
 
 
 def flag(update: int, runs_on: bool, solved: bool) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def sigmoid(value: float | Array) -> Array:
     return np.asarray((1 + np.tanh(np.asarray(value) / 2)) / 2)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=160)
 def chance_table(grid: Grid, length: int) -> Array:
     """Return p at this length for every (horizon, slope, lapse) of the grid."""
     slopes = np.array(SLOPES)[:, None]
@@ -79,8 +79,13 @@ def chance_table(grid: Grid, length: int) -> Array:
     return solve_chance(log2(length), grid.theta[:, None, None], slopes, lapses)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def log_likelihood(grid: Grid, length: int, solved: int, replicas: int) -> Array:
+    """Return log P(solved | replicas, length) for every curve of the grid; kept, for trials are read at every ask."""
+    return log_chance_of(grid, length, solved, replicas)
+
+
+def log_chance_of(grid: Grid, length: int, solved: int, replicas: int) -> Array:
     """Return log P(solved | replicas, length) for every curve of the grid.
 
     With r = rho / (1 - rho), and rho = 0 the binomial:
@@ -96,8 +101,8 @@ def log_likelihood(grid: Grid, length: int, solved: int, replicas: int) -> Array
     return np.asarray(total - sum(np.log(1 + m * spread) for m in range(replicas)))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=160)
 def outcome_table(grid: Grid, length: int, replicas: int) -> Array:
     """Return P(k | length), the chance of every outcome: shape (k = 0..replicas, horizons, other parameters)."""
-    outcomes = [np.exp(log_likelihood(grid, length, solved, replicas)) for solved in range(replicas + 1)]
+    outcomes = [np.exp(log_chance_of(grid, length, solved, replicas)) for solved in range(replicas + 1)]
     return np.stack(outcomes).reshape(replicas + 1, len(grid.theta), -1)

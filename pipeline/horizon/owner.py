@@ -25,7 +25,7 @@ def machine() -> str:
     """Return a name shared by the processes that see each other: host, boot and process namespace."""
     parts = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
     with suppress(OSError):  # not Linux
-        parts.append(os.readlink("/proc/self/ns/pid"))
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return "/".join(part for part in parts if part)
 
 

@@ -43,7 +43,7 @@ def log_evidence_of_two_steps(seen: Sequence[Observation], grid: Grid) -> float:
     return log_sum(total) - log(len(total))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=160)
 def log_chances(grid: Grid, length: int) -> tuple[Array, Array]:
     """Return log p and log (1 - p) of every curve of two steps."""
     theta = grid.theta[::2, None, None, None]

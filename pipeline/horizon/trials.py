@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import fsum, isfinite
 from typing import Any, TypeAlias
 
 from optuna import Study
@@ -117,4 +117,4 @@ def significant(value: float, digits: int = 6) -> float | None:
 
 def spent(seen: Sequence[Observation]) -> float:
     """Return the compute of all trials, in replica x updates x length."""
-    return sum(trial.cost for trial in seen)
+    return fsum(trial.cost for trial in seen)

@@ -69,8 +69,8 @@ class _Unroll(torch.autograd.Function):
         ctx: Any, cell: Cell, inputs: Tensor, outputs: int, norms: Norms | None, threads: int, *tensors: Tensor
     ) -> Float[Tensor, "replica outputs batch hidden"]:
         ctx.cell, ctx.norms, ctx.owner = cell, norms, object()
-        ctx.problem, ctx.inputs = _problem(cell, inputs, outputs, threads, tensors)
-        ctx.save_for_backward(*tensors)
+        ctx.problem, inputs = _problem(cell, inputs, outputs, threads, tensors)
+        ctx.save_for_backward(*tensors, inputs)
         ctx.workspace, out = _forward(ctx.problem, cell, tensors[0], ctx.owner)
         return out
 
@@ -78,7 +78,7 @@ class _Unroll(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         ctx.workspace.check(ctx.owner)
-        problem, gradient, tensors = ctx.problem, gradient.contiguous(), ctx.saved_tensors
+        problem, gradient, (*tensors, _) = ctx.problem, gradient.contiguous(), ctx.saved_tensors
         found = [torch.empty_like(tensor) for tensor in tensors]
         problem.point(**{f"d_{name}": tensor for name, tensor in zip(NAMES, found, strict=True)}, upstream=gradient)
         names = () if ctx.norms is None else ctx.cell.states

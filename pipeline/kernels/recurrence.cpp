@@ -10,7 +10,7 @@
 //                dL/dh_(t-1) = A_t U (+ the part that does not pass through the gates)
 //                dL/dU += A_t' h_(t-1),  dL/dW += A_t' x_t,  dL/db += A_t        summed over chunks of steps
 //
-// The running gradient is held as 2^e g and g is rescaled by exact powers of two when its norm leaves 2^-20 .. 2^20
+// The running gradient is held as 2^e g and g is rescaled by exact powers of two when its norm leaves 2^-40 .. 2^40
 // (see scaling.py). All arrays are row-major; the layouts stand at `Problem`.
 
 #include <algorithm>
@@ -50,8 +50,7 @@ template <class T> inline V<T> all(T value) { return V<T>{} + value; }
 template <class T> inline V<T> load(const T* from) { V<T> v; std::memcpy(&v, from, WIDTH); return v; }
 template <class T> inline void store(T* to, V<T> v) { std::memcpy(to, &v, WIDTH); }
 
-// The first n lanes; the others read as zero and are not written.
-// clamp: x between -bound and bound; NaN stays.
+// load, store: of the first n lanes; the others read as zero and are not written. clamp: to -bound .. bound; NaN stays.
 #if defined(__AVX512F__)
 inline V<float> load(const float* from, long n) { return (V<float>)_mm512_maskz_loadu_ps((1u << n) - 1, from); }
 inline V<double> load(const double* from, long n) { return (V<double>)_mm512_maskz_loadu_pd((1u << n) - 1, from); }
@@ -88,7 +87,7 @@ template <class T> inline T sum(V<T> v) {
     return total;
 }
 
-// ---------------------------------------------------------------- sigmoid and tanh, within a few units in the last place
+// -------------------------------------------------------- sigmoid and tanh, exact to a few units in the last place
 
 template <class T> struct Exponential;
 template <> struct Exponential<float> {
@@ -172,10 +171,12 @@ template <class T> struct Backward {
     V<T> *squares_h, *squares_c;             // sums of (dL/dh)^2 and (dL/dc)^2 after the step
 };
 
+// A cell, for one sequence: COLUMNS of a, of which the first RECURRENT see the state, and KEPT numbers for the way back
+// (all three in units of H); and PARTS of the state.
+
 // h' = tanh(a); A = g (1 - h'^2)
 struct RNN {
     static constexpr long COLUMNS = 1, RECURRENT = 1, KEPT = 0, PARTS = 1;
-    static constexpr bool DIRECT = false;
 
     template <class T> static void forward(long H, const Forward<T>& s) {
         units<T>(H, [&](long j, auto n) { store(s.h_new + j, tanh<T>(load(s.a + j, n)), n); });
@@ -196,7 +197,6 @@ struct RNN {
 //     directly to h: g z
 struct GRU {
     static constexpr long COLUMNS = 4, RECURRENT = 3, KEPT = 4, PARTS = 1;
-    static constexpr bool DIRECT = true;
 
     template <class T> static void forward(long H, const Forward<T>& s) {
         const T* v = s.a + padded<T>(3 * H);
@@ -230,7 +230,6 @@ struct GRU {
 //     A_i = C g i (1 - i);  A_f = C c f (1 - f);  A_g = C i (1 - g^2);  directly to c: C f
 struct LSTM {
     static constexpr long COLUMNS = 4, RECURRENT = 4, KEPT = 4, PARTS = 2;
-    static constexpr bool DIRECT = false;
 
     template <class T> static void forward(long H, const Forward<T>& s) {
         units<T>(H, [&](long j, auto n) {
@@ -267,7 +266,7 @@ template <class T> constexpr long PANEL = WIDE * L<T>;  // columns that are pack
 template <class T> constexpr long wide(long columns) { return (columns + PANEL<T> - 1) / PANEL<T> * PANEL<T>; }
 
 // Left [rows, depth] times a panel of right [depth, columns], each in rows of its stride; with ACROSS, left lies
-// transposed, [depth, rows]. A right that is used at every step is packed, one panel after another, zeros behind the last.
+// transposed, [depth, rows]. A right that serves every step is packed, one panel after another, zeros behind the last.
 template <class T> struct Factor {
     const T* left;
     long left_stride;
@@ -401,11 +400,11 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
     using Base = Replica<Cell, T>;
     using Base::p, Base::steps, Base::B, Base::H, Base::I, Base::columns, Base::recurrent, Base::SPLIT;
     long tables = this->tokens() ? I : 1;
-    long first_v = padded<T>(recurrent);                         // where the columns v follow those of U
-    long width = SPLIT ? first_v + padded<T>(H) : first_v;       // of a row of a
-    T *U, *W, *W_v;                                              // packed
-    T *begin;                                                    // [tables, width]: b, or b + W x for each token
-    T *a, *ring_h, *ring_c, *ring_kept;                          // of ROWS sequences; rings where no states are kept
+    long first_v = padded<T>(recurrent);                    // where the columns v follow those of U
+    long width = SPLIT ? first_v + padded<T>(H) : first_v;  // of a row of a
+    T *U, *W, *W_v;                                         // packed
+    T *begin;                                               // [tables, width]: b, or b + W x for each token
+    T *a, *ring_h, *ring_c, *ring_kept;                     // of ROWS sequences; the rings serve where none are kept
     const T* begins[ROWS];
 
     ForwardPass(const Problem& p, long r, Scratch<T>& scratch) : Base(p, r) {
@@ -442,13 +441,16 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
             columns_before(t, b, rows, h);
             for (long i = 0, at = 0; i < rows; i++, at += H) {
                 fetch<1>(kept_next + Cell::KEPT * at, Cell::KEPT * H);
-                Cell::template forward<T>(H, {a + i * width, h + at, c + at, kept + Cell::KEPT * at, h_new + at, c_new + at});
+                Cell::template forward<T>(
+                    H, {a + i * width, h + at, c + at, kept + Cell::KEPT * at, h_new + at, c_new + at});
             }
             h = h_new, c = c_new;
             if (this->output(t) >= 0)
-                std::memcpy(this->of(p.out, p.outputs * B * H) + (this->output(t) * B + b) * H, h, rows * H * sizeof(T));
+                std::memcpy(out(t) + b * H, h, rows * H * sizeof(T));
         }
     }
+
+    T* out(long t) const { return this->of(p.out, p.outputs * B * H) + this->output(t) * B * H; }
 
     // Sequence b of a part of the state before step t.
     T* state(void* kept, T* ring, long t, long b) const {
@@ -473,18 +475,18 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     using Base = Replica<Cell, T>;
     using Base::p, Base::r, Base::steps, Base::B, Base::H, Base::I, Base::columns, Base::recurrent, Base::SPLIT;
     using Limits = std::numeric_limits<T>;
-    static constexpr double FAR = 20;  // |log2 of the norm of g| from which on g is rescaled
+    static constexpr double FAR = 40;  // |log2 of the norm of g| from which on g is rescaled
     static constexpr long EXACT = Limits::max_exponent - 3;  // 2^EXACT and 2^-EXACT are exact
 
-    long h_width = padded<T>(H);                                 // of a row of dL/dh; and of A: an odd number of vectors,
-    long width = padded<T>(columns) / L<T> % 2 ? padded<T>(columns) : padded<T>(columns) + L<T>;  // for the cache's sake
-    long chunk = std::max(1L, std::min(steps, CHUNK / B));       // steps
-    T *U, *dh, *dc, *dc_full, *direct;                           // U packed; rows of dL/d(state), see Backward
-    T *A, *x, *sums;                // A and [x, 1] of a chunk; [H + I + 1, width]: dL/dU', dL/dW', dL/db
+    long h_width = padded<T>(H);                            // of a row of dL/dh
+    long width = (padded<T>(columns) / L<T> | 1) * L<T>;    // of a row of A: odd, so that rows fall in all cache sets
+    long chunk = std::max(1L, std::min(steps, CHUNK / B));  // steps
+    T *U, *dh, *dc, *dc_full, *direct;                      // U packed; rows of dL/d(state), see Backward
+    T *A, *x, *sums;              // A and [x, 1] of a chunk; [H + I + 1, width]: dL/dU', dL/dW', dL/db
     std::vector<const T*> begins;
-    std::vector<long> exponents;    // e of each step of the chunk
-    long e = 0;                     // dL/d(state) = 2^e g
-    bool empty = true;              // no output has been reached yet: g is zero
+    std::vector<long> exponents;  // e of each step of the chunk
+    long e = 0;                   // dL/d(state) = 2^e g
+    bool empty = true;            // no output has been reached yet: g is zero
 
     BackwardPass(const Problem& p, long r, Scratch<T>& scratch) : Base(p, r) {
         U = scratch.take(recurrent * wide<T>(H));
@@ -513,6 +515,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         write_weights();
     }
 
+    // One step back: A_t, the norms, and dh and dc before the step.
     void step(long t, T* A_t) {
         V<T> squares_h{}, squares_c{};
         for (long b = 0, at = 0, wide_at = 0; b < B; b++, at += H, wide_at += h_width) {
@@ -525,7 +528,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
                                            this->c(t) + at, this->h(t + 1) + at, this->c(t + 1) + at, A_t + b * width,
                                            direct + wide_at, dc_full + wide_at, dc + wide_at, &squares_h, &squares_c});
         }
-        double largest = p.norms ? note(t, sum<T>(squares_h), sum<T>(squares_c)) : 0;
+        double largest = p.norms ? note(t, sum<T>(squares_h), Cell::PARTS == 2 ? sum<T>(squares_c) : 0) : 0;
         for (long b = 0; b < B; b++) begins[b] = direct + b * h_width;
         product<T, 1>(B, H, begins.data(), {{A_t, width, U, recurrent}}, dh, h_width);
         if (std::isfinite(largest) && std::abs(largest) > FAR) rescale(std::lround(largest));
@@ -608,11 +611,13 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         }
     }
 
+    // A step's rows of A times 2^exponent, in two factors, for 2^exponent may be infinite where the product is not.
     void restore_scale(T* rows, long exponent) {
         if (exponent == 0) return;
         exponent = std::max(-2 * EXACT, std::min(2 * EXACT, exponent));
         T half = std::ldexp(T(1), exponent / 2), other = std::ldexp(T(1), exponent - exponent / 2);
-        for (long i = 0; i < B * width; i++) rows[i] = rows[i] * half * other;
+        for (long b = 0; b < B; b++)
+            for (long i = b * width; i < b * width + columns; i++) rows[i] = rows[i] * half * other;
     }
 
     // sums[row .. row + n - 1] += left' A, for a panel of A's columns.

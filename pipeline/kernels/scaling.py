@@ -2,7 +2,7 @@
 
 Backpropagation through time is linear in the gradient, so the running dL/d(state) of each replica is held as
 
-    dL/d(state) = 2^e g        e an integer, one for each replica; g of norm between 2^-20 and 2^20
+    dL/d(state) = 2^e g        e an integer, one for each replica; g of norm between 2^-40 and 2^40
 
 and rescaling g by a power of two and adding to e changes no bit of anything derived from it. In float32 the plain
 gradient of a vanishing cell is 0 after some hundred steps; here log2 |dL/d(state)| = e + log2 |g| stays finite.
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 FLOOR = -1e6  # log2 of the norm of a gradient that is exactly zero; far below that of any other
-NEAR = 20  # |log2| of the norm of g up to which g is not rescaled
+NEAR = 40  # |log2| of the norm of g up to which g is not rescaled
 
 Norms = Mapping[str, Float[Tensor, "replica time"]]
 

@@ -78,23 +78,24 @@ class _Unroll(torch.autograd.Function):
         *weights: Tensor,
     ) -> Tensor:
         ctx.states = []
-        ctx.cell, ctx.names, ctx.inputs, ctx.norms, ctx.channels = cell, names, inputs, norms, channels
-        ctx.save_for_backward(*weights)
+        ctx.cell, ctx.names, ctx.norms, ctx.channels = cell, names, norms, channels
+        ctx.save_for_backward(inputs, *weights)
         named = dict(zip(names, weights, strict=True))
         return _forward(cell, named, inputs, outputs, channels, ctx.states)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        weights = {n: w.detach().requires_grad_() for n, w in zip(ctx.names, ctx.saved_tensors, strict=True)}
-        steps, outputs = ctx.inputs.shape[1], gradient.shape[1]
+        inputs, *tensors = ctx.saved_tensors
+        weights = {n: w.detach().requires_grad_() for n, w in zip(ctx.names, tensors, strict=True)}
+        steps, outputs = inputs.shape[1], gradient.shape[1]
         zero = [torch.zeros_like(part) for part in ctx.states[0]]
         running = RunningGradient(zero, ctx.cell.states, ctx.norms, steps)
         sums: list[Tensor] = []
         for step in reversed(range(steps)):
             if step >= steps - outputs:
                 running.inject(gradient[:, step - steps + outputs])
-            input = _input(ctx.inputs, step, ctx.channels, gradient.dtype)
+            input = _input(inputs, step, ctx.channels, gradient.dtype)
             found = _step_back(ctx.cell, weights, ctx.states[step], input, step, running)
             if not sums:
                 sums = [part.clone() for part in found]  # in the order of memory that autograd gives, to add fast

@@ -106,7 +106,7 @@ def gaussian_process(seed: int) -> BaseSampler:
 
 OURS = Design("ours", ask_ours)
 FULL_GRID = Design("full half-octave grid", ask_full_grid, in_passes=True)
-ASCENDING = tuple(ascending(per_octave) for per_octave in (1, 2, 4))
+ASCENDING = tuple(ascending(per_octave) for per_octave in (2, 4))
 BISECTION = Design("doubling and bisection", ask_bisection)
 TPE = optimizer("Optuna TPESampler", lambda seed: TPESampler(seed=seed))
 GP = optimizer("Optuna GPSampler", gaussian_process)

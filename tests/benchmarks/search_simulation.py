@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import log2
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from pipeline.horizon.posterior import Observation, Posterior, posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
 from tests.benchmarks.search_designs import PASS_ENDS, Design
 from tests.benchmarks.search_truth import BUDGET, Cell
+
+SomeCell = TypeVar("SomeCell", bound=Cell)
 
 OPTIONS = SearchOptions(
     length_min=4,
@@ -34,10 +37,10 @@ OPTIONS = SearchOptions(
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[SomeCell]):
     """One simulated search."""
 
-    cell: Cell
+    cell: SomeCell
     options: SearchOptions
     reason: str
     seen: tuple[Observation, ...]
@@ -83,7 +86,7 @@ class Belief:
         return Posterior(self.grid, weights / weights.sum())
 
 
-def simulate(design: Design, cell: Cell, options: SearchOptions, seed: int) -> Outcome:
+def simulate(design: Design, cell: SomeCell, options: SearchOptions, seed: int) -> Outcome[SomeCell]:
     """Search a made-up cell with one worker."""
     draw = np.random.default_rng(seed)
     belief, seen = Belief(options), list[Observation]()
@@ -103,7 +106,7 @@ def simulate(design: Design, cell: Cell, options: SearchOptions, seed: int) -> O
             question = next(asking)
 
 
-def simulate_crew(workers: int, cell: Cell, options: SearchOptions, seed: int) -> Outcome:
+def simulate_crew(workers: int, cell: SomeCell, options: SearchOptions, seed: int) -> Outcome[SomeCell]:
     """Search a made-up cell with several workers at once, each asking when it is free; our design."""
     draw = np.random.default_rng(seed)
     seen, reason, count = list[Observation](), None, 0

@@ -1,7 +1,7 @@
 """Cells made up for the simulation: a known curve of solving, from which replicas are drawn."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import log2
 from typing import Protocol
 
@@ -22,8 +22,13 @@ SHALLOW = 0.35  # octaves
 class Cell(Protocol):
     """What a search trains."""
 
-    theta: float  # octaves, where its curve crosses one half
-    slope: float  # octaves
+    @property
+    def theta(self) -> float:
+        """Octaves, where its curve crosses one half."""
+
+    @property
+    def slope(self) -> float:
+        """Octaves."""
 
     def trial(self, length: int, replicas: int, draw: Generator) -> Observation:
         """Train."""
@@ -129,7 +134,7 @@ class Watched:
     hits: float  # share of the failing replicas that it flags
     misses: float  # share of the later solving replicas that it flags
     futility: Futility
-    study: Audit = Audit()
+    study: Audit = field(default_factory=Audit)
 
     @property
     def theta(self) -> float:

@@ -22,7 +22,6 @@ from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.report import horizon_from
 from pipeline.horizon.sampler import HorizonSampler
-from pipeline.horizon.study import open_study
 from pipeline.horizon.trials import TrialResult, observations, observations_of_rows, trial_rows
 from tests.horizon import toy_search
 from tests.horizon.toy import Toy, options
@@ -145,7 +144,9 @@ def test_callbacks_see_every_trial_and_the_posterior_after_it() -> None:
         widths.append(found.octaves(0.9))
         left.append(remaining_compute(current(study, chosen)[0], found, chosen))
 
-    found = search(study, Toy(), chosen, Inline(), on_start=lambda claim: started.append(claim.ordinal), on_finish=on_finish)
+    found = search(
+        study, Toy(), chosen, Inline(), on_start=lambda claim: started.append(claim.ordinal), on_finish=on_finish
+    )
     assert started == list(range(found.trials))
     assert len(widths) == found.trials
     assert widths[-1] < widths[0]
@@ -181,9 +182,13 @@ def test_a_process_pool_that_loses_a_child_ends_the_search_and_the_next_start_go
     chosen = options()
     study = new_study(chosen)
     with ProcessPoolExecutor(1, mp_context=fork) as pool:
-        kill = lambda claim: pool.submit(os.kill, os.getpid(), 0).result() if claim.ordinal < 2 else _kill_children(pool)  # noqa: E731
+
+        def kill_in_the_third(claim: Claim) -> None:
+            if claim.ordinal == 2:
+                _kill_children(pool)
+
         with pytest.raises(Exception, match="terminated abruptly"):
-            search(study, Toy(), chosen, pool, on_start=kill)
+            search(study, Toy(), chosen, pool, on_start=kill_in_the_third)
     assert search(study, Toy(), chosen, Inline()).converged
     check_no_trial_is_lost_doubled_or_blocked(study)
 

@@ -1,5 +1,7 @@
 """The ladder of lengths."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -13,7 +15,7 @@ def test_it_rises_from_end_to_end_in_geometric_steps(shortest: int, octaves: flo
     assert rungs == sorted(set(rungs))
     assert (rungs[0], rungs[-1]) == (shortest, longest)
     step = 2 ** (1 / per_octave)
-    assert all(above <= below * step + 0.5 + step / 2 for below, above in zip(rungs, rungs[1:], strict=False))
+    assert all(above <= below * step + 0.5 + step / 2 for below, above in pairwise(rungs))
 
 
 def test_eight_an_octave_double_after_eight() -> None:

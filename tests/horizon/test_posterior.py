@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import stats
-from SweetSpot import Logistic, PsychometricFunction
+from SweetSpot import Logistic, PsychometricFunction  # type: ignore[import-untyped]
 
 from pipeline.horizon.model import CORRELATIONS, SLOPES, STEP, Array, Grid, chance_table, solve_chance
 from pipeline.horizon.posterior import Observation, Posterior, posterior
@@ -112,7 +112,7 @@ def outcome_chance(found: Posterior, solved: int) -> float:
     """Return P(k of 4 solve length 13)."""
     chance = 0.0
     for index, weight in np.ndenumerate(found.weights):
-        theta, slope = GRID.theta[index[0]], SLOPES[index[1]]
+        theta, slope = float(GRID.theta[index[0]]), SLOPES[index[1]]
         lapse, correlation = GRID.lapses[index[2]][0], CORRELATIONS[index[3]][0]
         if weight > 1e-12:
             chance += weight * slow_likelihood(Observation(13, solved, 4), theta, slope, lapse, correlation)

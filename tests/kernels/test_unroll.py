@@ -43,7 +43,7 @@ shapes = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", CELLS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(shape=shapes, seed=st.integers(0, 1000))
 def test_every_kernel_equals_autograd_in_float64(name: str, kernel: str, shape: dict[str, int], seed: int) -> None:
     cell = make_cell(name, shape["hidden"])

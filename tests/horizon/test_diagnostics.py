@@ -1,0 +1,76 @@
+"""Diagnostics speak where the trials contradict the model, and are silent elsewhere."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pipeline.horizon.diagnostics import Visited, diagnostics, predicted, rise_chance, sum_of_counts, visited
+from pipeline.horizon.model import Grid
+from pipeline.horizon.plateau import bayes_factor, log_evidence
+from pipeline.horizon.posterior import Observation, posterior
+from tests.horizon.toy import seen
+
+GRID = Grid(4, 256)
+PLAIN = seen(*[(8, 4), (16, 4), (32, 3), (45, 2), (64, 1), (128, 0)] * 3)
+
+
+def test_trials_as_the_model_says_raise_nothing() -> None:
+    assert diagnostics(PLAIN, GRID) == ()
+    assert diagnostics([], GRID) == ()
+    assert diagnostics(seen((4, 4)), GRID) == ()
+
+
+def test_a_dip_is_noticed_by_what_the_other_lengths_predict() -> None:
+    found = diagnostics([*PLAIN, *seen((11, 0), (11, 0))], GRID)
+    assert any(
+        sentence.startswith("0 of 8 replicas solved length 11, where the other lengths predict 7") for sentence in found
+    )
+
+
+def test_a_rise_is_named_with_both_lengths() -> None:
+    found = diagnostics(seen((8, 0), (8, 1), (16, 4), (16, 4)), GRID)
+    assert "8 of 8 replicas solved length 16, but 1 of 8 length 8: the curve rises." in found
+
+
+def test_a_plateau_is_noticed() -> None:
+    steps = seen(*[(8, 4), (16, 4), (32, 2), (64, 2), (128, 2), (256, 0)] * 4)
+    assert bayes_factor(steps, GRID) > 20
+    assert any("two steps" in sentence for sentence in diagnostics(steps, GRID))
+    assert bayes_factor(PLAIN, GRID) < 3
+
+
+def test_replicas_that_agree_too_much_are_noticed() -> None:
+    found = diagnostics(seen(*[(32, 4), (32, 0)] * 5, (8, 4), (128, 0)), GRID)
+    assert any(sentence.startswith("Replicas of a trial agree more") for sentence in found)
+
+
+def test_the_rise_is_fishers_exact_test() -> None:
+    short, long = Visited(8, 2, 12, ()), Visited(16, 7, 8, ())
+    expected = stats.fisher_exact(np.array([[7, 1], [2, 10]]), alternative="greater").pvalue
+    assert rise_chance(short, long) == pytest.approx(expected)
+
+
+def test_the_predicted_counts_are_those_of_drawn_curves() -> None:
+    belief = posterior(PLAIN, GRID)
+    chances = predicted(belief, seen((45, 0), (45, 0)))
+    assert chances.sum() == pytest.approx(1)
+    assert chances @ np.arange(9) == pytest.approx(8 * belief.chance(45), rel=1e-6)
+
+
+def test_the_sum_of_two_binomials_is_a_binomial() -> None:
+    one = stats.binom.pmf(np.arange(5), 4, 0.3)[:, None]
+    np.testing.assert_allclose(sum_of_counts(one, one)[:, 0], stats.binom.pmf(np.arange(9), 8, 0.3))
+
+
+def test_the_evidence_is_the_product_of_predictions() -> None:
+    trials = seen((8, 4), (16, 2), (16, 3))
+    total = 0.0
+    for count, trial in enumerate(trials):
+        total += np.log(predicted(posterior(trials[:count], GRID), [trial])[trial.solved])
+    assert log_evidence(trials, GRID) == pytest.approx(total, rel=1e-6)
+
+
+def test_trials_of_one_length_are_pooled() -> None:
+    first, second = visited([Observation(16, 1, 4), Observation(8, 4, 4), Observation(16, 3, 8)])
+    assert (first.length, first.solved, first.replicas) == (8, 4, 4)
+    assert (second.length, second.solved, second.replicas, len(second.trials)) == (16, 4, 12, 2)
