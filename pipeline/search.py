@@ -54,9 +54,7 @@ def main(settings: Settings) -> None:
     ):
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
-        run.dataset(
-            settings.names["task"], held_out.description()["digest"], f"data/{settings.names['task']}", "held-out"
-        )
+        run.dataset(settings.names["task"], held_out.digest_of_all(), f"data/{settings.names['task']}", "held-out")
         watcher = Watcher(settings, study, run, shown)
         trial = Trial(settings, held_out, watcher.watch)
         with settings.part("executor") as executor:

@@ -163,7 +163,7 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
                 raise  # not the user's doing
             messages.fail(messages.sentence(error, CONF))
         except KeyboardInterrupt:
-            messages.fail("stopped; the same command goes on from the last finished trial", status=130)
+            messages.fail("stopped before the end; finished trials of a search are kept", status=130)
 
     command.__doc__ = run.__doc__
     return command

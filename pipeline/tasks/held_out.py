@@ -42,6 +42,13 @@ class HeldOut:
         """The digest of the sequences of one length."""
         return digest_of(self.sequences(length))
 
+    def digest_of_all(self) -> str:
+        """The digest of all prepared sequences; of what they follow from, where those are others and these are drawn."""
+        description = self.description()
+        if description and description["identity"] == self.identity():
+            return str(description["digest"])
+        return combined([json.dumps(self.identity(), sort_keys=True).encode()])
+
     def identity(self) -> dict[str, Any]:
         """What the sequences depend on, besides the length; goals do not matter."""
         generator = {key: value for key, value in asdict(self.task).items() if key not in ("goal", "loose_goal")}

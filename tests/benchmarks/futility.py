@@ -21,7 +21,7 @@ from pipeline.settings import CONF, ROOT
 from pipeline.trial import Trial, progress
 from tests.conftest import compose
 
-RESULT = Path(".state/bench/futility.json")
+RESULT = Path("results/benchmarks/futility.json")
 SIDES = (2**-0.4, 1.0, 2**0.4)  # of the horizon
 TRIALS = 4  # of 4 replicas, at each length
 FIRST = 50_000  # ordinal: replicas that no search uses
@@ -69,7 +69,7 @@ def tried(rule: NoProgress, curves: list[Curve]) -> tuple[Audit, float]:
 
 
 def main() -> None:
-    """Print the best rules and write the curves."""
+    """Print the best rules and write what each would have done."""
     grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
     curves = []
     for task, cell in product(grid["tasks"], grid["cells"]):
@@ -87,7 +87,7 @@ def main() -> None:
         print(f"{rule}: {flagged}, upper bound {audit.upper():.3f}, saves {saved:.0%}")
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     rows = [{"rule": vars(rule), **vars(audit), "upper": audit.upper(), "saved": saved} for rule, audit, saved in table]
-    RESULT.write_text(json.dumps({"rules": rows, "curves": [vars(curve) for curve in curves]}))
+    RESULT.write_text(json.dumps({"curves": len(curves), "rules": rows}, indent=2))
 
 
 if __name__ == "__main__":

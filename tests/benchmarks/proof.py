@@ -27,7 +27,7 @@ from tests.conftest import compose
 SEEDS = range(1, 11)
 DENSE_SEED, DENSE_TRIALS = 99, 8  # trials at each length of the grid
 AROUND = 1.0  # octaves on both sides of the pooled median that the grid covers
-RESULT = Path(".state/bench/proof.json")
+RESULT = Path("results/benchmarks/proof.json")
 
 
 def search(settings: Settings) -> list[Observation]:

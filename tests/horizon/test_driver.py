@@ -203,7 +203,7 @@ def _kill_children(pool: ProcessPoolExecutor) -> None:
 @pytest.mark.parametrize("scheme", ["sqlite:///", "journal:"])
 def test_several_processes_share_a_study_though_some_are_killed(tmp_path: Path, scheme: str) -> None:
     storage = f"{scheme}{tmp_path}/shared"
-    crowd = [fork.Process(target=toy_search.run, args=(storage, 0.05)) for _ in range(4)]
+    crowd = [fork.Process(target=toy_search.run, args=(storage, 0.05)) for _ in range(3)]
     for process in crowd:
         process.start()
     time.sleep(0.5)
@@ -212,7 +212,7 @@ def test_several_processes_share_a_study_though_some_are_killed(tmp_path: Path, 
     crowd[1].kill()
     for process in crowd:
         process.join()
-    assert [process.exitcode for process in crowd] == [-9, -9, 0, 0]
+    assert [process.exitcode for process in crowd] == [-9, -9, 0]
     rows, found = outcome(storage)
     assert found.converged
     assert len(rows) == found.trials

@@ -4,8 +4,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,10 +80,10 @@ def test_killed_at_20_random_moments_it_ends_with_the_same_trials_and_horizon(tm
     run_to_end(f"{scheme}{tmp_path}/undisturbed")
     storage, draw = f"{scheme}{tmp_path}/killed", random.Random(3)
     for _ in range(20):
-        command = [sys.executable, "-m", "tests.horizon.toy_search", storage, "0.02"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout and process.stdout.readline() == "ready\n"
-            time.sleep(draw.uniform(0, 0.3))
-            process.kill()
+        process = fork.Process(target=toy_search.run, args=(storage, 0.02))
+        process.start()
+        time.sleep(draw.uniform(0, 0.3))
+        process.kill()
+        process.join()
     run_to_end(storage)
     assert outcome(storage) == outcome(f"{scheme}{tmp_path}/undisturbed")

@@ -1,6 +1,4 @@
-"""A whole search in a process of its own, to be killed: `python -m tests.horizon.toy_search STORAGE [SECONDS]`."""
-
-import sys
+"""A whole search, to be run in a process of its own, and killed."""
 
 import optuna
 from optuna import Study
@@ -38,8 +36,3 @@ def check_no_trial_is_lost_doubled_or_blocked(study: Study) -> None:
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
     complete = [trial.user_attrs["ordinal"] for trial in trials if trial.state == TrialState.COMPLETE]
     assert sorted(complete) == list(range(len(complete)))
-
-
-if __name__ == "__main__":
-    print("ready", flush=True)
-    run(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
