@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
@@ -38,6 +38,7 @@ SECONDS = 12.0  # that the rounds of one comparison may take
 DEFAULT_FILE = "results/benchmarks/kernels.json"
 
 Seconds = dict[str, float]
+Given = tuple[Cell, Weights, Tensor, Tensor]  # weights, inputs, and a gradient of the last output
 
 
 @dataclass(frozen=True)
@@ -91,18 +92,35 @@ def sgemm_rate() -> float:
 # ---------------------------------------------------------------- whole updates
 
 
-def our_update(name: str, kernel: str, length: int) -> Callable[[], None]:
-    """One update as the pipeline makes it: data, forward, loss, backward, norms, clipping, Adam."""
-    cell = make_cell(name, HIDDEN)
-    rows, layout = models.begin(cell, TASK.channels, TASK.outputs, 0, range(REPLICAS))
-    model = models.Model(cell, layout, rows.requires_grad_(), kernel, threads=1)
-    optimizer = torch.optim.Adam([model.rows], lr=0.003)
-    problem = Problem(lambda running, update: sequences(length), sequences, objective(TASK.kind), TASK.answers)
-    return lambda: (one_update(model, optimizer, problem, sequences(length), 1.0), None)[1]
+class Ours:
+    """Training as the pipeline does it: data, forward, loss, backward, norms, clipping, Adam."""
+
+    def __init__(self, name: str, kernel: str, length: int):
+        self.cell, self.kernel, self.length = make_cell(name, HIDDEN), kernel, length
+        rows, layout = models.begin(self.cell, TASK.channels, TASK.outputs, 0, range(REPLICAS))
+        self.model = models.Model(self.cell, layout, rows.requires_grad_(), kernel, threads=1)
+        self.optimizer = torch.optim.Adam([self.model.rows], lr=0.003)
+        never = partial(sequences, length)  # drawn by `update` itself
+        self.problem = Problem(never, never, objective(TASK.kind), TASK.answers)
+        self.upstream = draw(REPLICAS, 1, BATCH, HIDDEN, dtype=torch.float32) / BATCH
+
+    def update(self) -> None:
+        one_update(self.model, self.optimizer, self.problem, sequences(self.length), 1.0)
+
+    def passes(self) -> None:
+        """The recurrent passes of such an update alone, with the same weights and inputs."""
+        weights = self.model.layout.views(self.model.rows.detach())
+        recurrent = {key: weights[key].clone().requires_grad_() for key in weights if key not in models.READOUT}
+        run_passes(self.kernel, (self.cell, recurrent, sequences_once(self.length).inputs, self.upstream))
 
 
-def sequences(length: int) -> Sequences:
+def sequences(length: int, *_: object) -> Sequences:
     return training_sequences(TASK, 0, range(REPLICAS), 1, length, BATCH, "cpu")
+
+
+@cache
+def sequences_once(length: int) -> Sequences:
+    return sequences(length)
 
 
 def rival_update(rival: list[rivals.Rival], length: int) -> None:
@@ -114,13 +132,13 @@ def measure_updates(report: Report, length: int, rounds: int) -> dict[str, Secon
     """For each cell the time of an update in each way, and of the recurrent passes within ours."""
     found = {}
     for name in CELLS:
-        cell, weights, inputs, upstream = passes_of(name, HIDDEN, length)
+        ours = Ours(name, "fused", length)
         functions: dict[str, Callable[[], object]] = {
-            "fused": our_update(name, "fused", length),
-            "torch": our_update(name, "torch", length),
+            "fused": ours.update,
+            "passes": ours.passes,
+            "torch": Ours(name, "torch", length).update,
             "loop": partial(rival_update, rivals.loop(name, REPLICAS, TASK.channels, HIDDEN), length),
             "retained": partial(rival_update, rivals.retained(name, REPLICAS, TASK.channels, HIDDEN), length),
-            "passes": lambda: by_kernel("fused", cell, weights, inputs, upstream, threads=1),  # noqa: B023
         }
         found[name] = side_by_side(rounds, functions)
         report.end_to_end.append({"cell": name, "length": length, **found[name]})
@@ -148,16 +166,19 @@ def claim_updates(report: Report, rounds: int) -> None:
 # ---------------------------------------------------------------- the recurrent passes alone
 
 
-def passes_of(name: str, hidden: int, length: int, replicas: int = REPLICAS) -> tuple[Cell, Weights, Tensor, Tensor]:
-    """Cell, weights, inputs, and a gradient of the last output."""
+def passes_of(name: str, hidden: int, length: int, replicas: int = REPLICAS) -> Given:
+    """A cell with fresh weights, and what it is run on."""
     cell = make_cell(name, hidden)
     weights = make_weights(cell, replicas, TASK.channels, dtype=torch.float32)
     inputs = draw(replicas, length, BATCH, TASK.channels, dtype=torch.float32)
     return cell, weights, inputs, draw(replicas, 1, BATCH, hidden, dtype=torch.float32)
 
 
-def without_norms(kernel: str, cell: Cell, weights: Weights, inputs: Tensor, upstream: Tensor) -> None:
-    outputs = unroll(cell, weights, inputs, upstream.shape[1], None, kernel=kernel, threads=1)
+def run_passes(kernel: str, given: Given, norms: bool = True) -> None:
+    """Forward and backward."""
+    cell, weights, inputs, upstream = given
+    filled = {name: torch.empty(inputs.shape[:2]) for name in cell.states} if norms else None
+    outputs = unroll(cell, weights, inputs, upstream.shape[1], filled, kernel=kernel, threads=1)
     torch.autograd.grad((outputs * upstream).sum(), list(weights.values()))
 
 
@@ -170,10 +191,10 @@ def measure_passes(report: Report, hidden: int, rounds: int) -> dict[str, Second
         modules = rivals.loop(name, REPLICAS, TASK.channels, hidden)
         functions: dict[str, Callable[[], object]] = {
             "loop": partial(rivals.passes_all, modules, inputs, upstream),
-            "fused": partial(by_kernel, "fused", *given, threads=1),
-            "torch": partial(by_kernel, "torch", *given),
-            "fused, no norms": partial(without_norms, "fused", *given),
-            "torch, no norms": partial(without_norms, "torch", *given),
+            "fused": partial(run_passes, "fused", given),
+            "fused, no norms": partial(run_passes, "fused", given, norms=False),
+            "torch": partial(run_passes, "torch", given),
+            "torch, no norms": partial(run_passes, "torch", given, norms=False),
         }
         found[name] = side_by_side(rounds, functions)
         operations = 3 * 2 * inputs[..., 0].numel() * hidden**2 * GATES[name]
@@ -245,7 +266,7 @@ def claim_fewer_replicas(report: Report, rounds: int) -> None:
     """The time of the passes with a quarter of the replicas, as a share of the time with all."""
     share = {}
     for name in CELLS:
-        functions = {str(n): partial(by_kernel, "fused", *passes_of(name, HIDDEN, 100, n), threads=1) for n in (4, 16)}
+        functions = {str(n): partial(run_passes, "fused", passes_of(name, HIDDEN, 100, n)) for n in (4, 16)}
         times = side_by_side(rounds, functions)
         share[name] = times["4"] / times["16"]
     report.claim("time with 4 of 16 replicas left", 0.35, share, at_least=False)

@@ -12,7 +12,7 @@ from pipeline.horizon.study import open_study
 from pipeline.horizon.trials import Row, observations, trial_rows
 from tests.horizon.toy import Toy, options
 
-CHOICES = options(factor=1.15, t90=True)
+CHOICES = options(factor=1.25, t90=True, t90_trials=4)
 
 
 def run(storage: str, seconds: float = 0.0) -> Horizon:
