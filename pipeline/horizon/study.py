@@ -54,6 +54,15 @@ def open_study(storage: str | BaseStorage, name: str, sampler: BaseSampler, fres
     return study
 
 
+def annotate(study: Study, markdown: str) -> None:
+    """Write the note that optuna-dashboard shows with a study."""
+    from optuna_dashboard import save_note  # a server comes with it: two seconds that only this needs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_note(study, markdown)
+
+
 def newest_number(names: list[str], name: str) -> int:
     """Return the number of the newest study of this name, 0 if there is none.
 

@@ -43,7 +43,7 @@ class HeldOut:
         return digest_of(self.sequences(length))
 
     def digest_of_all(self) -> str:
-        """The digest of all prepared sequences; of what they follow from, where those are others and these are drawn."""
+        """The digest of all prepared sequences, or of what they follow from where those are others."""
         description = self.description()
         if description and description["identity"] == self.identity():
             return str(description["digest"])

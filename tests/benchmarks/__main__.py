@@ -1,8 +1,9 @@
-"""`make bench`: the speed of the training core against its rivals, then the searches simulated. Each writes a JSON file.
+"""`make bench`: the speed of the training core against its rivals, then the searches simulated.
 
-    python -m tests.benchmarks.kernels     python -m tests.benchmarks.search
+    python -m tests.benchmarks.kernels
+    python -m tests.benchmarks.search
 
-run them one by one; `proof` and `futility` beside them measure on real training and take their time.
+run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take their time.
 """
 
 import subprocess

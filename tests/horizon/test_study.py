@@ -7,7 +7,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from pipeline.horizon.sampler import HorizonSampler
-from pipeline.horizon.study import newest_number, open_study
+from pipeline.horizon.study import annotate, newest_number, open_study
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -38,3 +38,11 @@ def test_the_first_fresh_study_has_the_plain_name() -> None:
 
 def test_other_names_do_not_count() -> None:
     assert newest_number(["gru-2", "lstm-x", "lstm-4-wide"], "lstm") == 0
+
+
+def test_the_note_of_a_study_is_what_the_dashboard_shows() -> None:
+    from optuna_dashboard._note import get_note  # what its server reads
+
+    study = open_study(InMemoryStorage(), "gru", HorizonSampler(4, 64))
+    annotate(study, "**Horizon**: 58")
+    assert get_note(study) == "**Horizon**: 58"

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "t90": False,
     "t90_trials": 12,
     "budgets": 3,
+    "futility": False,
     "fresh": False,
 }
 
