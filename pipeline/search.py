@@ -153,7 +153,8 @@ class Watcher:
         self.run.flush()
         solved, gone = f"{sum(trial.solved)} of {len(trial.solved)} solved", duration(time.monotonic() - self.began)
         between = f"horizon between {records.short(lower)} and {records.short(upper)}"
-        self.shown.say(f"T={trial.length}: {solved}; {between}, {gone} gone, {self.left(belief)}")
+        aim = " (for T90)" if claim.aim == "t90" else ""
+        self.shown.say(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.left(belief)}")
 
     def left(self, belief: Posterior) -> str:
         """About how long it still takes, from the speed so far."""

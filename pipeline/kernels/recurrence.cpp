@@ -82,9 +82,9 @@ template <class T, class Body> inline void units(long H, Body body) {
 }
 
 template <class T> inline T sum(V<T> v) {
-    T total = 0;
-    for (long i = 0; i < L<T>; i++) total += v[i];
-    return total;
+    T even = 0, odd = 0;
+    for (long i = 0; i < L<T>; i += 2) even += v[i], odd += v[i + 1];
+    return even + odd;
 }
 
 // -------------------------------------------------------- sigmoid and tanh, exact to a few units in the last place

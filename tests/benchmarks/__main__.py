@@ -3,7 +3,8 @@
     python -m tests.benchmarks.kernels
     python -m tests.benchmarks.search
 
-run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take their time.
+run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take
+their time.
 """
 
 import subprocess
