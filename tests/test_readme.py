@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import ENVIRONMENT, ROOT, copy_of_the_project, paths, run
+from tests.readme import filled
 
 README = (ROOT / "README.md").read_text()
 QUICK = ("training.updates=40", "training.probe_every=20", "data.held_out=50", "search.trials=2", "training.replicas=2")
@@ -37,6 +38,11 @@ def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> Non
     done = run("search", "task=adding", "cell=irnn", "tracking.enabled=false", *QUICK, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "results/search/adding-irnn/horizon.json").exists()
+
+
+def test_the_tables_of_the_readme_are_those_of_the_result_files() -> None:
+    assert filled(README) == README
+    assert README.count("| temporal order |") == 3
 
 
 def test_make_knows_the_targets_that_the_readme_names() -> None:

@@ -89,9 +89,3 @@ def test_committed_horizons_follow_from_the_committed_trials() -> None:
         if not answer["censored"]:
             middle = np.interp(np.log(answer["median"]), np.log(share.grid), share.median)
             assert 0.3 < middle < 0.7
-
-
-def test_the_readme_shows_the_table_of_the_report() -> None:
-    table = [line for line in (RESULTS / "report/horizons.md").read_text().splitlines() if line.startswith("|")]
-    assert len(table) == 2 + 9
-    assert "\n".join(table) in (ROOT / "README.md").read_text()

@@ -1,6 +1,6 @@
 """The simulation of the search: what it costs and how often it is right, beside other ways to ask.
 
-`python -m tests.benchmarks.search` prints the tables (Markdown) and writes .state/bench/search.json; `--cells 400` is
+`python -m tests.benchmarks.search` prints the tables and writes results/benchmarks/search.json; `--cells 400` is
 the size that the goals speak of. Cells are made up (search_truth.py): the true horizon is known.
 """
 
@@ -35,7 +35,7 @@ from tests.benchmarks.search_truth import (
     watched,
 )
 
-RESULT = Path(".state/bench/search.json")
+RESULT = Path("results/benchmarks/search.json")
 FIRST_SEED = 10_000  # of the made-up cells
 PATIENT = 10**6  # trials that a baseline may take
 BUDGETS = (250, 500)  # of 1000
