@@ -23,7 +23,7 @@ def estimate(median: float | None, lower: float | None, upper: float | None, cen
         (estimate(66.85, 57.71, 83.56), "67 (58 to 84)"),
         (estimate(6.38, 5.42, 7.71), "6.4 (5.4 to 7.7)"),
         (estimate(None, 512.0, None, "above"), "above 512"),
-        (estimate(None, None, 8.0, "below"), "below 8.0"),
+        (estimate(None, None, 8.0, "below"), "below 8"),
         (estimate(None, None, None, "undefined"), "undefined (P = 0.25)"),
         (estimate(155.0, 14.0, None), "at least 14"),
         (estimate(None, 308.0, None), "at least 308"),
