@@ -233,7 +233,8 @@ def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str) -> No
         axes.plot(edge, height, "|", color=color, markersize=9)
     else:
         axes.plot([lower, upper], [height, height], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
-        axes.plot(answer["median"], height, "o", color=color, markersize=6)
+        if answer["median"] is not None:
+            axes.plot(answer["median"], height, "o", color=color, markersize=6)
     text: dict[str, Any] = {
         "textcoords": "offset points",
         "va": "center",

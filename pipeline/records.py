@@ -131,8 +131,16 @@ def horizon_json(
         "length_min": search.length_min,
         "length_max": search.length_max,
         **found.as_dict(),
-        "loose": {"goal": task.loose_goal, "t50": loose.t50.as_dict()},
+        "loose": {"goal": task.loose_goal, "t50": not_below(loose.t50.as_dict(), found.t50.as_dict())},
     }
+
+
+def not_below(loose: Mapping[str, Any], strict: Mapping[str, Any]) -> dict[str, Any]:
+    """The estimate at the easier goal, raised to that at the strict one where it is lower: who met one met both."""
+    if loose["censored"] or strict["censored"]:
+        return dict(strict if strict["censored"] == "above" else loose)
+    ends = {name: (loose[name], strict[name]) for name in ("median", "lower", "upper")}
+    return {**loose, **{name: a if a is None or b is None else max(a, b) for name, (a, b) in ends.items()}}
 
 
 def loosely(result: Result) -> Observation:

@@ -13,8 +13,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
+import yaml
 from optuna import Study
 
 from pipeline import figures, records, tracking
@@ -30,7 +32,7 @@ from pipeline.horizon.study import annotate, open_study
 from pipeline.horizon.trials import TrialResult, observations
 from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display, duration
-from pipeline.settings import ROOT, Settings, stage
+from pipeline.settings import CONF, ROOT, Settings, stage
 from pipeline.trial import Trial
 
 CODE = ("cells", "horizon", "kernels", "learning", "tasks")  # what a trial's outcome depends on, besides the settings
@@ -73,6 +75,8 @@ def main(settings: Settings) -> None:
         note = records.note(settings.names, settings.task, found, settings.search)
         run.note(note)
         annotate(study, note)
+        for sentence in found.diagnostics:
+            shown.say(f"warning: {sentence}")
         shown.say(f"horizon {answer}, {found.trials} trials; {settings.results_of('search')}")
 
 
@@ -95,11 +99,25 @@ def fingerprint(settings: Settings) -> str:
         for name in free:
             del tree[group][name]
     total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-    for path in sorted(
-        path for part in CODE for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".cpp")
-    ):
+    for path in code(settings):
         total.update(path.read_bytes())
     return total.hexdigest()[:8]
+
+
+def code(settings: Settings) -> list[Path]:
+    """The files that decide a trial; those of other cells and tasks do not, so that one may be added meanwhile."""
+    files = {ROOT / "pipeline/trial.py"}
+    for part in CODE:
+        files |= {path for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".cpp")}
+    for group in ("cell", "task"):
+        options = [yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*.yaml")]
+        files -= {module_of(option.get(group, option)) for option in options} - {module_of(settings.tree[group])}
+    return sorted(files)
+
+
+def module_of(part: Mapping[str, Any]) -> Path:
+    """The file that a `_target_` lies in."""
+    return ROOT / (str(part["_target_"]).rpartition(".")[0].replace(".", "/") + ".py")
 
 
 def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> None:
@@ -124,6 +142,7 @@ class Watcher:
     shown: Display
     began: float = field(default_factory=time.monotonic)
     length: int = 0  # of the trial that runs
+    since: float | None = None  # when it began, in seconds since 1970
     share: float = 0.0  # of the compute, as far as it can be foreseen
 
     def __post_init__(self) -> None:
@@ -136,7 +155,7 @@ class Watcher:
 
     def started(self, claim: Claim) -> None:
         """A trial begins."""
-        self.length = claim.length
+        self.length, self.since = claim.length, time.time()
 
     def watch(self, update: int, curve: Mapping[str, float]) -> None:
         """A trial goes on."""
@@ -173,7 +192,8 @@ class Watcher:
         """A finished trial as a nested run."""
         seen = result.seen
         name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
-        child = self.run.child(name, {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)})
+        tags = {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)}
+        child = self.run.child(name, tags, self.since)
         for curve in result.extra["curves"]:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
         child.metrics(seen.budget, {"search/solved_share": seen.solved / seen.replicas})

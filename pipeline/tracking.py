@@ -32,9 +32,13 @@ OWNER = "owner"  # tag: the process that runs it, so that what a kill left RUNNI
 class Run:
     """One run. Every method but `close` may be called at any rate: what is slow is gathered and sent in batches."""
 
-    def __init__(self, client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], began: float | None = None
+    ) -> None:
         self.client, self.experiment = client, experiment
-        self.id: str = client.create_run(experiment, run_name=name, tags={OWNER: _owner(), **tags}).info.run_id
+        start = int(began * 1000) if began else None  # milliseconds; None: now
+        made = client.create_run(experiment, start, {OWNER: _owner(), **tags}, name)
+        self.id: str = made.info.run_id
         self._waiting: list[Metric] = []
         self._full = BATCH  # so many may wait before they are sent
 
@@ -76,10 +80,10 @@ class Run:
         with _reported():
             self.client.log_artifacts(self.id, str(folder))
 
-    def child(self, name: str, tags: Mapping[str, str]) -> "Run":
-        """A nested run; the caller closes it."""
+    def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "Run":
+        """A nested run, begun now or at a time in seconds since 1970; the caller closes it."""
         with _reported():
-            return Run(self.client, self.experiment, name, {MLFLOW_PARENT_RUN_ID: self.id, **tags})
+            return Run(self.client, self.experiment, name, {MLFLOW_PARENT_RUN_ID: self.id, **tags}, began)
         return Silent()
 
     def close(self, status: str = "FINISHED") -> None:
@@ -111,7 +115,7 @@ class Silent(Run):
     def artifacts(self, folder: Path) -> None:
         """Nothing."""
 
-    def child(self, name: str, tags: Mapping[str, str]) -> Run:
+    def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> Run:
         """Another silent run."""
         return self
 

@@ -22,12 +22,18 @@ def main(settings: Settings) -> None:
     """Serve MLflow until interrupted."""
     port = settings.tracking.port
     require(is_free(port), "tracking.port", "must be a free port", port)
-    for line in tracking.links(settings.state, f"http://{HOST}:{port}"):
+    store = tracking.uri(settings.state)
+    for line in tracking.links(settings.state, store if store.startswith("http") else f"http://{HOST}:{port}"):
         print(line, flush=True)
+    if store.startswith("http"):
+        return  # a server runs there
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", tracking.uri(settings.state)]
-    subprocess.run(command, env=os.environ | quiet, check=True)
+    command += ["--backend-store-uri", store]
+    try:
+        subprocess.run(command, env=os.environ | quiet, check=True)
+    except KeyboardInterrupt:
+        print("stopped")
 
 
 def is_free(port: int) -> bool:

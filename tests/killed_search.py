@@ -1,7 +1,8 @@
 """Runs a search that is killed again and again: `python -m tests.killed_search KILLS OVERRIDES…`.
 
 Everything is imported once; each attempt is a fork, killed with -9 after a random time, so that kills fall anywhere in
-the work and not in the imports. The last attempt is left alone. Prints one JSON line: how the attempts ended.
+the work and not in the imports. The last attempt is left alone. SEARCH in an override is the number of the search.
+Prints one JSON line: how many kills there were, and how the searches ended.
 """
 
 import json
@@ -32,12 +33,20 @@ def attempt(overrides: list[str], patience: float | None) -> int:
 
 
 def main() -> None:
-    """Kill, kill again, then finish."""
+    """Kill until it was killed often enough; a search that ends before is followed by one in a folder of its own."""
     kills, overrides = int(sys.argv[1]), sys.argv[2:]
-    draw = random.Random(SEED)
-    killed = sum(os.WIFSIGNALED(attempt(overrides, draw.uniform(0, LONGEST))) for _ in range(kills))
-    status = os.waitstatus_to_exitcode(attempt(overrides, None))
-    print(json.dumps({"killed": killed, "status": status}))
+    draw, killed, searches, statuses = random.Random(SEED), 0, 0, []
+    while killed < kills:
+        status = attempt([each.replace("SEARCH", str(searches)) for each in overrides], draw.uniform(0, LONGEST))
+        if os.WIFSIGNALED(status):
+            killed += 1
+        else:
+            statuses.append(os.waitstatus_to_exitcode(status))
+            searches += 1
+    statuses.append(
+        os.waitstatus_to_exitcode(attempt([each.replace("SEARCH", str(searches)) for each in overrides], None))
+    )
+    print(json.dumps({"killed": killed, "statuses": statuses}))
 
 
 if __name__ == "__main__":

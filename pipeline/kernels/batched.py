@@ -21,6 +21,7 @@ from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
 from pipeline.kernels.workspace import Workspace, lend
 
 PASSES: Mapping[type[Cell], type[Pass]] = {RNN: RNNPass, GRU: GRUPass, LSTM: LSTMPass}
+GATES = {cell: len(passes.order) for cell, passes in PASSES.items()}
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 CHUNK = 8  # steps whose gradients of the weights are summed by one matrix product
 

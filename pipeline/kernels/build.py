@@ -37,10 +37,19 @@ def _load(compiler: str) -> ctypes.CDLL:
     if not target.exists():
         _build(compiler, target)
     try:
-        return ctypes.CDLL(str(target))
+        return _open(target)
     except OSError:  # a damaged file
         _build(compiler, target)
-        return ctypes.CDLL(str(target))
+        return _open(target)
+
+
+def _open(target: Path) -> ctypes.CDLL:
+    opened = ctypes.CDLL(str(target))
+    for dtype in ("float32", "float64"):
+        getattr(opened, f"scratch_{dtype}").restype = ctypes.c_long
+        getattr(opened, f"forward_{dtype}").restype = None
+        getattr(opened, f"backward_{dtype}").restype = None
+    return opened
 
 
 def _build(compiler: str, target: Path) -> None:

@@ -29,14 +29,10 @@ class Problem(ctypes.Structure):
         *((name, ctypes.c_long) for name in ("threads", "token_bytes", "input_stride")),
         *((name, ctypes.c_void_p) for name in (*NAMES, "inputs", "h", "c", "kept", "scratch", "out", "upstream")),
         *((f"d_{name}", ctypes.c_void_p) for name in NAMES),
-        ("norms", ctypes.c_void_p),
+        ("norms_h", ctypes.c_void_p),
+        ("norms_c", ctypes.c_void_p),
         ("floor", ctypes.c_double),
     ]
-
-    def point(self, **tensors: Tensor | None) -> None:
-        """Set pointers; the tensors must be contiguous and outlive the call."""
-        for name, tensor in tensors.items():
-            setattr(self, name, None if tensor is None else tensor.data_ptr())
 
 
 def available() -> bool:
@@ -80,13 +76,14 @@ class _Unroll(torch.autograd.Function):
         ctx.workspace.check(ctx.owner)
         problem, gradient, (*tensors, _) = ctx.problem, gradient.contiguous(), ctx.saved_tensors
         found = [torch.empty_like(tensor) for tensor in tensors]
-        problem.point(**{f"d_{name}": tensor for name, tensor in zip(NAMES, found, strict=True)}, upstream=gradient)
-        names = () if ctx.norms is None else ctx.cell.states
-        noted = torch.empty(len(names), problem.replicas, problem.time, dtype=torch.float64)
-        problem.point(norms=noted if names else None)
-        _function("backward", gradient)(ctypes.byref(problem))
-        for name, norm in zip(names, noted, strict=True):
-            ctx.norms[name].copy_(norm)
+        problem.d_weight_ih, problem.d_weight_hh, problem.d_bias_ih, problem.d_bias_hh = map(Tensor.data_ptr, found)
+        problem.upstream = gradient.data_ptr()
+        noted = {name: norm.to(gradient.dtype).contiguous() for name, norm in (ctx.norms or {}).items()}
+        problem.norms_h, problem.norms_c = (noted[name].data_ptr() if name in noted else None for name in ("h", "c"))
+        _function("backward", gradient.dtype)(ctypes.byref(problem))
+        for name, norm in noted.items():
+            if norm is not ctx.norms[name]:
+                ctx.norms[name].copy_(norm)
         ctx.workspace.give_back()
         return (None,) * 5 + tuple(found)
 
@@ -97,37 +94,32 @@ def _problem(
     """The sizes, weights and inputs; and the inputs as they are pointed to."""
     shared = inputs.stride(0) == 0  # the same for all replicas: one copy serves
     inputs = (inputs[:1] if shared else inputs).contiguous()
-    problem = Problem(cell=CELLS[type(cell)], floor=FLOOR, outputs=outputs, threads=threads)
-    problem.replicas, problem.channels, problem.hidden = len(tensors[0]), tensors[0].shape[-1], cell.hidden
-    problem.time, problem.batch = inputs.shape[1:3]
-    problem.token_bytes = 0 if inputs.dtype.is_floating_point else inputs.element_size()
-    problem.input_stride = 0 if shared else inputs[0].numel()
-    problem.point(**dict(zip(NAMES, tensors, strict=True)), inputs=inputs)
-    return problem, inputs
+    _, time, batch = inputs.shape[:3]
+    replicas, _, channels = tensors[0].shape
+    token_bytes = 0 if inputs.dtype.is_floating_point else inputs.element_size()
+    stride = 0 if shared else inputs.stride(0)
+    sizes = (CELLS[type(cell)], replicas, time, batch, channels, cell.hidden, outputs, threads, token_bytes, stride)
+    return Problem(*sizes, *map(Tensor.data_ptr, tensors), inputs.data_ptr(), floor=FLOOR), inputs
 
 
 def _forward(problem: Problem, cell: Cell, like: Tensor, owner: object | None) -> tuple[Workspace, Tensor]:
     """Run it, and keep the states for a backward pass if there is an owner; the memory in use, and the outputs."""
-    replicas, rows = problem.replicas, (problem.batch, problem.hidden)
-    shapes: list[tuple[int, ...]] = [
-        (min(problem.threads, replicas), _function("scratch", like)(ctypes.byref(problem)))
-    ]
+    replicas, time, batch, hidden = problem.replicas, problem.time, problem.batch, cell.hidden
+    scratch = _function("scratch", like.dtype)(ctypes.byref(problem))
+    shapes: list[tuple[int, ...]] = [(min(problem.threads, replicas), scratch)]
     if owner is not None:
-        shapes.append((replicas, problem.time + 1, *rows))
-        shapes.append((replicas, problem.time, problem.batch, KEPT[type(cell)] * cell.hidden))
+        shapes.append((replicas, time + 1, batch, hidden))
+        shapes.append((replicas, time, batch, KEPT[type(cell)] * hidden))
         shapes += [shapes[1]] * (len(cell.states) - 1)
     workspace = lend(owner, shapes, like.dtype, like.device)
-    parts = dict(zip(("scratch", "h", "kept", "c"), workspace.split(shapes), strict=False))
-    out = like.new_empty(replicas, problem.outputs, *rows)
-    problem.point(**parts, out=out)
-    _function("forward", like)(ctypes.byref(problem))
+    for name, pointer in zip(("scratch", "h", "kept", "c"), workspace.pointers(shapes), strict=False):
+        setattr(problem, name, pointer)
+    out = like.new_empty(replicas, problem.outputs, batch, hidden)
+    problem.out = out.data_ptr()
+    _function("forward", like.dtype)(ctypes.byref(problem))
     return workspace, out
 
 
-def _function(name: str, like: Tensor) -> Any:
+def _function(name: str, dtype: torch.dtype) -> Any:
     """The library's function for this type of numbers."""
-    library = build.library()
-    assert library is not None, "the choice of this kernel makes sure of it"
-    function = library[f"{name}_float32" if like.dtype == torch.float32 else f"{name}_float64"]
-    function.restype = ctypes.c_long if name == "scratch" else None
-    return function
+    return getattr(build.library(), f"{name}_float32" if dtype == torch.float32 else f"{name}_float64")

@@ -148,14 +148,14 @@ template <class T> inline V<T> tanh(V<T> x) {
 //     weights as in torch.nn: weight_ih [R, GH, I], weight_hh [R, GH, H], bias_ih and bias_hh [R, GH]
 //     inputs [R or 1, T, B, I], or tokens [R or 1, T, B] of 1 or 8 bytes
 //     h and c [R, T + 1, B, H] with zeros at step 0, kept [R, T, B, (gates) H]; null where nothing is to be kept
-//     out and upstream = dL/d(out) [R, K, B, H]; norms [parts, R, T], log2, or null
+//     out and upstream = dL/d(out) [R, K, B, H]; norms_h and norms_c [R, T], log2, or null
 struct Problem {
     long cell, replicas, time, batch, channels, hidden, outputs, threads, token_bytes, input_stride;
     const void *weight_ih, *weight_hh, *bias_ih, *bias_hh, *inputs;
     void *h, *c, *kept, *scratch, *out;
     const void* upstream;
     void *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh;
-    double *norms;
+    void *norms_h, *norms_c;
     double floor;  // log2 of the norm of a gradient that is exactly zero
 };
 
@@ -528,7 +528,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
                                            this->c(t) + at, this->h(t + 1) + at, this->c(t + 1) + at, A_t + b * width,
                                            direct + wide_at, dc_full + wide_at, dc + wide_at, &squares_h, &squares_c});
         }
-        double largest = p.norms ? note(t, sum<T>(squares_h), Cell::PARTS == 2 ? sum<T>(squares_c) : 0) : 0;
+        double largest = p.norms_h ? note(t, sum<T>(squares_h), Cell::PARTS == 2 ? sum<T>(squares_c) : 0) : 0;
         for (long b = 0; b < B; b++) begins[b] = direct + b * h_width;
         product<T, 1>(B, H, begins.data(), {{A_t, width, U, recurrent}}, dh, h_width);
         if (std::isfinite(largest) && std::abs(largest) > FAR) rescale(std::lround(largest));
@@ -545,7 +545,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     }
 
     void write_norm(long part, long t, double log2) {
-        p.norms[(part * p.replicas + r) * steps + t] = log2 == -INFINITY ? p.floor : log2 + e;
+        this->of(part ? p.norms_c : p.norms_h, steps)[t] = log2 == -INFINITY ? p.floor : log2 + e;
     }
 
     // log2 of the norm of B rows whose squares have this sum; where the squares left the range, from the rows.
@@ -574,7 +574,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     // Add the gradient that the loss sends to this step's output.
     void inject(const T* rows) {
         T factor = 1;
-        if (p.norms) {
+        if (p.norms_h) {
             double log2 = log2_norm(squares(rows), rows, H);
             if (log2 == -INFINITY) return;
             long wanted = std::isfinite(log2) && std::abs(log2) > FAR ? std::min(EXACT, std::lround(log2)) : 0;
@@ -600,15 +600,19 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         for (long t = first; t < end; t++) vanished &= exponents[t - first] < Limits::min_exponent - 64;
         if (vanished) return;
         for (long t = first; t < end; t++) restore_scale(A + (t - first) * B * width, exponents[t - first]);
-        for (long row = 0; row < rows && !this->tokens(); row++) {
-            std::memcpy(x + row * (I + 1), this->input(first, row), I * sizeof(T));
-            x[row * (I + 1) + I] = 1;
-        }
+        if (!this->tokens()) copy_inputs(this->input(first, 0), rows);
         for (long column = 0; column < columns; column += PANEL<T>) {
             if (column < recurrent) add(H, 0, this->h(first), rows, column);
             if (this->tokens()) add_tokens(first, rows, column);
             else add(I + 1, H, x, rows, column);
         }
+    }
+
+    // The rows [x, 1], a channel after the other: a call of memcpy for each short row would take longer.
+    void copy_inputs(const T* from, long rows) {
+        for (long i = 0; i < I; i++)
+            for (long row = 0; row < rows; row++) x[row * (I + 1) + i] = from[row * I + i];
+        for (long row = 0; row < rows; row++) x[row * (I + 1) + I] = 1;
     }
 
     // A step's rows of A times 2^exponent, in two factors, for 2^exponent may be infinite where the product is not.

@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 from collections.abc import Sequence
+from itertools import accumulate
 from math import prod
 
 import torch
@@ -28,6 +29,11 @@ class Workspace:
             tensors.append(self.memory[begin : begin + prod(shape)].view(shape))
             begin += _rounded(shape)
         return tensors
+
+    def pointers(self, shapes: Sequence[tuple[int, ...]]) -> list[int]:
+        """The addresses of what `split` would return."""
+        begins = accumulate((_rounded(shape) for shape in shapes[:-1]), initial=0)
+        return [self.memory.data_ptr() + begin * self.memory.itemsize for begin in begins]
 
     def give_back(self) -> None:
         """Keep it for the next pass, unless a larger one waits already."""

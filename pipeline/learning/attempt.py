@@ -70,13 +70,18 @@ def attempt(
     )
     rows, layout = models.begin(cell, task.channels, task.outputs, training.seed, replicas)
     rows = rows.to(training.device).requires_grad_()
-    model = models.Model(cell, layout, rows, training.kernel, training.threads or len(os.sched_getaffinity(0)))
+    model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
     board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
     recorder = Recorder(training.record_every, task.answers, training.clip, watch)
     weights = fit(model, make_optimizer, problem, training, board, recorder)
     outcomes = board.outcomes(list(replicas))
     cost = training.length * sum(outcome.updates_run for outcome in outcomes)
     return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_device(device: str) -> None:

@@ -14,11 +14,12 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class ThroughTime:
-    """log2 ‖∂L/∂state_t‖ at one recorded update, for each part of the state."""
+    """The gradient at one recorded update: log2 ‖∂L/∂state_t‖ for each part of the state, and ‖∂L/∂weights‖."""
 
     update: int
     replicas: Int64[ndarray, " running"]
     log2_norms: Mapping[str, Float[ndarray, "running time"]]
+    norms: Float[ndarray, " running"]  # of the whole gradient, before clipping
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Recorder:
         self._clipped.append(float((norms > self.clip).mean()))
         if self.wants(update):
             through_time = log2_norms()
-            self.through_time.append(ThroughTime(update, replicas, through_time))
+            self.through_time.append(ThroughTime(update, replicas, through_time, norms))
             figures = {"loss/training": losses, "gradient/norm": norms}
             figures |= gradients.summary(through_time["h"], self.answers)
             self._remember(replicas, figures)
@@ -91,6 +92,9 @@ def columns(records: Sequence[ThroughTime], replicas: Sequence[int]) -> dict[str
         ),
         "step": np.concatenate([np.tile(np.arange(1, t + 1, dtype=np.int32), r) for r, t in shapes]),
     }
+    table["gradient_norm"] = np.concatenate(
+        [np.repeat(rec.norms.astype(np.float32), t) for rec, (_, t) in zip(records, shapes, strict=True)]
+    )
     for state in records[0].log2_norms:
         norms = [record.log2_norms[state].astype(np.float32).ravel() for record in records]
         table[f"log2_norm_{state}"] = np.concatenate(norms)

@@ -1,6 +1,7 @@
 """The held-out sequences: drawn from streams of their own, kept in files, checked by a digest when they are read."""
 
 import hashlib
+import inspect
 import io
 import json
 from collections.abc import Iterable
@@ -52,7 +53,9 @@ class HeldOut:
     def identity(self) -> dict[str, Any]:
         """What the sequences depend on, besides the length; goals do not matter."""
         generator = {key: value for key, value in asdict(self.task).items() if key not in ("goal", "loose_goal")}
-        return {"generator": type(self.task).__qualname__, **generator, "seed": self.seed, "held_out": self.count}
+        code = combined([inspect.getsource(type(self.task)).encode()])
+        made = {"generator": type(self.task).__qualname__, "code": code, **generator}
+        return {**made, "seed": self.seed, "held_out": self.count}
 
     def description(self) -> dict[str, Any]:
         """task.json, or nothing where the folder is not prepared."""

@@ -358,7 +358,7 @@ def test_what_does_not_fit_is_refused_in_words(kernel: str) -> None:
         (good, inputs, 0, None, "outputs is from 1"),
         (good, inputs, 7, None, "outputs is from 1"),
         (good, inputs.float(), 1, None, "of the weights' type"),
-        (half, inputs.half(), 1, None, "float32 or float64"),
+        (half, inputs.half(), 1, None, "all float32 or all float64"),
         (good, tokens, 1, None, "tokens are from 0 to 2"),
         (good, -tokens, 1, None, "tokens are from 0 to 2"),
         (good, tokens.int() * 0, 1, None, "uint8 or int64"),

@@ -111,3 +111,9 @@ def test_a_state_that_is_not_elementwise_is_refused_when_a_replica_leaves() -> N
     optimizer.step()
     with pytest.raises(UserError, match=r"^optimizer must be elementwise"):
         narrowed(make, optimizer, rows, torch.tensor([0, 2]))
+
+
+def test_a_gradient_whose_square_overflows_is_clipped_and_not_lost() -> None:
+    gradient = torch.full((1, 100), 3e19)
+    assert clip(gradient, 1.0).item() == pytest.approx(3e20, rel=1e-6)
+    assert float(gradient.norm()) == pytest.approx(1.0, rel=1e-5)

@@ -42,6 +42,7 @@ def test_the_table_has_a_row_for_each_update_replica_and_step() -> None:
         "update": "int32",
         "replica": "int32",
         "step": "int32",
+        "gradient_norm": "float32",
         "log2_norm_h": "float32",
     }
 
