@@ -19,7 +19,7 @@ def horizons() -> str:
 def search() -> str:
     """The goals of the simulated search."""
     goals = json.loads((ROOT / "results/benchmarks/search.json").read_text())["goals"]
-    lines = ["| simulated, 400 made-up cells a row | measured | goal | |", "|---|---|---|---|"]
+    lines = ["| simulated | measured | goal | |", "|---|---|---|---|"]
     lines += [
         f"| {g['name']} | {g['measured']:.3f} | {_sign(g)} {g['goal']:g} | {_mark(g['reached'])} |" for g in goals
     ]
@@ -45,7 +45,7 @@ def filled(text: str) -> str:
 def _cell(claim: Mapping[str, Any], cell: str) -> str:
     measured, goal = claim["measured"][cell], claim["goal"][cell]
     reached = measured >= goal if claim["at_least"] else measured <= goal
-    return f"{measured:.2g} ({_sign(claim)} {goal:g}){'' if reached else ' **no**'}"
+    return f"{measured:.3g} ({_sign(claim)} {goal:g}){'' if reached else ' **no**'}"
 
 
 def _sign(claim: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,13 @@ def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> Non
 def test_the_tables_of_the_readme_are_those_of_the_result_files() -> None:
     assert filled(README) == README
     assert README.count("| temporal order |") == 3
+
+
+def test_the_sampler_on_a_toy_finds_what_the_toy_hides(capsys: pytest.CaptureFixture[str]) -> None:
+    scope: dict[str, Any] = {}
+    exec(blocks("python")[1], scope)
+    assert scope["lower"] < 100 < scope["upper"] < 1.5 * scope["lower"]
+    assert "trials" in capsys.readouterr().out
 
 
 def test_make_knows_the_targets_that_the_readme_names() -> None:
