@@ -104,7 +104,7 @@ def test_the_outcome_is_that_of_each_replica(place: Workplace, expected: Attempt
 def test_the_table_has_the_gradient_of_each_update_replica_and_step(place: Workplace, expected: Attempt) -> None:
     table = parquet.read_table(place.results / "gradients.parquet").to_pydict()
     truth = columns(expected.recorder.through_time, [0, 1, 2])
-    assert table.keys() == truth.keys() == {"update", "replica", "step", "log2_norm_h", "log2_norm_c"}
+    assert table.keys() == truth.keys() == {"update", "replica", "step", "gradient_norm", "log2_norm_h", "log2_norm_c"}
     for name, column in truth.items():
         np.testing.assert_array_equal(np.asarray(table[name], dtype=column.dtype), column)
     assert sorted(set(table["update"])) == [1, 10, 20]
