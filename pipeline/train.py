@@ -29,8 +29,8 @@ from pipeline.tasks.held_out import HeldOut
 @stage
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
-    title = f"{settings.pair} T={settings.training.length}"
-    tags = {"stage": "train", "task": settings.names["task"], "cell": settings.names["cell"]}
+    title = f"{settings.title} T={settings.training.length}"
+    tags = {"stage": "train", **settings.tags}
     with (
         display(title) as shown,
         tracking.run(
