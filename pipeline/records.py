@@ -82,7 +82,7 @@ def result_of(trial: FrozenTrial, row: Mapping[str, Any]) -> Result:
     extra = trial.user_attrs["extra"]
     flat = {name: value for name, value in row.items() if name != "extra"}
     flat["updates_to_loose_goal"] = json.dumps(extra["updates_to_loose_goal"])
-    return Result(int(row["ordinal"]), flat | extra["gradient"], observation(trial), extra)
+    return Result(int(row["ordinal"]), flat | extra["gradient"] | extra["plateau"], observation(trial), extra)
 
 
 def write_trials(path: Path, results: Sequence[Result]) -> None:
