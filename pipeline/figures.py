@@ -23,6 +23,7 @@ COLORS = (
 )  # Okabe & Ito 2008: safe for colour blindness
 GREY = "#666666"
 LOG10_2 = np.log10(2.0)
+REACHES = {1.0: "1", 2.0: "2", 4.0: "4", 10.0: "10", np.inf: "∞"}  # steps, and how an axis says it
 STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -199,9 +200,19 @@ def predicted(knobs: Sequence[Mapping[str, Any]], when: Mapping[str, str]) -> Fi
         axes.set_yscale("log", base=2)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set(xlabel="decay of ‖∂L/∂h$_t$‖ per step back", title=words)
+        _reaches(axes)
     panels[0].set_ylabel("horizon T50")
     panels[0].legend(fontsize=7)
     return figure
+
+
+def _reaches(axes: Axes) -> None:
+    """A second axis above: the reach ξ = -1 / ln(decay) of some decays, as far as they lie in the panel."""
+    shortest, longest = axes.get_xlim()
+    reaches = [reach for reach in REACHES if shortest <= np.exp(-1 / reach) <= longest]
+    above = axes.secondary_xaxis("top")
+    above.set_xticks([np.exp(-1 / reach) for reach in reaches], [REACHES[reach] for reach in reaches], fontsize=8)
+    above.set_xlabel("ξ, steps", fontsize=8)
 
 
 def _knob_series(axes: Axes, knobs: Sequence[Mapping[str, Any]], moment: str, color: str, name: str) -> None:
