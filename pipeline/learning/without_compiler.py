@@ -1,8 +1,8 @@
 """Keeps torch's compiler from being imported where nothing is compiled: it is a third of the time that torch takes.
 
-torch.optim imports torch._dynamo to tell it where a compiled program has to stop (`graph_break`) and what it must leave
-alone (`disable`), also where no program is compiled; torch 2.13 has no switch against that. So a module that knows these
-two answers stands in its place, and makes way for the real one as soon as anything else is asked of it.
+torch.optim imports torch._dynamo to tell it where a compiled program has to stop (`graph_break`) and what it must
+leave alone (`disable`), also where no program is compiled; torch 2.13 has no switch against that. So a module that
+knows these two answers stands in its place, and makes way for the real one as soon as anything else is asked of it.
 """
 
 import sys
