@@ -1,6 +1,6 @@
 """What a training spends outside the recurrent passes, what MLflow costs a run, and what a second thread brings.
 
-`python -m tests.benchmarks.overhead [FILE]` prints three tables and writes them as JSON, in two minutes. Parts of an
+`python -m tests.benchmarks.overhead [FILE]` prints three tables and writes them as JSON, in a minute. Parts of an
 update are CPU times of one thread, medians; threads and MLflow are wall times, which a busy machine spoils.
 """
 
