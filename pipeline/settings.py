@@ -5,6 +5,7 @@ the user got wrong into one sentence and exit status 2.
 """
 
 import dataclasses
+import gc
 import hashlib
 import os
 import signal
@@ -163,6 +164,9 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
         running = False
 
     job.__module__ = run.__module__
+    if not gc.isenabled():  # see pipeline/__init__.py: everything is imported now, and stays
+        gc.freeze()
+        gc.enable()
 
     def command() -> None:
         nonlocal running

@@ -81,7 +81,7 @@ def one_update(
     replicas, time = sequences.inputs.shape[:2]
     norms = {name: torch.empty(replicas, time, device=model.rows.device) for name in model.cell.states}
     losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms), sequences.targets)
-    optimizer.zero_grad()
+    model.rows.grad = None
     losses.sum().backward()
     assert model.rows.grad is not None
     step = Step(losses.detach(), clip(model.rows.grad, largest), norms)
