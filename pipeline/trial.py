@@ -39,7 +39,7 @@ class Trial:
     def train(self, length: int, ordinal: int, hopeless: Hopeless = never) -> Attempt:
         """All that training showed."""
         settings = self.settings
-        training = replace(settings.training, length=length, replicas=settings.search.replicas)
+        training = replace(settings.training, length=length, replicas=settings.search.replicas, inspect_every=None)
         parts = settings.task, settings.part("cell"), settings.part("optimizer")
         sequences = self.held_out.sequences(length)
         return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch, hopeless)

@@ -14,6 +14,7 @@ from pipeline.errors import require
 from pipeline.learning import gradients
 from pipeline.learning import model as models
 from pipeline.learning.fit import Problem, fit
+from pipeline.learning.inspection import Inspector
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import MakeOptimizer
 from pipeline.learning.recorder import Recorder, Watch
@@ -85,7 +86,10 @@ def attempt(
     model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
     board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
     recorder = Recorder(training.record_every, task.answers, training.clip, watch, CLEARLY * task.chance)
-    weights = fit(model, make_optimizer, problem, training, board, recorder)
+    inspector = Inspector(
+        training.inspect_every, training.updates, task.channels, problem.objective, recorder.inspection
+    )
+    weights = fit(model, make_optimizer, problem, training, board, recorder, inspector)
     outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(list(replicas)))]
     cost = training.length * sum(outcome.updates_run for outcome in outcomes)
     return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
