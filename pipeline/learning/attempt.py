@@ -20,6 +20,7 @@ from pipeline.learning.optimizer import MakeOptimizer
 from pipeline.learning.recorder import Recorder, Watch
 from pipeline.learning.scoreboard import Hopeless, Outcome, Scoreboard, never
 from pipeline.learning.sequences import shared_sequences, training_sequences
+from pipeline.learning.signature import evidence, signature
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Batch, Task
 
@@ -97,13 +98,15 @@ def attempt(
 
 def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
     """The outcome of a replica with what the gradient says about it."""
-    first, left = recorder.through_time[0], recorder.exits.get(position)
-    init = gradients.decay(first.log2_norms["h"][first.replicas == position], recorder.answers)
+    norms, left = recorder.norms_of(position), recorder.exits.get(position)
+    init = gradients.decay(norms[0][None], recorder.answers)
+    seen = evidence(norms, recorder.answers, outcome.diverged, recorder.first[position], recorder.latest[position])
     return replace(
         outcome,
         updates_to_exit=left.update if left else None,
         decay_init=finite(float(init[0])),
         decay_exit=finite(left.decay) if left else None,
+        signature=None if outcome.solved else signature(seen),
     )
 
 
