@@ -9,7 +9,6 @@ from mlflow import MlflowClient
 from pipeline import tracking, train
 from tests.conftest import run_stage
 
-
 SMALL = "training.updates=60 training.threads=1 data.held_out=50 search.length_max=60"
 
 

@@ -22,8 +22,8 @@ from pipeline.learning.sequences import Sequences
 SATURATED = 0.97  # |tanh| above which its derivative is below .06
 EARLY = 4  # the first of so many parts of a sequence counts as early
 EXPONENTS = 3  # the largest Lyapunov exponents that are shown
-SEQUENCES = 2  # of a batch, along which the exponents are taken
-WINDOW = 64  # last steps of a sequence, along which the exponents are taken: they are means over steps
+SEQUENCES = 4  # of a batch, along which the exponents are taken
+WINDOW = 32  # last steps of a sequence, along which the exponents are taken: they are means over steps
 CHUNK = 32  # sequences whose gradients by the recurrent weights are held at once
 
 Weights = Mapping[str, Float[Tensor, "replica ..."]]
