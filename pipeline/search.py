@@ -66,7 +66,9 @@ def main(settings: Settings) -> None:
             run.artifacts(folder)
         run.metrics(found.trials, records.metrics(found))
         answer = records.phrase(found.t50.as_dict())
+        failing = records.signature_beyond(records.read_study(study), found.t50.as_dict())
         run.tags({"horizon": answer, "converged": str(found.converged).lower()})
+        run.tags({"signature": failing} if failing else {})
         note = records.note(settings.names, settings.task, found, settings.search)
         run.note(note)
         annotate(study, note)
@@ -188,6 +190,8 @@ class Watcher:
         seen = result.seen
         name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
         tags = {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)}
+        if result.extra["signature"]:
+            tags["signature"] = result.extra["signature"]
         child = self.run.child(name, tags, self.since)
         for curve in result.extra["curves"]:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
