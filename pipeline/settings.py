@@ -29,6 +29,7 @@ from pipeline import messages
 from pipeline.errors import UserError, require
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
+from pipeline.learning.regularizer import require_served
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Task
 
@@ -204,7 +205,7 @@ def check(config: DictConfig, names: Mapping[str, str | None], folder: str | Non
 
 def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings."""
-    settings.part("cell")
+    require_served(settings.training.regularizer, settings.part("cell"))
     require_rowwise(settings.part("optimizer"))
     shortest = settings.task.shortest
     for name, length in (

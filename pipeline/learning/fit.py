@@ -10,10 +10,12 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from pipeline.kernels.trace import Trace
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
 from pipeline.learning.recorder import Recorder
+from pipeline.learning.regularizer import add_gradient
 from pipeline.learning.scoreboard import Scoreboard
 from pipeline.learning.sequences import Sequences
 from pipeline.learning.training import Training
@@ -57,7 +59,7 @@ def fit(
     optimizer, best = make_optimizer([model.rows]), model.rows.detach().clone()
     for update in range(1, training.updates + 1):
         running = board.running
-        step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip)
+        step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip, training.regularizer)
         recorder.update(update, running, _array(step.losses), _array(step.norms), partial(_arrays, step.log2_norms))
         board.finish_update(step.finite())
         model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)
@@ -73,15 +75,23 @@ def fit(
 
 
 def one_update(
-    model: Model, optimizer: torch.optim.Optimizer, problem: Problem, sequences: Sequences, largest: float
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    problem: Problem,
+    sequences: Sequences,
+    largest: float,
+    regularizer: float = 0.0,
 ) -> Step:
-    """Forward, backward through all of time, clip each replica's gradient, and step."""
-    replicas, time = sequences.inputs.shape[:2]
+    """Forward, backward through all of time, add that of the regularizer, clip each replica's gradient, and step."""
+    replicas, time, batch = sequences.inputs.shape[:3]
     norms = {name: torch.empty(replicas, time, device=model.rows.device) for name in model.cell.states}
-    losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms), sequences.targets)
+    trace = Trace.of(model.rows, replicas, time, batch, model.cell.hidden) if regularizer else None
+    losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms, trace), sequences.targets)
     optimizer.zero_grad()
     losses.sum().backward()
     assert model.rows.grad is not None
+    if trace is not None:
+        add_gradient(model, trace, regularizer)
     step = Step(losses.detach(), clip(model.rows.grad, largest), norms)
     optimizer.step()
     return step

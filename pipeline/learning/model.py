@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
+from pipeline.kernels.trace import Trace
 from pipeline.kernels.unroll import unroll
 from pipeline.tasks import streams
 
@@ -43,11 +44,12 @@ class Model:
         inputs: Shaped[Tensor, "replica time batch ..."],
         answers: int,
         norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
+        trace: Trace | None = None,
     ) -> Float[Tensor, "replica answer batch output"]:
-        """The readout of the last `answers` states; the backward pass fills `norms`, see kernels.unroll."""
+        """The readout of the last `answers` states; the backward pass fills `norms` and `trace`, see kernels.unroll."""
         weights = self.layout.views(self.rows)
         readout, bias = (weights.pop(name) for name in READOUT)
-        states = unroll(self.cell, weights, inputs, answers, norms, kernel=self.kernel, threads=self.threads)
+        states = unroll(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=self.threads)
         flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
         answered: Tensor = flat.unflatten(1, states.shape[1:3])
         return answered

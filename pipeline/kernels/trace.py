@@ -1,0 +1,29 @@
+"""What a pass leaves of every sequence at every step, for those who need more than norms."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+PerStep = Float[Tensor, "replica time batch hidden"]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Filled by the backward pass, for the first part of the state; see kernels.unroll."""
+
+    states: PerStep  # h_t, after step t = 1 … T
+    errors: PerStep  # dL/dh_t in full, at its true scale: what is too small for the type is zero
+
+    @classmethod
+    def of(cls, like: Tensor, replicas: int, time: int, batch: int, hidden: int) -> "Trace":
+        """Memory for it, of the type and on the device of `like`."""
+        return cls(*(like.new_empty(replicas, time, batch, hidden) for _ in range(2)))
+
+    def check(self, replicas: int, time: int, batch: int, hidden: int, like: Tensor) -> None:
+        """Raise ValueError where it does not fit the pass."""
+        wanted = (torch.Size((replicas, time, batch, hidden)), like.dtype, like.device)
+        for name, part in (("states", self.states), ("errors", self.errors)):
+            if (part.shape, part.dtype, part.device) != wanted or not part.is_contiguous():
+                raise ValueError(f"trace.{name} is contiguous, {like.dtype} {list(wanted[0])} on {like.device}")
