@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+_idle: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
 PerStep = Float[Tensor, "replica time batch hidden"]
 
 
@@ -15,11 +17,21 @@ class Trace:
 
     states: PerStep  # h_t, after step t = 1 … T
     errors: PerStep  # dL/dh_t in full, at its true scale: what is too small for the type is zero
+    memory: Tensor | None = None  # that both lie in
 
     @classmethod
     def of(cls, like: Tensor, replicas: int, time: int, batch: int, hidden: int) -> "Trace":
         """Memory for it, of the type and on the device of `like`."""
-        return cls(*(like.new_empty(replicas, time, batch, hidden) for _ in range(2)))
+        size, shape = replicas * time * batch * hidden, (replicas, time, batch, hidden)
+        memory = _idle.pop((like.dtype, like.device), None)
+        if memory is None or memory.numel() < 2 * size:
+            memory = like.new_empty(2 * size)
+        return cls(memory[:size].view(shape), memory[size : 2 * size].view(shape), memory)
+
+    def give_back(self) -> None:
+        """Let the next one use the memory again: fresh pages would cost as much as what is made of them."""
+        if self.memory is not None:
+            _idle[self.memory.dtype, self.memory.device] = self.memory
 
     def check(self, replicas: int, time: int, batch: int, hidden: int, like: Tensor) -> None:
         """Raise ValueError where it does not fit the pass."""

@@ -92,6 +92,7 @@ def one_update(
     assert model.rows.grad is not None
     if trace is not None:
         add_gradient(model, trace, regularizer)
+        trace.give_back()
     step = Step(losses.detach(), clip(model.rows.grad, largest), norms)
     optimizer.step()
     return step

@@ -46,7 +46,7 @@ def test_an_orthogonal_matrix_and_the_identity_give_a_closed_form(
     """v = c Q' d, so every r is c^2, and dOmega/dU is 4 (c^2 - 1) c D Q with D the mean of d d' / |d|^2."""
     errors = draw(2, time, batch, hidden, seed=seed)
     rotations = torch.linalg.qr(draw(2, hidden, hidden, seed=seed + 1))[0]
-    value, gradient = omega(errors, torch.ones_like(errors), scale * rotations)
+    value, gradient = omega(errors, errors, torch.ones_like, scale * rotations)
     torch.testing.assert_close(
         value, torch.full((2,), (scale**2 - 1) ** 2, dtype=torch.float64), rtol=1e-11, atol=1e-11
     )
@@ -58,13 +58,13 @@ def test_an_orthogonal_matrix_and_the_identity_give_a_closed_form(
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
     errors, recurrent = draw(2, 6, 3, 5), 0.4 * draw(2, 5, 5, seed=2)
-    slopes = tanh_slope(draw(2, 6, 3, 5, seed=3).tanh())
-    _, gradient = omega(errors, slopes, recurrent)
+    states = draw(2, 6, 3, 5, seed=3).tanh()
+    _, gradient = omega(errors, states, tanh_slope, recurrent)
     for row in range(5):
         for column in range(5):
             step = torch.zeros(5, 5, dtype=torch.float64)
             step[row, column] = 1e-6
-            up, down = (omega(errors, slopes, recurrent + sign * step)[0] for sign in (1, -1))
+            up, down = (omega(errors, states, tanh_slope, recurrent + sign * step)[0] for sign in (1, -1))
             torch.testing.assert_close(gradient[:, row, column], (up - down) / 2e-6, rtol=1e-6, atol=1e-8)
 
 
@@ -72,13 +72,13 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 def test_every_replica_has_its_own_mean_over_the_terms_that_count(dtype: torch.dtype, tolerance: float) -> None:
     """Errors from 1e-16 to 1e30, some exactly zero: those below 1e-10 are left out, of the mean also."""
     errors, recurrent = draw(3, 8, 4, 6), 0.5 * draw(3, 6, 6, seed=2)
-    slopes = tanh_slope(draw(3, 8, 4, 6, seed=3).tanh())
+    states = draw(3, 8, 4, 6, seed=3).tanh()
     errors *= 10 ** torch.linspace(-16, 30, 8, dtype=torch.float64).view(1, 8, 1, 1)
     errors[1, 2:5] = 0
     recurrent.requires_grad_()
-    values, gradient = omega(errors.to(dtype), slopes.to(dtype), recurrent.detach().to(dtype))
+    values, gradient = omega(errors.to(dtype), states.to(dtype), tanh_slope, recurrent.detach().to(dtype))
     for replica in range(3):
-        expected = slowly(errors[replica], slopes[replica], recurrent[replica])
+        expected = slowly(errors[replica], 1 - states[replica] ** 2, recurrent[replica])
         (derivative,) = torch.autograd.grad(expected, recurrent)
         assert float(values[replica]) == pytest.approx(float(expected.detach()), rel=tolerance)
         torch.testing.assert_close(gradient[replica].double(), derivative[replica], rtol=0, atol=10 * tolerance)
@@ -86,7 +86,7 @@ def test_every_replica_has_its_own_mean_over_the_terms_that_count(dtype: torch.d
 
 def test_errors_that_have_all_vanished_give_nothing() -> None:
     errors = 1e-12 * draw(1, 4, 2, 3)
-    value, gradient = omega(errors, torch.ones_like(errors), draw(1, 3, 3))
+    value, gradient = omega(errors, errors, torch.ones_like, draw(1, 3, 3))
     assert float(value) == 0
     assert not gradient.any()
 
