@@ -207,9 +207,11 @@ def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings."""
     require_served(settings.training.regularizer, settings.part("cell"))
     require_rowwise(settings.part("optimizer"))
-    shortest = settings.task.shortest
+    shortest, tested = settings.task.shortest, settings.training.test_lengths
     for name, length in (
         ("training.length", settings.training.length),
+        ("training.shortest", settings.training.shortest or shortest),
+        *(("training.test_lengths", each) for each in tested),
         ("search.length_min", settings.search.length_min),
     ):
         require(length >= shortest, name, f"must be at least {shortest} for the task {settings.names['task']}", length)

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from pipeline import figures, tracking
 from pipeline.files import replaced, write_json
-from pipeline.learning.attempt import Attempt, attempt
+from pipeline.learning.attempt import Attempt, attempt, scores
 from pipeline.learning.recorder import columns
 from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display
@@ -41,7 +41,7 @@ def main(settings: Settings) -> None:
         describe(run, settings, held_out)
         result = train(settings, held_out, run, shown)
         with replaced(settings.results_of("train")) as folder:
-            write(folder, settings, result)
+            write(folder, settings, result, tested(settings, held_out, result))
             run.artifacts(folder)
         run.metrics(settings.training.updates, {"replicas/solved": solved(result)})
         run.tags({"solved": f"{solved(result)}/{len(result.outcomes)}"})
@@ -77,10 +77,21 @@ def train(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Displ
     )
 
 
-def write(folder: Path, settings: Settings, result: Attempt) -> None:
+def tested(settings: Settings, held_out: HeldOut, result: Attempt) -> list[dict[str, Any]]:
+    """How the best weights do at each of `training.test_lengths`, with the score of each replica."""
+    task, cell, goal = settings.task, settings.part("cell"), settings.task.goal
+    found = []
+    for length in settings.training.test_lengths:
+        of_replicas = scores(task, cell, settings.training, result, held_out.sequences(length)).tolist()
+        below = sum(score < goal for score in of_replicas)
+        found.append({"length": length, "below_goal": below, "scores": [float(f"{s:.6g}") for s in of_replicas]})
+    return found
+
+
+def write(folder: Path, settings: Settings, result: Attempt, tests: list[dict[str, Any]]) -> None:
     """Every out of the stage."""
     table = columns(result.recorder.through_time, [outcome.replica for outcome in result.outcomes])
-    write_json(folder / "outcome.json", outcome(settings, result))
+    write_json(folder / "outcome.json", outcome(settings, result) | ({"tested": tests} if tests else {}))
     parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
     weights = {name: weight.contiguous() for name, weight in result.layout.views(result.weights).items()}
     save_file(weights, folder / "weights.safetensors")

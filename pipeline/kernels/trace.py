@@ -33,9 +33,9 @@ class Trace:
         if self.memory is not None:
             _idle[self.memory.dtype, self.memory.device] = self.memory
 
-    def check(self, replicas: int, time: int, batch: int, hidden: int, like: Tensor) -> None:
+    def check(self, like: Tensor, shape: tuple[int, ...]) -> None:
         """Raise ValueError where it does not fit the pass."""
-        wanted = (torch.Size((replicas, time, batch, hidden)), like.dtype, like.device)
+        wanted = (torch.Size(shape), like.dtype, like.device)
         for name, part in (("states", self.states), ("errors", self.errors)):
             if (part.shape, part.dtype, part.device) != wanted or not part.is_contiguous():
                 raise ValueError(f"trace.{name} is contiguous, {like.dtype} {list(wanted[0])} on {like.device}")

@@ -45,7 +45,7 @@ def unroll(
     gates = batched.GATES.get(type(cell))
     width = input_width(cell, gates, weights, inputs, outputs, norms, channels)
     if trace is not None:
-        trace.check(*inputs.shape[:3], cell.hidden, next(iter(weights.values())))
+        trace.check(next(iter(weights.values())), (*inputs.shape[:3], cell.hidden))
     kernel = _chosen(kernel, type(cell), inputs.device.type)
     if kernel == "stepwise":
         return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
