@@ -33,6 +33,7 @@ class Recorder:
     through_time: list[ThroughTime] = field(default_factory=list)
     curves: list[dict[str, float]] = field(default_factory=list)
     latest: dict[int, dict[str, float]] = field(default_factory=dict)  # last gradient figures of each replica
+    ever_clipped: set[int] = field(default_factory=set)  # who was; the others went the way of training without clipping
     _clipped: list[float] = field(default_factory=list)
 
     def wants(self, update: int) -> bool:
@@ -49,6 +50,7 @@ class Recorder:
     ) -> None:
         """Take one update; `log2_norms` is called only where the update is kept."""
         self._clipped.append(float((norms > self.clip).mean()))
+        self.ever_clipped.update(replicas[norms > self.clip].tolist())
         if self.wants(update):
             through_time = log2_norms()
             self.through_time.append(ThroughTime(update, replicas, through_time, norms))
