@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from pipeline.errors import require
 
@@ -14,7 +15,7 @@ class Training:
 
     length: int
     shortest: int | None
-    test_lengths: list[int]
+    test_lengths: Any  # a list of lengths
     updates: int
     replicas: int
     batch: int
