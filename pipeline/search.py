@@ -45,15 +45,10 @@ def main(settings: Settings) -> None:
     """Find one horizon."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = study_of(settings)
-    tags = {
-        "stage": "search",
-        "task": settings.names["task"],
-        "cell": settings.names["cell"],
-        "study": study.study_name,
-    }
-    name = f"{settings.names['cell']} · search"
+    tags = {"stage": "search", **settings.tags, "study": study.study_name}
+    name = f"{settings.experiment or settings.names['cell']} · search"
     with (
-        display(settings.pair) as shown,
+        display(settings.title) as shown,
         tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
         held_out = ensure_prepared(settings)
@@ -71,7 +66,9 @@ def main(settings: Settings) -> None:
             run.artifacts(folder)
         run.metrics(found.trials, records.metrics(found))
         answer = records.phrase(found.t50.as_dict())
+        failing = records.signature_beyond(records.read_study(study), found.t50.as_dict())
         run.tags({"horizon": answer, "converged": str(found.converged).lower()})
+        run.tags({"signature": failing} if failing else {})
         note = records.note(settings.names, settings.task, found, settings.search)
         run.note(note)
         annotate(study, note)
@@ -85,7 +82,7 @@ def study_of(settings: Settings) -> Study:
     folder = settings.state / ".state"
     folder.mkdir(parents=True, exist_ok=True)
     sampler = settings.part("sampler", options=settings.search)
-    name = f"{settings.pair}-{fingerprint(settings)}"
+    name = f"{settings.title}-{fingerprint(settings)}"
     return open_study(f"sqlite:///{folder / 'optuna.db'}", name, sampler, settings.search.fresh)
 
 
@@ -193,6 +190,8 @@ class Watcher:
         seen = result.seen
         name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
         tags = {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)}
+        if result.extra["signature"]:
+            tags["signature"] = result.extra["signature"]
         child = self.run.child(name, tags, self.since)
         for curve in result.extra["curves"]:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})

@@ -20,6 +20,7 @@ from pipeline import figures, tracking
 from pipeline.files import replaced, write_json
 from pipeline.learning.attempt import Attempt, attempt, scores
 from pipeline.learning.recorder import columns
+from pipeline.learning.signature import majority
 from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display
 from pipeline.settings import Settings, stage
@@ -29,8 +30,8 @@ from pipeline.tasks.held_out import HeldOut
 @stage
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
-    title = f"{settings.pair} T={settings.training.length}"
-    tags = {"stage": "train", "task": settings.names["task"], "cell": settings.names["cell"]}
+    title = f"{settings.title} T={settings.training.length}"
+    tags = {"stage": "train", **settings.tags}
     with (
         display(title) as shown,
         tracking.run(
@@ -44,7 +45,8 @@ def main(settings: Settings) -> None:
             write(folder, settings, result, tested(settings, held_out, result))
             run.artifacts(folder)
         run.metrics(settings.training.updates, {"replicas/solved": solved(result)})
-        run.tags({"solved": f"{solved(result)}/{len(result.outcomes)}"})
+        failing = majority([row.signature for row in result.outcomes])
+        run.tags({"solved": f"{solved(result)}/{len(result.outcomes)}"} | ({"signature": failing} if failing else {}))
         shown.say(f"{solved(result)} of {len(result.outcomes)} replicas solved; {settings.results_of('train')}")
 
 
@@ -115,7 +117,8 @@ def outcome(settings: Settings, result: Attempt) -> dict[str, Any]:
         "chance": settings.task.chance,
         "solved": solved(result),
         "compute": result.cost,
-        "gradient": {name: mean([figures[name] for figures in latest]) for name in latest[0]},
+        "signature": majority([row.signature for row in result.outcomes]),
+        "gradient": {name: mean([figures.get(name, np.nan) for figures in latest]) for name in latest[0]},
         "replicas": [asdict(row) for row in result.outcomes],
     }
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from pipeline.kernels.trace import Trace
+from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
@@ -54,12 +55,16 @@ def fit(
     training: Training,
     board: Scoreboard,
     recorder: Recorder,
+    inspector: Inspector,
 ) -> Float[Tensor, "replica weight"]:
     """Train until no replica runs; `board` and `recorder` are filled, and the best weights of each are returned."""
     optimizer, best = make_optimizer([model.rows]), model.rows.detach().clone()
     for update in range(1, training.updates + 1):
         running = board.running
-        step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip, training.regularizer)
+        sequences = problem.draw(running, update)
+        inspector.before(update, model.rows)
+        step = one_update(model, optimizer, problem, sequences, training.clip, training.regularizer)
+        inspector.after(update, running, model, sequences)
         recorder.update(update, running, _array(step.losses), _array(step.norms), partial(_arrays, step.log2_norms))
         board.finish_update(step.finite())
         model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)
@@ -67,7 +72,9 @@ def fit(
             probed, scores = board.running, evaluate(model, problem)
             improved = board.probe(update, scores)
             best[improved] = model.rows.detach()[np.isin(probed, improved)]
-            recorder.probe(update, scores, board.best.min(), int((board.reached[0] > 0).sum()), board.running.size)
+            recorder.probe(
+                update, probed, scores, board.best.min(), int((board.reached[0] > 0).sum()), board.running.size
+            )
             model, optimizer = narrow(model, make_optimizer, optimizer, probed, board.running)
         if not board.running.size:
             break
@@ -87,7 +94,7 @@ def one_update(
     norms = {name: torch.empty(replicas, time, device=model.rows.device) for name in model.cell.states}
     trace = Trace.of(model.rows, replicas, time, batch, model.cell.hidden) if regularizer else None
     losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms, trace), sequences.targets)
-    optimizer.zero_grad()
+    model.rows.grad = None
     losses.sum().backward()
     assert model.rows.grad is not None
     if trace is not None:

@@ -15,6 +15,7 @@ from pipeline.kernels.unroll import unroll
 from pipeline.tasks import streams
 
 READOUT = ("readout.weight", "readout.bias")
+WORTHWHILE = 8_000_000  # multiplications in a forward pass that make up for starting one more thread twice an update
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Model:
     layout: Layout
     rows: Float[Tensor, "replica weight"]
     kernel: str  # which pass through time, see kernels.unroll
-    threads: int  # of the fused pass; results do not depend on it
+    threads: int  # that the fused pass may use; results do not depend on it
 
     def __call__(
         self,
@@ -49,10 +50,19 @@ class Model:
         """The readout of the last `answers` states; the backward pass fills `norms` and `trace`, see kernels.unroll."""
         weights = self.layout.views(self.rows)
         readout, bias = (weights.pop(name) for name in READOUT)
-        states = unroll(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=self.threads)
+        threads = worthwhile(self.threads, weights, inputs)
+        states = unroll(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=threads)
         flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
         answered: Tensor = flat.unflatten(1, states.shape[1:3])
         return answered
+
+
+def worthwhile(
+    threads: int, weights: Mapping[str, Float[Tensor, "replica ..."]], inputs: Shaped[Tensor, "replica time batch ..."]
+) -> int:
+    """How many threads, of those allowed, finish such a pass sooner: each weight is used once a step and sequence."""
+    multiplications = sum(weight.numel() for weight in weights.values()) * prod(inputs.shape[1:3])
+    return max(1, min(threads, multiplications // WORTHWHILE))
 
 
 def begin(

@@ -7,6 +7,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.learning import without_compiler
+
+without_compiler.postpone()
 
 MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
 

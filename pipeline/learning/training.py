@@ -23,6 +23,7 @@ class Training:
     regularizer: float
     probe_every: int
     record_every: int
+    inspect_every: int | None
     seed: int
     device: str
     kernel: str
@@ -42,6 +43,9 @@ class Training:
         require(
             0 <= self.regularizer < inf, "training.regularizer", "is the weight of Omega, at least 0", self.regularizer
         )
+        inspected = self.inspect_every is None or self.inspect_every >= 1
+        rule = "must be at least 1, or null for the first and the last update only"
+        require(inspected, "training.inspect_every", rule, self.inspect_every)
         threads = self.threads is None or self.threads >= 1
         require(threads, "training.threads", "must be at least 1, or null for all cores", self.threads)
         require(self.clip > 0, "training.clip", "is a gradient norm, above 0 (.inf for no clipping)", self.clip)

@@ -1,6 +1,7 @@
-"""`make bench`: the speed of the training core against its rivals, then the searches simulated.
+"""`make bench`: the training core against its rivals, what is around it, then the searches simulated.
 
     python -m tests.benchmarks.kernels
+    python -m tests.benchmarks.overhead
     python -m tests.benchmarks.search
 
 run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take
@@ -10,5 +11,5 @@ their time.
 import subprocess
 import sys
 
-for name in ("kernels", "search"):
+for name in ("kernels", "overhead", "search"):
     subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=True)
