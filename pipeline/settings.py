@@ -7,6 +7,7 @@ the user got wrong into one sentence and exit status 2.
 import dataclasses
 import hashlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -95,12 +96,32 @@ class Settings:
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
     folder: str | None  # of this job of a multirun, below results/multirun
+    overrides: Sequence[str] = ()  # of the command line, without where things go
 
     @property
     def task(self) -> Task:
         """The task."""
         task: Task = self.part("task")
         return task
+
+    @property
+    def address(self) -> str:
+        """Where `make ui` shows the runs."""
+        return f"http://127.0.0.1:{self.tracking.port}"
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings that decide a result: not where things go, how many threads, or whether to begin anew."""
+        tree = {name: values for name, values in self.tree.items() if name not in ("paths", "tracking")}
+        for section, name in (("training", "threads"), ("search", "fresh")):
+            tree[section] = {key: value for key, value in tree[section].items() if key != name}
+        return tree
+
+    def command(self, name: str) -> str:
+        """The command line that asks a stage for the very same again."""
+        words = [f"{group}={self.names[group]}" for group in ("task", "cell")]
+        words += [word for word in self.overrides if word not in words]
+        return shlex.join(["python", "-m", f"pipeline.{name}", *words])
 
     def part(self, group: str, **arguments: Any) -> Any:
         """The part that was chosen in a group of conf/."""
@@ -174,17 +195,25 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in PARTS}
-    return check(config, names, job_folder(list(runtime.overrides.task)) if multirun else None)
+    overrides = asked(list(runtime.overrides.task))
+    return check(config, names, job_folder(overrides) if multirun else None, overrides)
+
+
+def asked(overrides: Sequence[str]) -> list[str]:
+    """What a command line overrides, without where things go."""
+    return [each for each in overrides if not each.startswith(("paths.", "tracking."))]
 
 
 def job_folder(overrides: Sequence[str]) -> str:
     """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
-    shown = ",".join(sorted(each for each in overrides if not each.startswith(("paths.", "tracking."))))
+    shown = ",".join(sorted(asked(overrides)))
     name = shown.replace("/", "_")
     return name if len(name) <= 120 else f"{name[:120]}-{hashlib.sha256(shown.encode()).hexdigest()[:8]}"
 
 
-def check(config: DictConfig, names: Mapping[str, str | None], folder: str | None = None) -> Settings:
+def check(
+    config: DictConfig, names: Mapping[str, str | None], folder: str | None = None, overrides: Sequence[str] = ()
+) -> Settings:
     """As `load`, for a configuration composed by other means."""
     for group, chosen in names.items():
         require(chosen is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
@@ -197,7 +226,7 @@ def check(config: DictConfig, names: Mapping[str, str | None], folder: str | Non
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
     chosen_names = {group: str(chosen) for group, chosen in names.items()}
-    settings = Settings(**sections, names=chosen_names, tree=tree, folder=folder)
+    settings = Settings(**sections, names=chosen_names, tree=tree, folder=folder, overrides=tuple(overrides))
     check_parts(settings)
     return settings
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import figures, records, report
+from pipeline import figures, records
 from pipeline.errors import UserError
+from pipeline.profiles import contrast
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -49,7 +50,7 @@ def profiles(trials: list[dict[str, str]]) -> dict[str, np.ndarray]:
 
 def test_the_gradient_is_shown_on_both_sides_of_the_horizon() -> None:
     trials = [trial(0, 10, 4), trial(1, 20, 4), trial(2, 80, 0), trial(3, 40, 1), trial(4, 30, 2)]
-    shown = report.contrast(trials, profiles(trials), {"t50": estimate(33.0, 25.0, 40.0)})
+    shown = contrast(trials, profiles(trials), {"t50": estimate(33.0, 25.0, 40.0)})
     assert [(p["length"], p["share"], p["when"]) for p in shown] == [
         (30, "2/4", "first"),
         (30, "2/4", "last"),
@@ -61,7 +62,7 @@ def test_the_gradient_is_shown_on_both_sides_of_the_horizon() -> None:
 
 def test_a_horizon_above_the_range_has_no_unsolved_side() -> None:
     trials = [trial(0, 10, 4), trial(1, 20, 4)]
-    shown = report.contrast(trials, profiles(trials), {"t50": estimate(None, 20.0, None, "above")})
+    shown = contrast(trials, profiles(trials), {"t50": estimate(None, 20.0, None, "above")})
     assert {p["length"] for p in shown} == {20}
 
 
