@@ -1,5 +1,6 @@
 """What a command is doing now: a bar on a terminal, a plain line now and then elsewhere; and what came out."""
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,8 +60,7 @@ class Display:
 @contextmanager
 def display(title: str) -> Iterator[Display]:
     """A display for one piece of work."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():  # rich would also be told by FORCE_COLOR, which notebooks set
         yield Display(title, None)
         return
     columns = (
@@ -71,7 +71,7 @@ def display(title: str) -> Iterator[Display]:
         TextColumn("{task.fields[left]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         yield Display(title, bar)
 
 

@@ -23,7 +23,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import messages
@@ -197,6 +197,16 @@ def load(config: DictConfig) -> Settings:
     names = {group: runtime.runtime.choices.get(group) for group in PARTS}
     overrides = asked(list(runtime.overrides.task))
     return check(config, names, job_folder(overrides) if multirun else None, overrides)
+
+
+def compose(*overrides: str) -> Settings:
+    """The settings that a command with these overrides gets; for notebooks and tests."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = hydra.compose("config", [*overrides], return_hydra_config=True)
+    names = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return check(config, {group: names[group] for group in PARTS}, overrides=asked(overrides))
 
 
 def asked(overrides: Sequence[str]) -> list[str]:

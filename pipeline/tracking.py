@@ -46,6 +46,7 @@ OWNER = "owner"  # tag: the process that runs it, so that what a kill left RUNNI
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]  # of "inputs" and "outputs": numpy's type, and sizes, -1: any
 Scores = Mapping[str, tuple[int, float]]  # by name of the metric: its step and value
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI opens runs as evaluations of a chat model
 EXTERNAL = "mlflow.model.isExternal"  # loaded by `pipeline.trained`, not by MLflow
 
 
@@ -116,7 +117,7 @@ class Run:
 
     def link(self, address: str) -> str:
         """Where the run opens in the UI that `make ui` starts at an address, or in that of the server."""
-        return f"{server(address)}/#/experiments/{self.experiment}/runs/{self.id}"
+        return link(address, self.experiment, self.id)
 
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "Run":
         """A nested run, begun now or at a time in seconds since 1970; the caller closes it."""
@@ -194,14 +195,18 @@ def server(address: str) -> str:
     return known.rstrip("/") if known.startswith("http") else address
 
 
+def link(address: str, experiment: str, run: str = "") -> str:
+    """Where the UI shows an experiment's runs, or one of them; without the last part it would look for chats."""
+    return f"{server(address)}/#/experiments/{experiment}/runs{run and '/'}{run}?workflowType=machine_learning"
+
+
 def wrote(state: Path, address: str, tag: str) -> dict[str, str]:
     """The address of the newest run for each value of a tag, such as the digest of a file that it wrote."""
     client = MlflowClient(uri(state))
     known = [experiment.experiment_id for experiment in client.search_experiments()]
     found: dict[str, str] = {}
     for each in client.search_runs(known, f"tags.`{tag}` LIKE '%'", order_by=["attributes.start_time DESC"]):
-        link = f"{server(address)}/#/experiments/{each.info.experiment_id}/runs/{each.info.run_id}"
-        found.setdefault(each.data.tags[tag], link)
+        found.setdefault(each.data.tags[tag], link(address, each.info.experiment_id, each.info.run_id))
     return found
 
 
@@ -223,10 +228,9 @@ def links(state: Path, address: str) -> list[str]:
     client = MlflowClient(uri(state))
     lines = []
     for experiment in client.search_experiments(filter_string="name != 'Default'", order_by=["name ASC"]):
-        base = f"{server(address)}/#/experiments/{experiment.experiment_id}/runs"
-        lines.append(f"{experiment.name}: {base}?compareRunsMode=CHART")
+        lines.append(f"{experiment.name}: {link(address, experiment.experiment_id)}&compareRunsMode=CHART")
         found = client.search_runs([experiment.experiment_id], "tags.level = 'parent'", max_results=LISTED)
-        lines += [f"  {_words(each)}: {base}/{each.info.run_id}" for each in found]
+        lines += [f"  {_words(each)}: {link(address, each.info.experiment_id, each.info.run_id)}" for each in found]
     return lines
 
 
@@ -242,7 +246,7 @@ def _open(state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> R
     with FileLock(state / ".state" / "mlflow.lock"):  # processes that make a new database at once would break it
         client = MlflowClient(uri(state))
         found = client.get_experiment_by_name(experiment)
-        identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state))
+        identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state), KIND)
         _close_abandoned(client, identifier)
     return Run(client, identifier, name, {"level": "parent", **tags})
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import hydra
 import pytest
 import torch
-from omegaconf import open_dict
 
 from pipeline import settings
 from pipeline.cells.cell import Cell
@@ -31,12 +29,7 @@ def options(group: str) -> list[str]:
 @cache
 def compose(*overrides: str) -> Settings:
     """Checked settings, as a command gets them."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = hydra.compose("config", [*overrides], return_hydra_config=True)
-    names = dict(config.hydra.runtime.choices)
-    with open_dict(config):
-        del config["hydra"]
-    return settings.check(config, {group: names[group] for group in settings.PARTS})
+    return settings.compose(*overrides)
 
 
 @dataclass(frozen=True)
