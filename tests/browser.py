@@ -1,4 +1,4 @@
-"""Headless Chromium, Debian's, driven by playwright; screenshots go where $SCREENSHOTS says, or to the test's folder."""
+"""Headless Chromium, Debian's, driven by playwright; screenshots go to $SCREENSHOTS, or to the test's folder."""
 
 import os
 import shutil
@@ -9,10 +9,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @dataclass
