@@ -20,14 +20,13 @@ THEMED = {  # colours of figures.py, and the names that the page's style gives t
 }
 
 
-def inline(path: Path, words: str) -> Markup:
-    """The <svg> element of a file; its ids begin with the names of its folder and file, so that none comes twice."""
+def inline(path: Path, name: str, words: str) -> Markup:
+    """The <svg> element of a file; its ids begin with its name in the page, so that none comes twice."""
     text = path.read_text()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"#[0-9a-fA-F]{6}\b", lambda found: THEMED.get(found[0].lower(), found[0]), text)
-    text = re.sub(r"(fill|stroke): (?=var|currentColor|none)", r"\1: ", text)
-    prefix = f"{path.parent.name}-{path.stem}-".replace("_", "-")
+    prefix = f"figure-{name}-"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'((?:xlink:)?href="|url\()#', rf"\1#{prefix}", text)
     width = re.search(r'viewBox="\S+ \S+ (\S+) ', text)

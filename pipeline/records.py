@@ -247,10 +247,16 @@ def metrics(found: Horizon) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
-def headline(found: Horizon) -> dict[str, float | int | None]:
-    """The content of metrics.json, which `dvc metrics` shows: few numbers that tell two runs apart."""
-    told: dict[str, float | int | None] = {"t50": found.t50.median, "lower": found.t50.lower, "upper": found.t50.upper}
-    return told | {"t90": found.t90.median, "trials": found.trials, "compute": found.compute}
+def headline(found: Horizon) -> dict[str, float | int | str | None]:
+    """The content of metrics.json, which `dvc metrics` shows: few values that tell two runs apart."""
+    known = [getattr(found.t50, end) for end in ENDS if getattr(found.t50, end) is not None]
+    return {
+        "horizon": phrase(found.t50.as_dict()),
+        "t50": known[0] if known else None,  # the median, or the limit beyond which it lies
+        "t90": phrase(found.t90.as_dict()),
+        "trials": found.trials,
+        "compute": found.compute,
+    }
 
 
 def solved_by_length(seen: Sequence[Observation]) -> dict[int, dict[str, float]]:

@@ -141,7 +141,7 @@ def test_mlflow_shows_the_search_and_its_trials_and_charts(browser: Browser, ser
     page = shown(browser, overall.split(": ", 1)[1], "gru · search")
     for group in ("gradient", "score", "search"):
         expect(page.get_by_text(re.compile(rf"^{group} \(\d+\)$")).first).to_be_attached(timeout=PATIENCE)
-    page.get_by_role("row", name="gru · search").get_by_role("button").first.click()
+    page.locator(".ag-row", has_text="gru · search").locator("button").first.click()  # unfolds it
     expect(page.get_by_text(re.compile(r"^T=10 · \d/2 solved$")).first).to_be_visible(timeout=PATIENCE)
     picture(page, place, "mlflow-runs")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from pipeline.learning.attempt import Attempt, attempt
 from pipeline.learning.model import Model
 from pipeline.learning.recorder import columns
 from pipeline.tasks.held_out import draw
-from tests.conftest import Ended, compose, run_stage
+from tests.conftest import ROOT, Ended, compose, run_stage
 
 SIZES = (
     "task=temporal_order cell=lstm cell.hidden=6 training.length=12 training.updates=22 training.replicas=3 "
@@ -186,6 +187,15 @@ def test_the_weights_are_a_model_in_mlflow_that_reads_any_length(place: Workplac
         model_of_training = Model(loaded.model.cell, expected.layout, expected.weights[1:2], "stepwise", 1)
         truth = model_of_training(torch.from_numpy(batch.inputs).unsqueeze(0), task.answers)[0].transpose(0, 1)
         torch.testing.assert_close(answers, truth, rtol=1e-4, atol=1e-5)
+
+
+def test_the_example_of_the_readme_reads_any_length(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    code = next(block for block in blocks if "import load" in block)
+    named = code.replace("results/train/temporal_order-gru", str(place.results))
+    assert named != code
+    exec(named, {})
+    assert capsys.readouterr().out.count("[") == 5  # four answers of one step
 
 
 def test_a_folder_without_a_model_is_a_sentence(tmp_path: Path) -> None:
