@@ -195,7 +195,8 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in PARTS}
-    overrides = asked(list(runtime.overrides.task))
+    given: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
+    overrides = asked(given)
     return check(config, names, job_folder(overrides) if multirun else None, overrides)
 
 
