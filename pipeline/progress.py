@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
 EVERY = 20.0  # seconds between two plain lines
 FORESEEN = 0.02  # share done from which the time left is worth saying
@@ -40,15 +40,13 @@ class Display:
     def summary(self, rows: Mapping[str, str]) -> None:
         """Print what came out, a row each; what is empty is left out."""
         known = {name: value for name, value in rows.items() if value}
+        width = max(map(len, known))
         if not self._bar:
-            width = max(map(len, known))
-            lines = [f"{self.title}: {name:<{width}}  {value}" for name, value in known.items()]
-            print("\n".join(lines), flush=True)
+            print("\n".join(f"{self.title}: {name:<{width}}  {value}" for name, value in known.items()), flush=True)
             return
-        table = Table(title=self.title, title_justify="left", title_style="bold", show_header=False, box=None)
-        for name, value in known.items():
-            table.add_row(name, value, style=None)
-        self._bar.console.print(table, soft_wrap=True)  # an address is not broken, so that it can be clicked
+        lines = [Text.assemble((f"  {name:<{width}}", "dim"), f"  {value}\n") for name, value in known.items()]
+        summary = Text.assemble((f"{self.title}\n", "bold"), *lines, end="")
+        self._bar.console.print(summary, soft_wrap=True)  # an address is not broken, so that it can be clicked
 
     def _left(self, share: float) -> str:
         """The time left at the speed so far."""

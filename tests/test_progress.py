@@ -58,7 +58,7 @@ def test_on_a_terminal_the_bar_holds_the_answer_and_the_summary_keeps_addresses_
     assert all(words in drawn.getvalue() for words in ("T=8", "horizon 6 to 20", "about 3 s left", address))
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (7200, "2.0 h")])
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89.0, "89 s"), (90.0, "2 min"), (7200.0, "2.0 h")])
 def test_a_length_of_time_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
