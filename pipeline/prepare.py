@@ -43,9 +43,9 @@ def held_out_of(settings: Settings) -> HeldOut:
 
 
 def ensure_prepared(settings: Settings) -> HeldOut:
-    """The held-out sequences, prepared first if nothing is there."""
+    """The held-out sequences, prepared first if nothing is there; an experiment's are drawn as needed."""
     sequences = held_out_of(settings)
-    return sequences if sequences.prepared() else prepare(settings)
+    return sequences if settings.experiment or sequences.prepared() else prepare(settings)
 
 
 def describe(settings: Settings, sequences: HeldOut, digests: dict[str, str]) -> dict[str, Any]:

@@ -47,15 +47,10 @@ def main(settings: Settings) -> None:
     """Find one horizon."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = study_of(settings)
-    tags = {
-        "stage": "search",
-        "task": settings.names["task"],
-        "cell": settings.names["cell"],
-        "study": study.study_name,
-    }
-    name = f"{settings.names['cell']} · search"
+    tags = {"stage": "search", **settings.tags, "study": study.study_name}
+    name = f"{settings.experiment or settings.names['cell']} · search"
     with (
-        display(settings.pair) as shown,
+        display(settings.title) as shown,
         tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
         held_out = ensure_prepared(settings)
@@ -120,7 +115,7 @@ def study_of(settings: Settings) -> Study:
     folder = settings.state / ".state"
     folder.mkdir(parents=True, exist_ok=True)
     sampler = settings.part("sampler", options=settings.search)
-    name = f"{settings.pair}-{fingerprint(settings)}"
+    name = f"{settings.title}-{fingerprint(settings)}"
     return open_study(f"sqlite:///{folder / 'optuna.db'}", name, sampler, settings.search.fresh)
 
 

@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from inspect import isabstract, signature
@@ -20,6 +21,7 @@ from types import FrameType, NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -95,7 +97,8 @@ class Settings:
     names: Mapping[str, str]  # what was chosen in each group of conf/: {"task": "adding", "cell": "rnn", …}
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
-    folder: str | None  # of this job of a multirun, below results/multirun
+    folder: str | None = None  # of this job of a multirun, below its results
+    experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
     overrides: Sequence[str] = ()  # of the command line, without where things go
 
     @property
@@ -133,6 +136,17 @@ class Settings:
         return f"{self.names['task']}-{self.names['cell']}"
 
     @property
+    def title(self) -> str:
+        """The name of the experiment, or TASK-CELL."""
+        return self.experiment or self.pair
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What a run is found by: task, cell, and the experiment if there is one."""
+        named = {"experiment": self.experiment} if self.experiment else {}
+        return {"task": self.names["task"], "cell": self.names["cell"], **named}
+
+    @property
     def data_folder(self) -> Path:
         """The folder of the task's held-out sequences."""
         return ROOT / self.paths.data / self.names["task"]
@@ -143,7 +157,9 @@ class Settings:
         return ROOT / self.paths.results
 
     def results_of(self, name: str) -> Path:
-        """The folder of a stage's results for this pair; the jobs of a multirun have one each."""
+        """The folder of a stage's results for this pair or experiment; the jobs of a multirun have one each."""
+        if self.experiment is not None:
+            return self.results / "experiment" / self.experiment / name / (self.folder or "")
         if self.folder is not None:
             return self.results / "multirun" / name / self.pair / self.folder
         return self.results / name / self.pair
@@ -190,24 +206,26 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
     return command
 
 
-def load(config: DictConfig) -> Settings:
-    """Check a composed configuration; raises `UserError` for the first wrong value."""
-    runtime = HydraConfig.get()
-    multirun = runtime.mode == RunMode.MULTIRUN
-    names = {group: runtime.runtime.choices.get(group) for group in PARTS}
-    given: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
-    overrides = asked(given)
-    return check(config, names, job_folder(overrides) if multirun else None, overrides)
-
-
 def compose(*overrides: str) -> Settings:
-    """The settings that a command with these overrides gets; for notebooks and tests."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+    """Checked settings, as a command with these overrides gets them; also while a command runs."""
+    ready = GlobalHydra.instance().is_initialized()
+    with nullcontext() if ready else hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         config = hydra.compose("config", [*overrides], return_hydra_config=True)
     names = dict(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
-    return check(config, {group: names[group] for group in PARTS}, overrides=asked(overrides))
+    return check(config, names, overrides=asked(overrides))
+
+
+def load(config: DictConfig) -> Settings:
+    """Check a composed configuration; raises `UserError` for the first wrong value."""
+    runtime = HydraConfig.get()
+    multirun = runtime.mode == RunMode.MULTIRUN
+    names = {group: runtime.runtime.choices.get(group) for group in (*PARTS, "experiment")}
+    overrides: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
+    several = [each for each in overrides if each.startswith("+experiment=[")]
+    require(not several, "experiment", "is one name, for it names the results", "".join(several))
+    return check(config, names, job_folder(overrides) if multirun else None, asked(overrides))
 
 
 def asked(overrides: Sequence[str]) -> list[str]:
@@ -217,7 +235,7 @@ def asked(overrides: Sequence[str]) -> list[str]:
 
 def job_folder(overrides: Sequence[str]) -> str:
     """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
-    shown = ",".join(sorted(asked(overrides)))
+    shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
     name = shown.replace("/", "_")
     return name if len(name) <= 120 else f"{name[:120]}-{hashlib.sha256(shown.encode()).hexdigest()[:8]}"
 
@@ -226,8 +244,8 @@ def check(
     config: DictConfig, names: Mapping[str, str | None], folder: str | None = None, overrides: Sequence[str] = ()
 ) -> Settings:
     """As `load`, for a configuration composed by other means."""
-    for group, chosen in names.items():
-        require(chosen is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
+    for group in PARTS:
+        require(names[group] is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
     try:
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -236,8 +254,9 @@ def check(
         if name not in (*SECTIONS, *PARTS):
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
-    chosen_names = {group: str(chosen) for group, chosen in names.items()}
-    settings = Settings(**sections, names=chosen_names, tree=tree, folder=folder, overrides=tuple(overrides))
+    chosen = {group: str(names[group]) for group in PARTS}
+    given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
+    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, **given)
     check_parts(settings)
     return settings
 

@@ -33,9 +33,9 @@ WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its o
 @stage
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
-    title = f"{settings.pair} T={settings.training.length}"
-    name = f"{settings.names['cell']} · T={settings.training.length} · train"
-    tags = {"stage": "train", "task": settings.names["task"], "cell": settings.names["cell"]}
+    title = f"{settings.title} T={settings.training.length}"
+    name = f"{settings.experiment or settings.names['cell']} · T={settings.training.length} · train"
+    tags = {"stage": "train", **settings.tags}
     with (
         display(title) as shown,
         tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,

@@ -15,7 +15,7 @@ import torch
 
 from pipeline import settings
 from pipeline.cells.cell import Cell
-from pipeline.settings import CONF, Settings
+from pipeline.settings import CONF
 from pipeline.tasks.task import Task
 
 ROOT = Path(__file__).parent.parent
@@ -26,10 +26,7 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-@cache
-def compose(*overrides: str) -> Settings:
-    """Checked settings, as a command gets them."""
-    return settings.compose(*overrides)
+compose = cache(settings.compose)
 
 
 @dataclass(frozen=True)

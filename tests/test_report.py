@@ -108,8 +108,8 @@ def page(results: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The report on that pair."""
     conf = tmp_path_factory.mktemp("conf")
     (conf / "grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn]}\n")
-    (results / "report").mkdir()
-    (results / "report/published.html").write_text("made by another stage")
+    (results / "report/published").mkdir(parents=True)
+    (results / "report/published/index.html").write_text("made by another stage")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "CONF", conf)
         pages = []
@@ -167,8 +167,8 @@ def test_what_the_charts_show_is_what_the_trials_say(page: str, results: Path) -
 
 
 def test_other_pages_in_the_folder_of_the_report_stay(page: str, results: Path) -> None:
-    assert (results / "report/published.html").read_text() == "made by another stage"
-    assert 'href="published.html"' in page
+    assert (results / "report/published/index.html").read_text() == "made by another stage"
+    assert 'href="published/index.html"' in page
 
 
 def test_the_linked_page_names_known_runs_and_no_others(page: str, results: Path) -> None:

@@ -79,11 +79,12 @@ def test_dvc_shows_the_horizons_and_what_changed_them(project: Path) -> None:
 
 @pytest.mark.slow
 def test_the_report_leaves_other_pages_in_its_folder_alone(project: Path) -> None:
-    other = project / "results/report/published.html"
+    other = project / "results/report/published/index.html"
+    other.parent.mkdir()
     other.write_text("made by another stage")
     dvc(project, "repro", "--single-item", "--force", "report")
     assert other.read_text() == "made by another stage"
-    other.unlink()
+    shutil.rmtree(other.parent)
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ class Cell(ABC):
 
     states: ClassVar[tuple[str, ...]] = ("h",)  # names of the state's parts; the first is what the readout sees
 
+    recurrent: ClassVar[tuple[str, ...]] = ("weight_hh",)  # weights that read the state: blocks of hidden x hidden
+
     hidden: int  # units
     init: str  # how the weights begin, one of initialization.KINDS
 
@@ -45,6 +47,13 @@ class Cell(ABC):
     @abstractmethod
     def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
         """The state one step later. Pure: nothing is kept, nothing is changed."""
+
+
+def require_chrono(longest: int | None, name: str, bias: float) -> None:
+    """Raise `UserError` where `cell.chrono` is out of its range, or another setting wants the same bias."""
+    rule = "is the longest time to keep a unit, in steps, at least 3; or null"
+    require(longest is None or longest >= 3, "cell.chrono", rule, longest)
+    require(longest is None or bias == 0, f"cell.{name}", "must be 0 where cell.chrono sets this bias", bias)
 
 
 def linear(

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, State, Weights, linear
+from pipeline.cells.cell import Cell, State, Weights, linear, require_chrono
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,26 @@ class GRU(Cell):
     """
 
     update_bias: float  # added to the initial bias of z: above 0 the state is kept longer
+    chrono: int | None = None  # T_max of the chrono init: b + d of z, which keeps, is log U(1, T_max - 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_chrono(self.chrono, "update_bias", self.update_bias)
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         bias_ih = initialization.bias(self.init, 3 * self.hidden, self.hidden, random)
         bias_ih[self.hidden : 2 * self.hidden] += self.update_bias
-        return {
+        weights = {
             "weight_ih": initialization.dense(self.init, 3 * self.hidden, inputs, self.hidden, random),
             "weight_hh": initialization.recurrent(self.init, 3, self.hidden, random),
             "bias_ih": bias_ih,
             "bias_hh": initialization.bias(self.init, 3 * self.hidden, self.hidden, random),
         }
+        if self.chrono is not None:
+            keep = slice(self.hidden, 2 * self.hidden)
+            weights["bias_ih"][keep] = initialization.chrono(self.chrono, self.hidden, random)
+            weights["bias_hh"][keep] = 0.0
+        return weights
 
     def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
         (h,) = state

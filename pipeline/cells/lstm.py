@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, State, Weights, linear
+from pipeline.cells.cell import Cell, State, Weights, linear, require_chrono
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,26 @@ class LSTM(Cell):
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
     forget_bias: float  # added to the initial bias of f: above 0 the cell state is kept longer
+    chrono: int | None = None  # T_max of the chrono init: b + d of f is log U(1, T_max - 1), that of i its negative
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_chrono(self.chrono, "forget_bias", self.forget_bias)
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         bias_ih = initialization.bias(self.init, 4 * self.hidden, self.hidden, random)
         bias_ih[self.hidden : 2 * self.hidden] += self.forget_bias
-        return {
+        weights = {
             "weight_ih": initialization.dense(self.init, 4 * self.hidden, inputs, self.hidden, random),
             "weight_hh": initialization.recurrent(self.init, 4, self.hidden, random),
             "bias_ih": bias_ih,
             "bias_hh": initialization.bias(self.init, 4 * self.hidden, self.hidden, random),
         }
+        if self.chrono is not None:
+            forget = initialization.chrono(self.chrono, self.hidden, random)
+            weights["bias_ih"][: 2 * self.hidden] = torch.cat([-forget, forget])
+            weights["bias_hh"][: 2 * self.hidden] = 0.0
+        return weights
 
     def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
         h, c = state

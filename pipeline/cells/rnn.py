@@ -1,5 +1,6 @@
 """The tanh recurrent network."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell, State, Weights, linear
+from pipeline.errors import require
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,16 @@ class RNN(Cell):
     W is weight_ih, U weight_hh, b bias_ih, d bias_hh.
     """
 
+    gain: float = 1.0  # the initial U is multiplied by it, which moves how fast a gradient fades or grows
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.gain < math.inf, "cell.gain", "must be above 0 and finite", self.gain)
+
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         return {
             "weight_ih": initialization.dense(self.init, self.hidden, inputs, self.hidden, random),
-            "weight_hh": initialization.recurrent(self.init, 1, self.hidden, random),
+            "weight_hh": initialization.recurrent(self.init, 1, self.hidden, random) * self.gain,
             "bias_ih": initialization.bias(self.init, self.hidden, self.hidden, random),
             "bias_hh": initialization.bias(self.init, self.hidden, self.hidden, random),
         }

@@ -62,7 +62,11 @@ class Posterior:
 
     def quantile(self, level: float) -> float:
         """Return the horizon, in octaves, below which lies this share of the weight."""
-        return float(np.interp(level, self._cumulative, self._edges))
+        return float(self.quantiles(np.array(level)))
+
+    def quantiles(self, levels: Array) -> Array:
+        """Return the horizon, in octaves, for each share of the weight."""
+        return np.asarray(np.interp(levels, self._cumulative, self._edges))
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return the central credible interval in octaves, e.g. the .05 and .95 quantile for level .9."""

@@ -24,7 +24,9 @@ RATES = [
     (GRU(50, "torch", update_bias=0.0), 0.64),
     (LSTM(50, "torch", forget_bias=1.0), 0.86),
     (LSTM(50, "torch", forget_bias=3.0), 0.99),
+    (LSTM(50, "torch", forget_bias=0.0, chrono=200), 0.99),
     (GRU(50, "torch", update_bias=1.0), 0.81),
+    (GRU(50, "torch", update_bias=0.0, chrono=200), 0.99),
 ]
 
 

@@ -1,5 +1,6 @@
 """How weights begin: each kind against its definition."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
 from pipeline.cells.gru import GRU
 from pipeline.cells.lstm import LSTM
+from pipeline.cells.rnn import RNN
+from pipeline.errors import UserError
 
 HIDDEN, INPUTS = 50, 30
 GAUSSIAN = {"sigmoid": 0.01, "basic_tanh": 0.1, "smart_tanh": 0.01}
@@ -114,6 +117,42 @@ def test_a_bias_is_added_to_its_gate_and_to_nothing_else(kind: type[Cell], name:
     expected[5:10] = 3.0  # the second gate, as in torch.nn
     torch.testing.assert_close(difference.pop("bias_ih"), expected, rtol=0, atol=1e-6)
     assert all((part == 0).all() for part in difference.values())
+
+
+@pytest.mark.parametrize("gain", [0.3, 1.0, 2.5])
+def test_the_gain_of_an_rnn_scales_its_recurrent_matrix_and_nothing_else(gain: float) -> None:
+    plain, scaled = (RNN(9, "orthogonal", g).weights(2, torch.Generator().manual_seed(0)) for g in (1.0, gain))
+    torch.testing.assert_close(scaled.pop("weight_hh"), gain * plain.pop("weight_hh"), rtol=0, atol=0)
+    assert all(torch.equal(scaled[name], plain[name]) for name in plain)
+
+
+@pytest.mark.parametrize(("kind", "bias"), [(LSTM, "forget_bias"), (GRU, "update_bias")])
+def test_chrono_draws_how_long_each_unit_is_kept_and_leaves_the_rest(kind: type[Cell], bias: str) -> None:
+    """e^b of the gate that keeps is uniform on (1, T_max - 1), as published; the input gate of an LSTM has -b."""
+    plain, drawn = (
+        kind(4000, "sigmoid", **{bias: 0.0, "chrono": longest}).weights(1, torch.Generator().manual_seed(0))  # type: ignore[call-arg]
+        for longest in (None, 50)
+    )
+    total = (drawn.pop("bias_ih") + drawn.pop("bias_hh")).view(-1, 4000)
+    assert kstest(total[1].exp(), "uniform", args=(1, 48)).pvalue > 1e-3
+    others = [-total[1]] if kind is LSTM else [torch.zeros(4000)]
+    torch.testing.assert_close(total[0], others[0], rtol=0, atol=0)
+    assert (total[2:] == 0).all()
+    assert all(torch.equal(drawn[name], plain[name]) for name in drawn)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: RNN(5, "torch", 0.0), "cell.gain must be above 0 and finite; got 0.0"),
+        (lambda: LSTM(5, "torch", 0.0, 2), "cell.chrono is the longest time .* at least 3; or null; got 2"),
+        (lambda: GRU(5, "torch", 1.0, 9), "cell.update_bias must be 0 where cell.chrono sets this bias; got 1.0"),
+        (lambda: LSTM(5, "torch", 1.0, 9), "cell.forget_bias must be 0 where cell.chrono sets this bias; got 1.0"),
+    ],
+)
+def test_knobs_out_of_range_are_refused(make: Callable[[], Cell], sentence: str) -> None:
+    with pytest.raises(UserError, match=f"^{sentence}$"):
+        make()
 
 
 @pytest.mark.parametrize(
