@@ -21,6 +21,7 @@ from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior, posterior
 from pipeline.horizon.report import Horizon, horizon_from
 from pipeline.horizon.trials import finished, observation, observations_of_rows, trial_rows
+from pipeline.learning.signature import majority
 from pipeline.tasks.task import Task
 
 REASONS = {
@@ -86,7 +87,8 @@ def result_of(trial: FrozenTrial, row: Mapping[str, Any]) -> Result:
     extra = trial.user_attrs["extra"]
     flat = {name: value for name, value in row.items() if name != "extra"}
     flat["updates_to_loose_goal"] = json.dumps(extra["updates_to_loose_goal"])
-    return Result(int(row["ordinal"]), flat | extra["gradient"] | extra["plateau"], observation(trial), extra)
+    columns = {**extra["plateau"], "signature": extra["signature"]}
+    return Result(int(row["ordinal"]), flat | extra["gradient"] | columns, observation(trial), extra)
 
 
 def write_trials(path: Path, results: Sequence[Result]) -> None:
@@ -135,8 +137,15 @@ def horizon_json(
         "length_min": search.length_min,
         "length_max": search.length_max,
         **found.as_dict(),
+        "signature": signature_beyond(seen, found.t50.as_dict()),
         "loose": {"goal": task.loose_goal, "t50": not_below(loose.t50.as_dict(), found.t50.as_dict())},
     }
+
+
+def signature_beyond(seen: Sequence[Result], t50: Mapping[str, Any]) -> str | None:
+    """The commonest signature of the failing trials at the horizon and beyond; None where no replica failed there."""
+    begins = t50["median"] or t50["lower"] or 0.0
+    return majority([result.extra["signature"] for result in seen if result.seen.length >= begins])
 
 
 def not_below(loose: Mapping[str, Any], strict: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def show(run: tracking.Run, settings: Settings, study: Study, found: Horizon, se
     tags = {name: records.phrase(horizon[estimate]) for name, estimate in (("horizon", "t50"), ("horizon.t90", "t90"))}
     tags |= {"converged": str(found.converged).lower(), "duration": duration(seconds)}
     tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(folder / "trials.csv")}
-    tags |= {name: str(horizon[name]) for name in ("signature",) if name in horizon}
+    tags |= {"signature": horizon["signature"]} if horizon.get("signature") else {}
     run.tags(tags)
     command, data = settings.command("search"), f"data/{settings.names['task']}"
     origin = {"Data": f"`{data}`, by DVC", "Code": tracking.code(), "Settings": "`settings.json`, all of them"}
@@ -234,7 +234,7 @@ class Watcher:
         name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
         tags = {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)}
         tags |= {"solved": f"{seen.solved}/{seen.replicas}", "aim": seen.aim}
-        tags |= {name: str(result.row[name]) for name in ("signature",) if result.row.get(name)}
+        tags |= {"signature": result.extra["signature"]} if result.extra["signature"] else {}
         child = self.run.child(name, tags, self.since)
         for curve in result.extra["curves"]:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})

@@ -22,6 +22,7 @@ from pipeline import figures, tracking, trained
 from pipeline.files import digest, replaced, write_json
 from pipeline.learning.attempt import Attempt, attempt
 from pipeline.learning.recorder import columns
+from pipeline.learning.signature import majority
 from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display, duration
 from pipeline.settings import Settings, stage
@@ -75,6 +76,8 @@ def show(run: tracking.Run, settings: Settings, result: Attempt, seconds: float)
     run.metrics(last, {"replicas/solved": solved(result), "train/seconds": seconds, "train/compute": result.cost})
     wrote = digest(folder / "outcome.json")
     run.tags({"solved": f"{solved(result)}/{count}", "duration": duration(seconds), WROTE: wrote})
+    if failing := majority([row.signature for row in result.outcomes]):
+        run.tags({"signature": failing})
     about = trained.describe(settings, count)
     kind, shape = ("uint8", (-1, -1)) if about["symbols"] else ("float32", (-1, -1, about["channels"]))
     answered = ("float32", (-1, about["answers"], about["outputs"]))
@@ -144,7 +147,8 @@ def outcome(settings: Settings, result: Attempt) -> dict[str, Any]:
         "chance": settings.task.chance,
         "solved": solved(result),
         "compute": result.cost,
-        "gradient": {name: mean([figures[name] for figures in latest]) for name in latest[0]},
+        "signature": majority([row.signature for row in result.outcomes]),
+        "gradient": {name: mean([figures.get(name, np.nan) for figures in latest]) for name in latest[0]},
         "replicas": [asdict(row) for row in result.outcomes],
     }
 

@@ -13,6 +13,7 @@ from pipeline.learning import gradients
 from pipeline.learning.attempt import Attempt, attempt
 from pipeline.learning.recorder import ThroughTime, Watch
 from pipeline.learning.scoreboard import Hopeless, Outcome, never
+from pipeline.learning.signature import majority
 from pipeline.settings import Settings
 from pipeline.tasks.held_out import HeldOut
 from pipeline.tasks.task import Task
@@ -39,7 +40,7 @@ class Trial:
     def train(self, length: int, ordinal: int, hopeless: Hopeless = never) -> Attempt:
         """All that training showed."""
         settings = self.settings
-        training = replace(settings.training, length=length, replicas=settings.search.replicas)
+        training = replace(settings.training, length=length, replicas=settings.search.replicas, inspect_every=None)
         parts = settings.task, settings.part("cell"), settings.part("optimizer")
         sequences = self.held_out.sequences(length)
         return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch, hopeless)
@@ -92,6 +93,7 @@ def result(done: Attempt, length: int, budget: int) -> TrialResult:
             "updates_to_loose_goal": [row.updates_to_loose_goal for row in rows],
             "gradient": _gradient(list(done.recorder.latest.values())),
             "plateau": _plateau(rows),
+            "signature": majority([row.signature for row in rows]),
             "profiles": [
                 _profile(record) for record in (done.recorder.through_time[0], done.recorder.through_time[-1])
             ],

@@ -14,11 +14,13 @@ from pipeline.errors import require
 from pipeline.learning import gradients
 from pipeline.learning import model as models
 from pipeline.learning.fit import Problem, fit
+from pipeline.learning.inspection import Inspector
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import MakeOptimizer
 from pipeline.learning.recorder import Recorder, Watch
 from pipeline.learning.scoreboard import Hopeless, Outcome, Scoreboard, never
 from pipeline.learning.sequences import shared_sequences, training_sequences
+from pipeline.learning.signature import evidence, signature
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Batch, Task
 
@@ -85,7 +87,10 @@ def attempt(
     model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
     board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
     recorder = Recorder(training.record_every, task.answers, training.clip, watch, CLEARLY * task.chance)
-    weights = fit(model, make_optimizer, problem, training, board, recorder)
+    inspector = Inspector(
+        training.inspect_every, training.updates, task.channels, problem.objective, recorder.inspection
+    )
+    weights = fit(model, make_optimizer, problem, training, board, recorder, inspector)
     outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(list(replicas)))]
     cost = training.length * sum(outcome.updates_run for outcome in outcomes)
     return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
@@ -93,13 +98,15 @@ def attempt(
 
 def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
     """The outcome of a replica with what the gradient says about it."""
-    first, left = recorder.through_time[0], recorder.exits.get(position)
-    init = gradients.decay(first.log2_norms["h"][first.replicas == position], recorder.answers)
+    norms, left = recorder.norms_of(position), recorder.exits.get(position)
+    init = gradients.decay(norms[0][None], recorder.answers)
+    seen = evidence(norms, recorder.answers, outcome.diverged, recorder.first[position], recorder.latest[position])
     return replace(
         outcome,
         updates_to_exit=left.update if left else None,
         decay_init=finite(float(init[0])),
         decay_exit=finite(left.decay) if left else None,
+        signature=None if outcome.solved else signature(seen),
     )
 
 

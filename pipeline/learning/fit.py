@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
@@ -52,12 +53,16 @@ def fit(
     training: Training,
     board: Scoreboard,
     recorder: Recorder,
+    inspector: Inspector,
 ) -> Float[Tensor, "replica weight"]:
     """Train until no replica runs; `board` and `recorder` are filled, and the best weights of each are returned."""
     optimizer, best = make_optimizer([model.rows]), model.rows.detach().clone()
     for update in range(1, training.updates + 1):
         running = board.running
-        step = one_update(model, optimizer, problem, problem.draw(running, update), training.clip)
+        sequences = problem.draw(running, update)
+        inspector.before(update, model.rows)
+        step = one_update(model, optimizer, problem, sequences, training.clip)
+        inspector.after(update, running, model, sequences)
         recorder.update(update, running, _array(step.losses), _array(step.norms), partial(_arrays, step.log2_norms))
         board.finish_update(step.finite())
         model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)

@@ -53,12 +53,13 @@ def decay(log2_norms: Norms, answers: int) -> PerReplica:
 
 
 def reach(decays: PerReplica) -> PerReplica:
-    """xi = -1 / ln(decay): steps after which the gradient has fallen to 1/e; NaN where it doesn't fall.
+    """xi = -1 / ln(decay): steps after which the gradient has fallen to 1/e; NaN where it doesn't fall, 0 for decay 0.
 
     The timescale of Chen, Pennington, Schoenholz 2018 (arXiv:1806.05394), here of the loss gradient itself.
     """
     falls = decays < 1
-    return np.where(falls, -1 / np.log(np.where(falls, decays, 0.5)), np.nan)
+    steps = -1 / np.log(np.where(falls & (decays > 0), decays, 0.5))
+    return np.where(falls, np.where(decays > 0, steps, 0.0), np.nan)
 
 
 def first_over_last(log2_norms: Norms) -> PerReplica:

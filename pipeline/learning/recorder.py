@@ -43,6 +43,7 @@ class Recorder:
     through_time: list[ThroughTime] = field(default_factory=list)
     curves: list[dict[str, float]] = field(default_factory=list)
     latest: dict[int, dict[str, float]] = field(default_factory=dict)  # last gradient figures of each replica
+    first: dict[int, dict[str, float]] = field(default_factory=dict)  # figures of the first inspection of each replica
     exits: dict[int, Exit] = field(default_factory=dict)  # by replica
     nonfinite: set[int] = field(default_factory=set)  # replicas whose loss or gradient was not finite
     _begun: int = 0
@@ -74,8 +75,15 @@ class Recorder:
         for replica in broken:
             self.latest[int(replica)]["gradient/nonfinite"] = 1.0
 
+    def norms_of(self, replica: int) -> list[Float[ndarray, " time"]]:
+        """log2 ‖∂L/∂h_t‖ of one replica at each recorded update that it lived to see."""
+        found = [(kept.log2_norms["h"], np.flatnonzero(kept.replicas == replica)) for kept in self.through_time]
+        return [norms[row] for norms, rows in found for row in rows]
+
     def inspection(self, update: int, replicas: Int64[ndarray, " running"], figures: Mapping[str, ndarray]) -> None:
         """Take the costly figures of one update, one number a replica."""
+        for position, replica in enumerate(replicas):
+            self.first.setdefault(int(replica), {name: float(values[position]) for name, values in figures.items()})
         self._remember(replicas, figures)
         self._show(update, _medians(figures))
 

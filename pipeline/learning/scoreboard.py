@@ -31,6 +31,7 @@ class Outcome:
         None  # of the gradient a step back through time, see gradients.decay: at the first update
     )
     decay_exit: float | None = None  # the same where it left the plateau of chance
+    signature: str | None = None  # why it failed, see learning.signature; None if it solved
 
 
 class Scoreboard:

@@ -18,6 +18,7 @@ class Training:
     clip: float
     probe_every: int
     record_every: int
+    inspect_every: int | None
     seed: int
     device: str
     kernel: str
@@ -27,6 +28,9 @@ class Training:
         """Raise `UserError` where a value is out of its range."""
         for name in ("length", "updates", "replicas", "batch", "probe_every", "record_every"):
             require(getattr(self, name) >= 1, f"training.{name}", "must be at least 1", getattr(self, name))
+        inspected = self.inspect_every is None or self.inspect_every >= 1
+        rule = "must be at least 1, or null for the first and the last update only"
+        require(inspected, "training.inspect_every", rule, self.inspect_every)
         threads = self.threads is None or self.threads >= 1
         require(threads, "training.threads", "must be at least 1, or null for all cores", self.threads)
         require(self.clip > 0, "training.clip", "is a gradient norm, above 0 (.inf for no clipping)", self.clip)

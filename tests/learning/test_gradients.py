@@ -1,19 +1,15 @@
 """The figures of the gradient through time against closed forms."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from jaxtyping import Float
-from torch import Tensor
 
-from pipeline.cells.cell import Cell, State, Weights, linear
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import gradients
+from tests.learning.linear import Linear
 
 FACTORS = st.floats(0.01, 3).filter(lambda factor: abs(np.log(factor)) > 1e-3)
 
@@ -21,18 +17,6 @@ FACTORS = st.floats(0.01, 3).filter(lambda factor: abs(np.log(factor)) > 1e-3)
 def geometric(factor: float, time: int, replicas: int = 2) -> np.ndarray:
     """log2 of norms that change by a factor with each step back from the end."""
     return np.tile((time - np.arange(1, time + 1)) * np.log2(factor), (replicas, 1)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Linear(Cell):
-    """h' = U h + W x."""
-
-    def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
-        raise NotImplementedError
-
-    def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
-        zero = torch.zeros_like(weights["weight_hh"][..., 0])
-        return (linear(state[0], weights["weight_hh"], zero) + linear(input, weights["weight_ih"], zero),)
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1, 3.0])

@@ -1,0 +1,88 @@
+"""Why a replica failed, as far as its gradient tells: vanishing, exploding, or neither.
+
+The rule, on what was recorded of one replica, with n_t = ‖∂L/∂h_t‖. The gradient has grown in a recorded update if the
+largest n_t before the first answer is more than tenfold (`GROWN`) that at the first answer.
+
+exploding  its loss or gradient became not finite; or the gradient has grown in at least a quarter (`OFTEN`) of the
+           recorded updates, and the recurrence bears it out: the largest Lyapunov exponent is above 0, or the spectral
+           radius has risen (`RISEN`) since the first inspection (Pascanu et al. 2013: a radius above 1, and rising); or
+           it has grown in any, and the spectral radius is now tenfold (`BLOWN`): one step threw the weights so far
+           that all units saturate, and nothing comes back any more.
+vanishing  else, if in the median recorded update the first quarter of the steps or more (`EARLY`) got next to nothing:
+           n_t below 1e-4 of the largest (gradient/vanished). Then what those steps hold has no say in the update, and
+           clipping can't change that.
+neither    else: gradients arrive, and do not explode. The budget, the learning rate or the task's noise is in the way.
+
+A replica that solved its task has no signature. The rule describes the gradient of a failing replica; it is no proof
+that the gradient is the cause.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from pipeline.learning import gradients
+
+VANISHING, EXPLODING, NEITHER = SIGNATURES = ("vanishing", "exploding", "neither")
+
+GROWN = 1.0  # log10: a tenfold growth is what no clip at the norm of a usual update lets pass unchanged
+OFTEN = 0.25  # share of recorded updates: explosions come and go, as a clipped step may lead out of the steep region
+EARLY = 0.25  # share of steps: as for gradient/signal_to_noise, and where the default tasks put what is to be kept
+RISEN = 1.05  # factor: noise of training moves a spectral radius by less
+BLOWN = 10.0  # factor: no sequence of small steps on a healthy gradient moves a radius that far within a budget
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the rule reads of one replica."""
+
+    diverged: bool
+    grown: float  # share of the recorded updates in which the gradient grew back through time by more than `GROWN`
+    vanished: float  # gradient/vanished in the median recorded update
+    radius: tuple[float, float]  # weight/spectral_radius at the first and at the last inspection
+    lyapunov: float  # jacobian/lyapunov at the last inspection
+
+
+def signature(evidence: Evidence) -> str:
+    """One of `SIGNATURES`."""
+    first, last = evidence.radius
+    borne_out = evidence.lyapunov > 0 or last > RISEN * first
+    blown_up = evidence.grown > 0 and last > BLOWN * first
+    if evidence.diverged or (evidence.grown >= OFTEN and borne_out) or blown_up:
+        return EXPLODING
+    return VANISHING if evidence.vanished >= EARLY else NEITHER
+
+
+def evidence(
+    log2_norms: Sequence[Float[ndarray, " time"]],
+    answers: int,
+    diverged: bool,
+    first: Mapping[str, float],
+    last: Mapping[str, float],
+) -> Evidence:
+    """From log2 n_t at each recorded update, and the figures of the first and the last inspection."""
+    sound = [norms[None] for norms in log2_norms if np.isfinite(norms).all()]
+    return Evidence(
+        diverged=diverged,
+        grown=float(np.mean([growth(norms, answers)[0] > GROWN for norms in sound])) if sound else 0.0,
+        vanished=float(np.median([gradients.vanished(norms)[0] for norms in sound])) if sound else 0.0,
+        radius=(first["weight/spectral_radius"], last["weight/spectral_radius"]),
+        lyapunov=last["jacobian/lyapunov"],
+    )
+
+
+def growth(log2_norms: gradients.Norms, answers: int) -> gradients.PerReplica:
+    """log10 of the largest n_t at or before the first answer, by that at it: 0 where the gradient only shrinks."""
+    before = log2_norms[:, : log2_norms.shape[1] - answers + 1].astype(np.float64)
+    grown: gradients.PerReplica = (before.max(axis=1) - before[:, -1]) * gradients.LOG10_2
+    return grown
+
+
+def majority(found: Sequence[str | None]) -> str | None:
+    """The commonest signature; of two as common the first in the order of `SIGNATURES`; None where there is none."""
+    counts = Counter(each for each in found if each is not None)
+    return max(SIGNATURES, key=lambda each: counts[each]) if counts else None
