@@ -60,6 +60,7 @@ def help_text(run: Callable[..., Any], conf: Path) -> str:
     """What a command does, the options of each group, and every setting with its comment."""
     module = sys.modules[run.__module__]
     listed = "\n".join(f"  {group}={'|'.join(options(conf, group))}" for group in groups(conf))
+    name = module.__name__.rpartition(".")[2] if module.__name__ != "__main__" else Path(sys.argv[0]).stem
     experiments = "|".join(options(conf, "experiment"))
     return "\n".join(
         [
@@ -72,6 +73,8 @@ def help_text(run: Callable[..., Any], conf: Path) -> str:
             _settings(conf),
             "",
             "-m a=1,2 b=x,y runs every combination. --cfg job prints the settings; --hydra-help has Hydra's own flags.",
+            f'Completion: eval "$(horizon-{name} -sc install=bash)", then horizon-{name} task=<TAB>; or zsh, fish.',
+            "Ends with 0; 2: a setting or file is wrong; 130: interrupted; 1: a fault of the program.",
         ]
     )
 

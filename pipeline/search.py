@@ -3,8 +3,9 @@
     python -m pipeline.search task=temporal_order cell=rnn
     python -m pipeline.search task=adding cell=lstm search.length_max=512 search.factor=1.5
 
-writes results/search/TASK-CELL/: horizon.json, trials.csv, gradients.parquet, figures; a parent run with one run for
-each trial in MLflow; and an Optuna study. Killed and started again, it goes on from the last finished trial.
+writes results/search/TASK-CELL/: horizon.json, metrics.json, settings.json, trials.csv, gradients.parquet, figures;
+a parent run with one run for each trial in MLflow; and an Optuna study. Killed and started again, it goes on from the
+last finished trial.
 """
 
 import hashlib
@@ -19,8 +20,8 @@ import optuna
 import yaml
 from optuna import Study
 
-from pipeline import figures, records, tracking
-from pipeline.files import replaced, write_json
+from pipeline import figures, profiles, records, tracking
+from pipeline.files import digest, replaced, write_json
 from pipeline.horizon import driver
 from pipeline.horizon.asking import remaining_compute
 from pipeline.horizon.claims import Claim
@@ -37,6 +38,7 @@ from pipeline.trial import Trial
 
 CODE = ("cells", "horizon", "kernels", "learning", "tasks")  # what a trial's outcome depends on, besides the settings
 FUTILITY = Futility(NoProgress(after=0.7, window=0.4, rise=0.01), known=Audit(audited=139, false=14))  # see LOG.md
+WROTE = "digest.trials"  # tag: by it the report finds the run that wrote its trials.csv
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
 
@@ -64,17 +66,48 @@ def main(settings: Settings) -> None:
         with replaced(settings.results_of("search")) as folder:
             write(folder, settings, study, found)
             run.artifacts(folder)
-        run.metrics(found.trials, records.metrics(found))
-        answer = records.phrase(found.t50.as_dict())
-        failing = records.signature_beyond(records.read_study(study), found.t50.as_dict())
-        run.tags({"horizon": answer, "converged": str(found.converged).lower()})
-        run.tags({"signature": failing} if failing else {})
-        note = records.note(settings.names, settings.task, found, settings.search)
-        run.note(note)
-        annotate(study, note)
+        show(run, settings, study, found, time.monotonic() - watcher.began)
         for sentence in found.diagnostics:
             shown.say(f"warning: {sentence}")
-        shown.say(f"horizon {answer}, {found.trials} trials; {settings.results_of('search')}")
+        shown.summary(outline(settings, run, found, time.monotonic() - watcher.began))
+
+
+def show(run: tracking.Run, settings: Settings, study: Study, found: Horizon, seconds: float) -> None:
+    """Tell the reviewer what came out: the answer, how sure, and how to repeat it, on the parent run and the study."""
+    folder = settings.results_of("search")
+    horizon = records.read_horizon(folder / "horizon.json")
+    updates = updates_run(study)
+    run.metrics(updates, records.metrics(found) | {"search/seconds": seconds, "search/updates": updates})
+    for charted in (records.solved_by_length(observations(study)), records.horizon_by_updates(found)):
+        for step, numbers in charted.items():
+            run.metrics(step, numbers)
+    tags = {name: records.phrase(horizon[estimate]) for name, estimate in (("horizon", "t50"), ("horizon.t90", "t90"))}
+    tags |= {"converged": str(found.converged).lower(), "duration": duration(seconds)}
+    tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(folder / "trials.csv")}
+    tags |= {"signature": horizon["signature"]} if horizon.get("signature") else {}
+    run.tags(tags)
+    command, data = settings.command("search"), f"data/{settings.names['task']}"
+    origin = {"Data": f"`{data}`, by DVC", "Code": tracking.code(), "Settings": "`settings.json`, all of them"}
+    note = records.note(settings.names, settings.task, found, settings.search, command, origin)
+    run.note(note)
+    annotate(study, note)
+
+
+def outline(settings: Settings, run: tracking.Run, found: Horizon, seconds: float) -> dict[str, str]:
+    """What the command says at its end."""
+    return {
+        "horizon T50": records.phrase(found.t50.as_dict()),
+        "T90": records.phrase(found.t90.as_dict()),
+        "ended because": records.REASONS.get(found.reason or "", "it was cut short"),
+        "trials": f"{found.trials} of {found.replicas} replicas, {duration(seconds)}",
+        "files": str(settings.results_of("search")),
+        "MLflow": run.link(settings.address),
+    }
+
+
+def updates_run(study: Study) -> int:
+    """Updates of all replicas of all finished trials."""
+    return round(sum(trial.cost / trial.length for trial in observations(study)))
 
 
 def study_of(settings: Settings) -> Study:
@@ -124,9 +157,14 @@ def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> Non
     records.write_profiles(folder / "gradients.parquet", results)
     horizon = records.horizon_json(settings.names, settings.task, found, results, settings.search)
     write_json(folder / "horizon.json", horizon)
+    write_json(folder / "metrics.json", records.headline(found))
     rows = records.read_trials(folder / "trials.csv")
     figures.save(figures.horizon(records.solved_share(rows, horizon)), folder / "horizon.svg")
     figures.save(figures.course(records.course(rows, horizon)), folder / "course.svg")
+    contrast = profiles.contrast(rows, records.read_profiles(folder / "gradients.parquet"), horizon)
+    title = f"{figures.label(horizon['cell'])} on {figures.label(horizon['task'])}"
+    figures.save(figures.through_time(contrast, title), folder / "gradients.svg")
+    write_json(folder / "settings.json", settings.recorded)
 
 
 @dataclass
@@ -141,6 +179,8 @@ class Watcher:
     length: int = 0  # of the trial that runs
     since: float | None = None  # when it began, in seconds since 1970
     share: float = 0.0  # of the compute, as far as it can be foreseen
+    answer: str = ""  # the last that is known
+    remains: str = ""  # time, in words
 
     def __post_init__(self) -> None:
         """Show the trials that an earlier process finished."""
@@ -157,7 +197,8 @@ class Watcher:
     def watch(self, update: int, curve: Mapping[str, float]) -> None:
         """A trial goes on."""
         if "replicas/running" in curve:
-            self.shown.now(self.share, f"T={self.length}, update {update}, {curve['replicas/solved']:.0f} solved")
+            doing = f"T={self.length}, update {update}, {curve['replicas/solved']:.0f} solved"
+            self.shown.now(self.share, doing, self.answer, self.remains)
 
     def finished(self, claim: Claim, trial: TrialResult, belief: Posterior) -> None:
         """A trial has ended."""
@@ -165,12 +206,14 @@ class Watcher:
         search = self.settings.search
         lower, upper = (2**octaves for octaves in belief.interval(search.level))
         interval = {"search/lower": lower, "search/median": 2 ** belief.quantile(0.5), "search/upper": upper}
-        self.run.metrics(claim.ordinal, {**interval, "search/length": trial.length, "search/solved": sum(trial.solved)})
+        self.run.metrics(updates_run(self.study), {**interval, "search/length": trial.length})
         self.run.flush()
         solved, gone = f"{sum(trial.solved)} of {len(trial.solved)} solved", duration(time.monotonic() - self.began)
         between = f"horizon between {records.short(lower)} and {records.short(upper)}"
         aim = " (for T90)" if claim.aim == "t90" else ""
-        self.shown.say(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.left(belief)}")
+        self.answer = f"horizon {records.short(lower)} to {records.short(upper)}"
+        self.remains = self.left(belief)
+        self.shown.say(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.remains}")
 
     def left(self, belief: Posterior) -> str:
         """About how long it still takes, from the speed so far."""
@@ -190,12 +233,12 @@ class Watcher:
         seen = result.seen
         name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
         tags = {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)}
-        if result.extra["signature"]:
-            tags["signature"] = result.extra["signature"]
+        tags |= {"solved": f"{seen.solved}/{seen.replicas}", "aim": seen.aim}
+        tags |= {"signature": result.extra["signature"]} if result.extra["signature"] else {}
         child = self.run.child(name, tags, self.since)
         for curve in result.extra["curves"]:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
-        child.metrics(seen.budget, {"search/solved_share": seen.solved / seen.replicas})
+        child.metrics(seen.length, {"length/solved_share": seen.solved / seen.replicas})
         child.close()
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import gc
 import hashlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -100,12 +101,32 @@ class Settings:
     paths: Paths
     folder: str | None = None  # of this job of a multirun, below its results
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
+    overrides: Sequence[str] = ()  # of the command line, without where things go
 
     @property
     def task(self) -> Task:
         """The task."""
         task: Task = self.part("task")
         return task
+
+    @property
+    def address(self) -> str:
+        """Where `make ui` shows the runs."""
+        return f"http://127.0.0.1:{self.tracking.port}"
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings that decide a result: not where things go, how many threads, or whether to begin anew."""
+        tree = {name: values for name, values in self.tree.items() if name not in ("paths", "tracking")}
+        for section, name in (("training", "threads"), ("search", "fresh")):
+            tree[section] = {key: value for key, value in tree[section].items() if key != name}
+        return tree
+
+    def command(self, name: str) -> str:
+        """The command line that asks a stage for the very same again."""
+        words = [f"{group}={self.names[group]}" for group in ("task", "cell")]
+        words += [word for word in self.overrides if word not in words]
+        return shlex.join(["python", "-m", f"pipeline.{name}", *words])
 
     def part(self, group: str, **arguments: Any) -> Any:
         """The part that was chosen in a group of conf/."""
@@ -198,7 +219,7 @@ def compose(*overrides: str) -> Settings:
     names = dict(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
-    return check(config, names)
+    return check(config, names, overrides=asked(overrides))
 
 
 def load(config: DictConfig) -> Settings:
@@ -206,21 +227,27 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in (*PARTS, "experiment")}
-    overrides: Any = OmegaConf.to_container(runtime.overrides.task)
+    overrides: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
     several = [each for each in overrides if each.startswith("+experiment=[")]
     require(not several, "experiment", "is one name, for it names the results", "".join(several))
-    return check(config, names, job_folder(overrides) if multirun else None)
+    return check(config, names, job_folder(overrides) if multirun else None, asked(overrides))
+
+
+def asked(overrides: Sequence[str]) -> list[str]:
+    """What a command line overrides, without where things go."""
+    return [each for each in overrides if not each.startswith(("paths.", "tracking."))]
 
 
 def job_folder(overrides: Sequence[str]) -> str:
     """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
-    elsewhere = ("paths.", "tracking.", "+experiment=")
-    shown = ",".join(sorted(each for each in overrides if not each.startswith(elsewhere)))
+    shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
     name = shown.replace("/", "_")
     return name if len(name) <= 120 else f"{name[:120]}-{hashlib.sha256(shown.encode()).hexdigest()[:8]}"
 
 
-def check(config: DictConfig, names: Mapping[str, str | None], folder: str | None = None) -> Settings:
+def check(
+    config: DictConfig, names: Mapping[str, str | None], folder: str | None = None, overrides: Sequence[str] = ()
+) -> Settings:
     """As `load`, for a configuration composed by other means."""
     for group in PARTS:
         require(names[group] is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
@@ -233,7 +260,8 @@ def check(config: DictConfig, names: Mapping[str, str | None], folder: str | Non
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
     chosen = {group: str(names[group]) for group in PARTS}
-    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, experiment=names.get("experiment"))
+    given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
+    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, **given)
     check_parts(settings)
     return settings
 

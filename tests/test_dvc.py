@@ -46,7 +46,8 @@ def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str
 
 def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else() -> None:
     files = {"train": ["curves.svg", "gradients.svg", "outcome.json"]}
-    files["search"] = ["course.svg", "gradients.parquet", "horizon.json", "horizon.svg", "trials.csv"]
+    files["search"] = ["course.svg", "gradients.parquet", "gradients.svg", "horizon.json", "horizon.svg"]
+    files["search"] += ["settings.json", "trials.csv"]
     wanted = {f"results/{stage}/{t}-{c}/{file}" for stage in files for t, c in PAIRS for file in files[stage]}
     assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted
 
