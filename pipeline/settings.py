@@ -7,6 +7,7 @@ the user got wrong into one sentence and exit status 2.
 import dataclasses
 import hashlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Task
+from pipeline.tuning.options import TuneOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -73,9 +75,11 @@ class Paths:
     data: str
     results: str
     state: str | None
+    tuned: str = "conf/tuned"
 
     def check(self) -> None:
         """Raise `UserError` where a path is empty."""
+        require(bool(self.tuned), "paths.tuned", "must be a folder", self.tuned)
         require(bool(self.data), "paths.data", "must be a folder", self.data)
         require(bool(self.results), "paths.results", "must be a folder", self.results)
 
@@ -95,6 +99,10 @@ class Settings:
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
     folder: str | None  # of this job of a multirun, below results/multirun
+    tune: TuneOptions
+    fixed: frozenset[str] = frozenset()  # what the command line names: settings and groups
+    experiment: bool = False  # a published setting was chosen
+    tuned: Mapping[str, Any] | None = None  # where tuned settings come from, where they are in use; see pipeline.tuned
 
     @property
     def task(self) -> Task:
@@ -174,7 +182,15 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in PARTS}
-    return check(config, names, job_folder(list(runtime.overrides.task)) if multirun else None)
+    overrides = list(runtime.overrides.task)
+    checked = check(config, names, job_folder(overrides) if multirun else None)
+    experiment = runtime.runtime.choices.get("experiment") is not None
+    return dataclasses.replace(checked, fixed=frozenset(map(name_of, overrides)), experiment=experiment)
+
+
+def name_of(override: str) -> str:
+    """What an override names: `training.clip` of `++training.clip=2`."""
+    return re.split("[=@]", override.lstrip("+~"))[0]
 
 
 def job_folder(overrides: Sequence[str]) -> str:
@@ -192,12 +208,13 @@ def check(config: DictConfig, names: Mapping[str, str | None], folder: str | Non
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(messages.sentence(error, CONF)) from error
+    tune = section("tune", TuneOptions, tree.pop("tune", None))  # of one stage, so that no other shows or keeps them
     for name in tree:
         if name not in (*SECTIONS, *PARTS):
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
     chosen_names = {group: str(chosen) for group, chosen in names.items()}
-    settings = Settings(**sections, names=chosen_names, tree=tree, folder=folder)
+    settings = Settings(**sections, names=chosen_names, tree=tree, folder=folder, tune=tune)
     check_parts(settings)
     return settings
 

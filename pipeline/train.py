@@ -24,11 +24,13 @@ from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display
 from pipeline.settings import Settings, stage
 from pipeline.tasks.held_out import HeldOut
+from pipeline.tuned import tuned
 
 
 @stage
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
+    settings = tuned(settings)
     title = f"{settings.pair} T={settings.training.length}"
     tags = {"stage": "train", "task": settings.names["task"], "cell": settings.names["cell"]}
     with (

@@ -43,8 +43,12 @@ def attempt(
     replicas: Sequence[int],
     watch: Watch = lambda update, figures: None,
     hopeless: Hopeless = never,
+    begins: Sequence[Cell] = (),
 ) -> Attempt:
-    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind."""
+    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind.
+
+    `begins` are cells, one a replica, whose weights they begin with, where these are to differ.
+    """
     require(
         training.length >= task.shortest,
         "training.length",
@@ -68,7 +72,7 @@ def attempt(
         objective=objective(task.kind),
         answers=task.answers,
     )
-    rows, layout = models.begin(cell, task.channels, task.outputs, training.seed, replicas)
+    rows, layout = models.begin(begins or cell, task.channels, task.outputs, training.seed, replicas)
     rows = rows.to(training.device).requires_grad_()
     model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
     board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)

@@ -13,6 +13,7 @@ from torch import Tensor
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
+from pipeline.learning.per_replica import PerReplica
 from pipeline.learning.recorder import Recorder
 from pipeline.learning.scoreboard import Scoreboard
 from pipeline.learning.sequences import Sequences
@@ -105,7 +106,10 @@ def narrow(
     if len(after) in (0, len(before)):
         return model, optimizer
     kept = torch.from_numpy(np.flatnonzero(np.isin(before, after))).to(model.rows.device)
-    optimizer, rows = narrowed(make, optimizer, model.rows, kept)
+    if isinstance(optimizer, PerReplica):
+        optimizer, rows = optimizer.narrowed(kept)
+    else:
+        optimizer, rows = narrowed(make, optimizer, model.rows, kept)
     return replace(model, rows=rows), optimizer
 
 
