@@ -58,14 +58,14 @@ def main(settings: Settings) -> None:
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
         run.params({"tune": vars(settings.tune)})
-        base, compute = plain_search(settings, held_out, shown)
+        base = plain_search(settings, held_out, shown)
         study = study_of(settings)
         run.tags({"study": study.study_name})
         question = question_of(settings, space, plain, base)
         watcher = Watcher(settings, run, shown)
         trainer = Trainer(settings, watcher.watch)
         chosen = Tuning(study, question, settings.tune, trainer, lambda g: sampler(settings, g), watcher.round).run()
-        found = result(settings, study, question, chosen, base | {"compute": compute})
+        found = result(settings, study, question, chosen, base)
         with replaced(settings.results_of("tune")) as folder:
             write(folder, found, chosen)
             run.artifacts(folder)
@@ -120,8 +120,8 @@ def alone(settings: Settings) -> Any:
         lock.release()
 
 
-def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> tuple[dict[str, Any], int]:
-    """The horizon of the plain settings, as horizon.json states it, and its compute; from its study if it is there."""
+def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> dict[str, Any]:
+    """The horizon of the plain settings, as horizon.json states it, and what it took; from its study if it is there."""
     plain = replace(settings, search=replace(settings.search, fresh=False))
     study = search.study_of(plain)
 
@@ -132,7 +132,7 @@ def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> tuple
         found: Horizon = driver.search(study, Trial(plain, held_out, watch), plain.search, executor, 1)
     estimate = found.t50.as_dict()
     shown.say(f"plain settings: {records.phrase(estimate)}, {found.trials} trials")
-    return {"study": study.study_name, **estimate, "trials": found.trials}, found.compute
+    return {"study": study.study_name, **estimate, "trials": found.trials, "compute": found.compute}
 
 
 def study_of(settings: Settings) -> Study:

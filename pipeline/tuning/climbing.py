@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from math import ceil, log2
 from typing import Any
 
-HALF = 0.5  # octaves of a step that the way to a length which was not solved counts, at most
+WAY = 0.5  # share of a step that the way to a length which was not solved counts, at most
+OCTAVE = 1.0  # the step where there is but one length
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,14 @@ def climb(
     return climbs
 
 
-def reach(climbed: Climb, step: float, budget: int) -> float:
+def reach(climbed: Climb, budget: int) -> float:
     """Return how far settings came, in octaves; what the sampler maximizes.
 
-    The longest length solved, or one step below the first; and for the way to the next length up to half a step: the
+    The longest length solved, or one octave below the first; and for the way to the next length up to half a step: the
     progress there, or the share of the budget that was left over where there was no next one.
     """
-    last = climbed.finishes[-1]
+    last, octaves = climbed.finishes[-1], [log2(finish.length) for finish in climbed.finishes]
     if last.solved:
-        return log2(last.length) + HALF * log2(step) * (1 - last.updates / budget)
-    below = climbed.finishes[-2].length if len(climbed.finishes) > 1 else last.length / step
-    return log2(below) + HALF * log2(step) * last.progress
+        return octaves[-1] + WAY * OCTAVE * (1 - last.updates / budget)
+    below = octaves[-2] if len(octaves) > 1 else octaves[-1] - OCTAVE
+    return below + WAY * (octaves[-1] - below) * last.progress

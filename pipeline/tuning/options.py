@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.errors import require
 
-COUNTS = ("generations", "settings", "finalists", "seeds", "rates", "rate_seeds")
+COUNTS = ("per_octave", "generations", "settings", "finalists", "seeds", "rates", "rate_seeds")
 SEEDS = 2**16  # different seeds of a choice
 
 
@@ -20,7 +20,7 @@ class TuneOptions:
     generations: int  # times that the sampler is asked
     settings: int  # tried side by side in each
     kept: float  # share that goes on to the next length
-    step: float  # factor between the lengths of a climb
+    per_octave: int  # lengths in a doubling, after the first generation
     back: float  # a generation begins at the longest solved length over this
     finalists: int  # that are tried again beside the plain settings
     seeds: int  # of each finalist
@@ -45,8 +45,7 @@ class TuneOptions:
         for name in ("kept", "explore"):
             value = getattr(self, name)
             require(0 < value < 1, f"tune.{name}", "is a share, above 0 and below 1", value)
-        for name in ("step", "rate_step"):
-            require(getattr(self, name) > 1, f"tune.{name}", "is a factor, above 1", getattr(self, name))
+        require(self.rate_step > 1, "tune.rate_step", "is a factor, above 1", self.rate_step)
         require(self.back >= 1, "tune.back", "must be at least 1", self.back)
         require(self.margin >= 0, "tune.margin", "is in octaves, at least 0", self.margin)
         require(self.searches > 0, "tune.searches", "must be above 0", self.searches)

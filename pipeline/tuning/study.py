@@ -116,12 +116,10 @@ class Tuning:
 
     def lengths(self, before: Sequence[Climb]) -> list[int]:
         """The lengths of a generation's climb: from some way below the longest that was solved."""
-        question, lengths = self.question, [float(self.question.shortest)]
-        while lengths[-1] * self.options.step < question.longest:
-            lengths.append(lengths[-1] * self.options.step)
-        begin = max((each.solved for each in before), default=0) / self.options.back
-        whole = [*(round(length) for length in lengths), question.longest]
-        return [length for length in whole if length >= min(begin, whole[-1])]
+        question, options = self.question, self.options
+        begin = max((each.solved for each in before), default=0) / options.back
+        per_octave = options.per_octave if before else 1
+        return ladder(min(max(question.shortest, round(begin)), question.longest), question.longest, per_octave)
 
     def final(self, climbs: Sequence[Climb]) -> list[Standing]:
         """The plain settings and the farthest others, on the same fresh seeds."""
@@ -156,7 +154,7 @@ class Tuning:
         """How far settings came, octaves; who could not even be tried came as far as the shortest length's failures."""
         if not climbed.finishes:
             return 0.0
-        return six_digits(reach(climbed, self.options.step, self.question.budget))
+        return six_digits(reach(climbed, self.question.budget))
 
     def kept(self, name: str, work: Callable[[], Any]) -> Any:
         """A round from the study, run and written to it if it is not there."""
