@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench ui
+.PHONY: repro test check bench ui tune
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
@@ -19,6 +19,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.benchmarks
+
+tune: $(READY)
+	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml
 
 ui: $(READY)
 	$(VENV)/bin/python -m pipeline.ui

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import figures, records
+from pipeline import figures, ranking, records
 from pipeline.files import replaced, write_json
 from pipeline.settings import CONF, Settings, stage
 
@@ -41,9 +41,10 @@ def main(settings: Settings) -> None:
     target = settings.results / "report"
     with replaced(target) as folder:
         draw(folder, pairs)
-        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs]})
-        (folder / "horizons.md").write_text(table(pairs))
-        (folder / "index.html").write_text(page(folder, settings.results, pairs))
+        rankings = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs], "rankings": rankings})
+        (folder / "horizons.md").write_text(table(pairs, rankings))
+        (folder / "index.html").write_text(page(folder, settings.results, pairs, rankings))
     print(f"{target / 'index.html'}: {len(pairs)} horizons")
 
 
@@ -72,23 +73,39 @@ def draw(folder: Path, pairs: Sequence[Pair]) -> None:
     for task in dict.fromkeys(pair.horizon["task"] for pair in pairs):
         same = [pair.horizon for pair in pairs if pair.horizon["task"] == task]
         figures.save(figures.by_budget(same), folder / f"by_budget-{task}.svg")
+        if any(record.get("tuned") for record in same):
+            figures.save(figures.learning_rates(same), folder / f"learning_rate-{task}.svg")
     for pair in pairs:
         title = f"{figures.label(pair.horizon['cell'])} on {figures.label(pair.horizon['task'])}"
         figures.save(figures.through_time(pair.profiles, title), folder / f"gradient-{pair.name}.svg")
 
 
-def table(pairs: Sequence[Pair]) -> str:
-    """horizons.md: one row a pair."""
-    head = ("task", "cell", "horizon T50", "T90", "T50 at the easier goal", "goal", "updates", "trials")
+def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
+    """horizons.md: one row a pair, and the order of the cells on each task."""
+    head = (
+        "task",
+        "cell",
+        "horizon T50",
+        "with plain settings",
+        "T90",
+        "T50 at the easier goal",
+        "goal",
+        "updates",
+        "trials",
+    )
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(row(pair.horizon))} |" for pair in pairs]
     level = pairs[0].horizon["level"]
     legend = (
         "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
         "solve. "
-        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried."
+        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
+        "With plain settings: T50 before each cell was tuned on the task (conf/tuned)."
     )
-    return "\n".join([*lines, "", legend, ""])
+    orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
+    return "\n".join(
+        [*lines, "", legend, *(["", "Which cell has the longer horizon:", "", *orders] if orders else []), ""]
+    )
 
 
 def row(horizon: Mapping[str, Any]) -> list[str]:
@@ -97,6 +114,7 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
         figures.label(horizon["task"]),
         figures.label(horizon["cell"]),
         records.phrase(horizon["t50"]),
+        ranking.plain_phrase(horizon),
         records.phrase(horizon["t90"]),
         f"{records.phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
         f"{horizon['goal']:g}",
@@ -105,7 +123,7 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def page(folder: Path, results: Path, pairs: Sequence[Pair]) -> str:
+def page(folder: Path, results: Path, pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
     """index.html: everything in one file."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -113,6 +131,8 @@ def page(folder: Path, results: Path, pairs: Sequence[Pair]) -> str:
     environment.globals |= {
         "phrase": records.phrase,
         "label": figures.label,
+        "plain_phrase": ranking.plain_phrase,
+        "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,
         "image": embedded,
         "folder": folder,
