@@ -1,6 +1,5 @@
 """conf/tuned/TASK-CELL.yaml: the chosen settings with where they come from."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,11 +57,5 @@ def _tree(content: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def scalar(value: Any) -> str:
-    """A value on one line, as YAML reads it back; 3e-05 would be text."""
-    if isinstance(value, float):
-        return str(yaml.safe_dump(value)).splitlines()[0]
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    return str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True)).splitlines()[0]
+    """A value on one line, as YAML reads it back: JSON's 3e-05 would be text."""
+    return str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)).splitlines()[0]
