@@ -182,7 +182,7 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in PARTS}
-    overrides = list(runtime.overrides.task)
+    overrides: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)  # each as it was typed
     checked = check(config, names, job_folder(overrides) if multirun else None)
     experiment = runtime.runtime.choices.get("experiment") is not None
     return dataclasses.replace(checked, fixed=frozenset(map(name_of, overrides)), experiment=experiment)

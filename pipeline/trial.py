@@ -86,7 +86,7 @@ def result(done: Attempt, length: int, budget: int) -> TrialResult:
         diverged=tuple(row.diverged for row in rows),
         best_score=tuple(inf if row.best_score is None else row.best_score for row in rows),
         budget=budget,
-        cost=done.cost,
+        cost=float(done.cost),
         extra={
             "updates_to_loose_goal": [row.updates_to_loose_goal for row in rows],
             "gradient": _gradient(list(done.recorder.latest.values())),

@@ -29,6 +29,8 @@ def tuned(settings: Settings) -> Settings:
     if not settings.search.tuned or settings.experiment or not path.exists():
         return settings
     content = read(path)
+    if not content:
+        return settings
     tree = dict(settings.tree) | {name: merged(settings, name, content.get(name, {})) for name in SECTIONS}
     training = section("training", Training, tree["training"])
     found = replace(settings, tree=tree, training=training, tuned=content["provenance"])
@@ -46,13 +48,15 @@ def merged(settings: Settings, name: str, values: Mapping[str, Any]) -> dict[str
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a file; raises `UserError` where it is something else."""
+    """The content of a file, empty for a pair that was not tuned; raises `UserError` where it is something else."""
     try:
         content: Any = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(
             f"{path} can't be read ({str(error).splitlines()[0]}); `python -m pipeline.tune` makes it"
         ) from error
+    if content is None:
+        return {}
     sections = isinstance(content, dict) and all(isinstance(value, dict) for value in content.values())
     if not sections or "provenance" not in content or not set(content) <= {*SECTIONS, "provenance"}:
         raise UserError(
