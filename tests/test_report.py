@@ -1,12 +1,14 @@
 """The report says what the files of the stages say, and no more."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline import figures, records, report
+from pipeline import figures, ranking, records, report
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -71,6 +73,53 @@ def test_a_broken_horizon_file_is_named_in_one_sentence(tmp_path: Path, content:
     path.write_text(content)
     with pytest.raises(UserError, match=r"horizon\.json .*dvc repro"):
         records.read_horizon(path)
+
+
+def committed() -> list[report.Pair]:
+    """The committed searches, without what only DVC keeps."""
+    return [
+        report.Pair(
+            folder.name,
+            records.read_horizon(folder / "horizon.json"),
+            records.read_trials(folder / "trials.csv"),
+            [],
+            {},
+        )
+        for folder in sorted((RESULTS / "search").iterdir())
+    ]
+
+
+def test_the_order_of_the_cells_follows_from_the_trials() -> None:
+    pairs = committed()
+    found = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+    assert {entry["task"] for entry in found} == {pair.horizon["task"] for pair in pairs}
+    for entry in found:
+        medians = {p.horizon["cell"]: p.horizon["t50"]["median"] for p in pairs if p.horizon["task"] == entry["task"]}
+        assert set(entry["order"]) == set(medians)
+        assert sum(entry["best"].values()) == pytest.approx(1.0, abs=1e-4)
+        assert entry["probability"] <= min(entry["pairs"]) + 1e-9
+        for (high, low), chance in zip(pairwise(entry["order"]), entry["pairs"], strict=True):
+            assert (chance >= 0.5) == (medians[high] >= medians[low])
+    lines = report.table(pairs, found).splitlines()
+    assert sum(" with probability " in line for line in lines) == len(found)
+
+
+def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() -> None:
+    pair = next(pair for pair in committed() if pair.name == "temporal_order-rnn")
+    alone = report.table([replace(pair, horizon={**pair.horizon, "tuned": None})], [])
+    plain = {"plain": estimate(59.4, 54.6, 72.6)}
+    beside = report.table([replace(pair, horizon={**pair.horizon, "tuned": plain})], [])
+    assert alone.splitlines()[2].split(" | ")[3] == "–"
+    assert beside.splitlines()[2].split(" | ")[3] == "59 (55 to 73)"
+    assert beside.splitlines()[0].split(" | ")[3] == "with plain settings"
+    assert "probability" not in beside
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.6249, "0.62"), (0.999, "above 0.99"), (0.001, "below 0.01"), (1.0, "above 0.99")]
+)
+def test_a_probability_is_never_rounded_to_certainty(chance: float, words: str) -> None:
+    assert ranking.probability(chance) == words
 
 
 def test_figures_have_the_same_bytes_each_time(tmp_path: Path) -> None:
