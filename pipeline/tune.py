@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,9 @@ def question_of(settings: Settings, space: Space, plain: Values, base: Mapping[s
     search_cost = float(base["compute"])
     horizon = base["median"] or base["lower"] or base["upper"] or settings.search.length_min
     shortest, longest = settings.search.length_min, settings.search.length_max
-    return Question(plain, space, shortest, longest, settings.training.updates, search_cost, float(horizon))
+    upper = inf if base["upper"] is None else float(base["upper"])
+    budget = settings.training.updates
+    return Question(plain, space, shortest, longest, budget, search_cost, float(horizon), upper)
 
 
 @dataclass

@@ -21,6 +21,7 @@ class Standing:
     solved: list[int] = field(default_factory=list)  # seeds
     seeds: int = 1
     cost: int = 0  # replica x updates x length
+    known: float | None = None  # its horizon in octaves, where a search has found it to lie below the first length
 
     @property
     def octaves(self) -> float:
@@ -28,6 +29,8 @@ class Standing:
 
         log2 T50 = log2 T_1 - d / 2 + d sum_i p_i,  p_i the share that solved T_i = T_1 2^(i d), 0 where none tried
         """
+        if self.known is not None:
+            return self.known
         step = 1 / PER_OCTAVE
         return log2(self.lengths[0]) - step / 2 + step * sum(self.solved) / self.seeds
 
@@ -43,14 +46,18 @@ def compete(
     train: Train,
     budget: int,
     allowance: float,
+    plain: float | None = None,
 ) -> list[Standing]:
     """Try settings, of which the first are the plain ones, at rising lengths; who solves half of the seeds goes on.
 
+    With their horizon in octaves, `plain`, the plain ones are not tried but stand where their search saw them.
     It ends when no more than one goes on, or the next length might cost more than is left.
     """
     standings = [Standing(values, index == 0, seeds=len(seeds)) for index, values in enumerate(settings)]
-    front = standings
-    for length in lengths:
+    if plain is not None:
+        standings[0].known = plain
+    front = [standing for standing in standings if standing.known is None]
+    for length in lengths if front else []:
         if allowance < length * budget * len(front) * len(seeds) and length != lengths[0]:
             break
         who = [Entrant(standing.values, seed) for standing in front for seed in seeds]

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf, log2
 from typing import Any
 
 from optuna import Study
@@ -40,6 +41,7 @@ class Question:
     budget: int  # updates
     search_cost: float  # replica x updates x length
     search_horizon: float  # the median that it found
+    search_upper: float = inf  # the upper end of its interval
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Tuning:
         for generation in range(self.options.generations):
             spent = sum(each.cost for each in climbs)
             allowed = self.options.explore * self.allowance(climbs) - spent
-            if allowed < last:
+            if allowed < last or self.at_the_end(climbs):
                 return climbs, generation
             content = self.kept(f"generation {generation}", partial(self.generation, generation, climbs, allowed))
             mine = [Climb.from_dict(entry) for entry in content]
@@ -101,6 +103,10 @@ class Tuning:
             self.on_round(generation, mine, [self.reach(each) for each in mine])
             climbs, last = climbs + mine, sum(each.cost for each in mine)
         return climbs, self.options.generations
+
+    def at_the_end(self, climbs: Sequence[Climb]) -> bool:
+        """Whether enough settings for the last round solve the longest length: none can be told to go farther."""
+        return sum(each.solved == self.question.longest for each in climbs) >= self.options.finalists
 
     def generation(self, number: int, before: Sequence[Climb], allowed: float) -> list[dict[str, Any]]:
         """Settings that the sampler proposes, the plain ones among the first, and how far they climbed."""
@@ -131,7 +137,8 @@ class Tuning:
         seeds = [seed_of(options, FINAL, place) for place in range(options.seeds)]
         left = self.allowance(climbs) - sum(each.cost for each in climbs)
         settings = [question.plain, *others[: options.finalists]]
-        return compete(settings, seeds, lengths, self.train, question.budget, left)
+        plain = log2(question.search_horizon) if begin > question.search_upper else None
+        return compete(settings, seeds, lengths, self.train, question.budget, left, plain)
 
     def curve(self, chosen: Standing) -> dict[str, Any]:
         """The share of seeds that solve half the chosen settings' horizon, over the learning rate."""

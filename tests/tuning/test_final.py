@@ -49,6 +49,14 @@ def test_the_last_round_stops_short_of_what_it_may_not_cost() -> None:
     assert [length for _, length, _ in toy.calls] == [16, 23, 32]
 
 
+def test_plain_settings_whose_search_ended_below_are_not_tried_again() -> None:
+    toy = Toy(scatter=0.0)
+    standings = compete([PLAIN, GOOD], [1, 2], [50, 71], toy, BUDGET, 1e9, log2(13.0))
+    assert standings[0].octaves == log2(13.0) and standings[0].cost == 0
+    assert {entrant.values["optimizer.lr"] for who, _, _ in toy.calls for entrant in who} == {BEST}
+    assert ranked(standings, 0.25)[1] is standings[0]
+
+
 @pytest.mark.parametrize(("solved", "first"), [([4, 3], True), ([4, 4], True), ([4, 4, 1], False), ([3], True)])
 def test_the_plain_settings_stay_unless_they_are_beaten_by_the_margin(solved: list[int], first: bool) -> None:
     order = ranked([standing(True, [4, 3]), standing(False, solved)], 0.25)

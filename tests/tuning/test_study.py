@@ -48,6 +48,12 @@ def test_where_the_plain_settings_are_the_best_they_stay(tmp_path: Path) -> None
     assert chosen.order[0].plain and dict(chosen.order[0].values) == PLAIN
 
 
+def test_it_stops_exploring_where_enough_settings_solve_the_longest_length(tmp_path: Path) -> None:
+    chosen, _ = tune(tmp_path / "study.db", Toy(lambda values: 5000.0), generations=5)
+    assert chosen.generations == 2  # in the first race only one gets there
+    assert chosen.order[0].plain  # which no one can beat
+
+
 def test_where_nothing_is_solved_the_plain_settings_stay(tmp_path: Path) -> None:
     chosen, _ = tune(tmp_path / "study.db", Toy(lambda values: 0.1))
     assert chosen.order[0].plain
