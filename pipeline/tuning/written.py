@@ -40,7 +40,8 @@ def text(
         lines.append(f"{section}:")
         for name, value in values.items():
             known = plain.get(f"{section}.{name}")
-            lines.append(f"  {name}: {scalar(value)}" + ("" if known is None else f" # plain: {scalar(known)}"))
+            comment = "as in the optimizer's own file" if known is None else f"plain: {scalar(known)}"
+            lines.append(f"  {name}: {scalar(value)}" + ("" if name.startswith("_") else f" # {comment}"))
     return "\n".join([*lines, "provenance:", *_tree(provenance, "  "), ""])
 
 
