@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import charts, drawing, figures, records
+from pipeline import charts, drawing, figures, ranking, records
 from pipeline.files import digest, replaced, write_json
 from pipeline.settings import CONF, Settings, stage
 
@@ -47,9 +47,10 @@ def main(settings: Settings) -> None:
     target = settings.results / "report"
     with replaced(target, whole=False) as folder, replaced(target / "figures") as drawn:
         draw(folder, drawn, pairs)
-        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs]})
-        (folder / "horizons.md").write_text(table(pairs))
-        (folder / "index.html").write_text(page(folder, drawn, settings.results, pairs))
+        rankings = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs], "rankings": rankings})
+        (folder / "horizons.md").write_text(table(pairs, rankings))
+        (folder / "index.html").write_text(page(folder, drawn, settings.results, pairs, rankings))
     print(f"{target / 'index.html'}: {len(pairs)} horizons")
 
 
@@ -73,20 +74,36 @@ def draw(folder: Path, drawn: Path, pairs: Sequence[Pair]) -> None:
     for task in dict.fromkeys(pair.horizon["task"] for pair in pairs):
         same = [pair.horizon for pair in pairs if pair.horizon["task"] == task]
         figures.save(figures.by_budget(same), drawn / f"by_budget-{task}.svg")
+        if any(record.get("tuned") for record in same):
+            figures.save(figures.learning_rates(same), drawn / f"learning_rate-{task}.svg")
 
 
-def table(pairs: Sequence[Pair]) -> str:
-    """horizons.md: one row a pair."""
-    head = ("task", "cell", "horizon T50", "T90", "T50 at the easier goal", "goal", "updates", "trials")
+def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
+    """horizons.md: one row a pair, and the order of the cells on each task."""
+    head = (
+        "task",
+        "cell",
+        "horizon T50",
+        "with plain settings",
+        "T90",
+        "T50 at the easier goal",
+        "goal",
+        "updates",
+        "trials",
+    )
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(row(pair.horizon))} |" for pair in pairs]
     level = pairs[0].horizon["level"]
     legend = (
         "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
         "solve. "
-        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried."
+        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
+        "With plain settings: T50 before each cell was tuned on the task (conf/tuned)."
     )
-    return "\n".join([*lines, "", legend, ""])
+    orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
+    return "\n".join(
+        [*lines, "", legend, *(["", "Which cell has the longer horizon:", "", *orders] if orders else []), ""]
+    )
 
 
 def row(horizon: Mapping[str, Any]) -> list[str]:
@@ -95,6 +112,7 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
         figures.label(horizon["task"]),
         figures.label(horizon["cell"]),
         records.phrase(horizon["t50"]),
+        ranking.plain_phrase(horizon),
         records.phrase(horizon["t90"]),
         f"{records.phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
         f"{horizon['goal']:g}",
@@ -103,7 +121,7 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair]) -> str:
+def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
     """index.html: everything in one file."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -111,6 +129,8 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair]) -> str
     environment.globals |= {
         "phrase": records.phrase,
         "label": figures.label,
+        "plain_phrase": ranking.plain_phrase,
+        "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,
         "drawing": drawing.inline,
         "place": place,

@@ -35,6 +35,7 @@ from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display, duration
 from pipeline.settings import CONF, ROOT, Settings, stage
 from pipeline.trial import Trial
+from pipeline.tuned import summary, tuned
 
 CODE = ("cells", "horizon", "kernels", "learning", "tasks")  # what a trial's outcome depends on, besides the settings
 FUTILITY = Futility(NoProgress(after=0.7, window=0.4, rise=0.01), known=Audit(audited=139, false=14))  # see LOG.md
@@ -45,6 +46,7 @@ VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobod
 @stage
 def main(settings: Settings) -> None:
     """Find one horizon."""
+    settings = tuned(settings)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = study_of(settings)
     tags = {"stage": "search", **settings.tags, "study": study.study_name}
@@ -125,7 +127,7 @@ def fingerprint(settings: Settings) -> str:
         name: dict(settings.tree[name])
         for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")
     }
-    for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh",))):
+    for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh", "tuned"))):
         for name in free:
             del tree[group][name]
     total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
@@ -156,7 +158,7 @@ def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> Non
     records.write_trials(folder / "trials.csv", results)
     records.write_profiles(folder / "gradients.parquet", results)
     horizon = records.horizon_json(settings.names, settings.task, found, results, settings.search)
-    write_json(folder / "horizon.json", horizon)
+    write_json(folder / "horizon.json", horizon | {"tuned": summary(settings)})
     write_json(folder / "metrics.json", records.headline(found))
     rows = records.read_trials(folder / "trials.csv")
     figures.save(figures.horizon(records.solved_share(rows, horizon)), folder / "horizon.svg")

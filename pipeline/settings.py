@@ -8,6 +8,7 @@ import dataclasses
 import gc
 import hashlib
 import os
+import re
 import shlex
 import signal
 import sys
@@ -36,6 +37,7 @@ from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.regularizer import require_served
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Task
+from pipeline.tuning.options import TuneOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -78,9 +80,11 @@ class Paths:
     data: str
     results: str
     state: str | None
+    tuned: str = "conf/tuned"
 
     def check(self) -> None:
         """Raise `UserError` where a path is empty."""
+        require(bool(self.tuned), "paths.tuned", "must be a folder", self.tuned)
         require(bool(self.data), "paths.data", "must be a folder", self.data)
         require(bool(self.results), "paths.results", "must be a folder", self.results)
 
@@ -99,9 +103,11 @@ class Settings:
     names: Mapping[str, str]  # what was chosen in each group of conf/: {"task": "adding", "cell": "rnn", …}
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
+    tune: TuneOptions
     folder: str | None = None  # of this job of a multirun, below its results
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
     overrides: Sequence[str] = ()  # of the command line, without where things go
+    tuned: Mapping[str, Any] | None = None  # where tuned settings come from, where they are in use; see pipeline.tuned
 
     @property
     def task(self) -> Task:
@@ -121,6 +127,11 @@ class Settings:
         for section, name in (("training", "threads"), ("search", "fresh")):
             tree[section] = {key: value for key, value in tree[section].items() if key != name}
         return tree
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """What the command line names: settings and groups."""
+        return frozenset(map(name_of, self.overrides))
 
     def command(self, name: str) -> str:
         """The command line that asks a stage for the very same again."""
@@ -238,6 +249,11 @@ def asked(overrides: Sequence[str]) -> list[str]:
     return [each for each in overrides if not each.startswith(("paths.", "tracking."))]
 
 
+def name_of(override: str) -> str:
+    """What an override names: `training.clip` of `++training.clip=2`."""
+    return re.split("[=@]", override.lstrip("+~"))[0]
+
+
 def job_folder(overrides: Sequence[str]) -> str:
     """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
     shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
@@ -255,13 +271,14 @@ def check(
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(messages.sentence(error, CONF)) from error
+    tune = section("tune", TuneOptions, tree.pop("tune", None))  # of one stage, so that no other shows or keeps them
     for name in tree:
         if name not in (*SECTIONS, *PARTS):
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
     chosen = {group: str(names[group]) for group in PARTS}
     given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
-    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, **given)
+    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, tune=tune, **given)
     check_parts(settings)
     return settings
 

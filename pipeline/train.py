@@ -27,6 +27,7 @@ from pipeline.prepare import ensure_prepared
 from pipeline.progress import Display, display, duration
 from pipeline.settings import Settings, stage
 from pipeline.tasks.held_out import HeldOut
+from pipeline.tuned import tuned
 
 WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its outcome.json
 
@@ -34,6 +35,7 @@ WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its o
 @stage
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
+    settings = tuned(settings)
     title = f"{settings.title} T={settings.training.length}"
     name = f"{settings.experiment or settings.names['cell']} · T={settings.training.length} · train"
     tags = {"stage": "train", **settings.tags}

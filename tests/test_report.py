@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from pipeline import figures, records, report, ui
+from pipeline import figures, ranking, records, report, ui
 from pipeline.errors import UserError
 from pipeline.files import digest, write_json
 from pipeline.profiles import contrast, share
@@ -176,6 +178,53 @@ def test_the_linked_page_names_known_runs_and_no_others(page: str, results: Path
     linked = ui.with_links(page, {"digest.trials": {written: "http://127.0.0.1:5000/#/a?b&c"}, "digest.outcome": {}})
     assert 'class="run" href="http://127.0.0.1:5000/#/a?b&amp;c"' in linked
     assert linked.count('class="run" href=') == 1
+
+
+def committed() -> list[report.Pair]:
+    """The committed searches, without what only DVC keeps."""
+    return [
+        report.Pair(
+            folder.name,
+            records.read_horizon(folder / "horizon.json"),
+            records.read_trials(folder / "trials.csv"),
+            [],
+            {},
+        )
+        for folder in sorted((RESULTS / "search").iterdir())
+    ]
+
+
+def test_the_order_of_the_cells_follows_from_the_trials() -> None:
+    pairs = committed()
+    found = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+    assert {entry["task"] for entry in found} == {pair.horizon["task"] for pair in pairs}
+    for entry in found:
+        medians = {p.horizon["cell"]: p.horizon["t50"]["median"] for p in pairs if p.horizon["task"] == entry["task"]}
+        assert set(entry["order"]) == set(medians)
+        assert sum(entry["best"].values()) == pytest.approx(1.0, abs=1e-4)
+        assert entry["probability"] <= min(entry["pairs"]) + 1e-9
+        for (high, low), chance in zip(pairwise(entry["order"]), entry["pairs"], strict=True):
+            assert (chance >= 0.5) == (medians[high] >= medians[low])
+    lines = report.table(pairs, found).splitlines()
+    assert sum(" with probability " in line for line in lines) == len(found)
+
+
+def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() -> None:
+    pair = next(pair for pair in committed() if pair.name == "temporal_order-rnn")
+    alone = report.table([replace(pair, horizon={**pair.horizon, "tuned": None})], [])
+    plain = {"plain": estimate(59.4, 54.6, 72.6)}
+    beside = report.table([replace(pair, horizon={**pair.horizon, "tuned": plain})], [])
+    assert alone.splitlines()[2].split(" | ")[3] == "–"
+    assert beside.splitlines()[2].split(" | ")[3] == "59 (55 to 73)"
+    assert beside.splitlines()[0].split(" | ")[3] == "with plain settings"
+    assert "probability" not in beside
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.6249, "0.62"), (0.999, "above 0.99"), (0.001, "below 0.01"), (1.0, "above 0.99")]
+)
+def test_a_probability_is_never_rounded_to_certainty(chance: float, words: str) -> None:
+    assert ranking.probability(chance) == words
 
 
 def test_figures_have_the_same_bytes_each_time(tmp_path: Path) -> None:

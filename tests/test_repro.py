@@ -89,7 +89,7 @@ def test_the_report_leaves_other_pages_in_its_folder_alone(project: Path) -> Non
 
 @pytest.mark.slow
 def test_repro_again_runs_nothing(project: Path) -> None:
-    assert dvc(project, "status").strip().endswith("up to date.")
+    assert dvc(project, "status", "dvc.yaml").strip().endswith("up to date.")
     assert "Running stage" not in dvc(project, "repro")
 
 
@@ -107,7 +107,7 @@ def test_an_edit_of_one_cell_makes_only_its_stages_stale(project: Path) -> None:
     path = project / "conf/cell/gru.yaml"
     text = path.read_text()
     path.write_text(text.replace("hidden: 32", "hidden: 16"))
-    stale = set(json.loads(dvc(project, "status", "--json")))
+    stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
     path.write_text(text)
     assert stale == {"train@temporal_order-gru", "search@temporal_order-gru"} | (stale & {"report"})
     assert not any("rnn" in name for name in stale)
@@ -117,4 +117,4 @@ def test_an_edit_of_one_cell_makes_only_its_stages_stale(project: Path) -> None:
 def test_a_comment_in_the_settings_reruns_nothing(project: Path) -> None:
     with (project / "conf/cell/gru.yaml").open("a") as file:
         file.write("# a remark\n")
-    assert json.loads(dvc(project, "status", "--json")) == {}
+    assert json.loads(dvc(project, "status", "dvc.yaml", "--json")) == {}

@@ -58,8 +58,12 @@ def attempt(
     replicas: Sequence[int],
     watch: Watch = lambda update, figures: None,
     hopeless: Hopeless = never,
+    begins: Sequence[Cell] = (),
 ) -> Attempt:
-    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind."""
+    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind.
+
+    `begins` are cells, one a replica, whose weights they begin with, where these are to differ.
+    """
     for name, length in (("length", training.length), ("shortest", training.shortest)):
         long_enough = length is None or length >= task.shortest
         require(long_enough, f"training.{name}", f"must be at least {task.shortest} for this task", length)
@@ -68,7 +72,7 @@ def attempt(
     require_device(training.device)
     torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
     torch.set_flush_denormal(True)
-    rows, layout = models.begin(cell, task.channels, task.outputs, training.seed, replicas)
+    rows, layout = models.begin(begins or cell, task.channels, task.outputs, training.seed, replicas)
     rows = rows.to(training.device).requires_grad_()
     model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
     board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)

@@ -15,6 +15,7 @@ from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
+from pipeline.learning.per_replica import PerReplica
 from pipeline.learning.recorder import Recorder
 from pipeline.learning.regularizer import add_gradient
 from pipeline.learning.scoreboard import Scoreboard
@@ -123,7 +124,10 @@ def narrow(
     if len(after) in (0, len(before)):
         return model, optimizer
     kept = torch.from_numpy(np.flatnonzero(np.isin(before, after))).to(model.rows.device)
-    optimizer, rows = narrowed(make, optimizer, model.rows, kept)
+    if isinstance(optimizer, PerReplica):
+        optimizer, rows = optimizer.narrowed(kept)
+    else:
+        optimizer, rows = narrowed(make, optimizer, model.rows, kept)
     return replace(model, rows=rows), optimizer
 
 

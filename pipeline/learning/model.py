@@ -66,10 +66,15 @@ def worthwhile(
 
 
 def begin(
-    cell: Cell, channels: int, outputs: int, seed: int, replicas: Sequence[int]
+    cell: Cell | Sequence[Cell], channels: int, outputs: int, seed: int, replicas: Sequence[int]
 ) -> tuple[Float[Tensor, "replica weight"], Layout]:
-    """The rows of untrained replicas, each with weights of its own that depend on (seed, replica) alone."""
-    drawn = [_weights(cell, channels, outputs, streams.weights_seed(seed, replica)) for replica in replicas]
+    """The rows of untrained replicas, each with weights of its own that depend on (seed, replica) alone.
+
+    Several cells, one a replica, may differ in how their weights begin.
+    """
+    cells = [cell] * len(replicas) if isinstance(cell, Cell) else cell
+    begun = zip(cells, replicas, strict=True)
+    drawn = [_weights(each, channels, outputs, streams.weights_seed(seed, replica)) for each, replica in begun]
     layout = Layout({name: tuple(weight.shape) for name, weight in drawn[0].items()})
     rows = torch.stack([torch.cat([weight.flatten() for weight in weights.values()]) for weights in drawn])
     return rows, layout
