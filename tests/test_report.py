@@ -187,8 +187,10 @@ def committed() -> list[report.Pair]:
             folder.name,
             records.read_horizon(folder / "horizon.json"),
             records.read_trials(folder / "trials.csv"),
-            [],
-            {},
+            profiles={},
+            training={},
+            settings={},
+            runs={},
         )
         for folder in sorted((RESULTS / "search").iterdir())
     ]
