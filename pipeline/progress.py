@@ -17,6 +17,10 @@ class Display:
         self.title, self._bar, self._last = title, bar, time.monotonic()
         self._task = bar.add_task(title, total=1.0, text="") if bar else None
 
+    def beside(self, title: str) -> "Display":
+        """A display for another piece of work that goes on at the same time."""
+        return Display(title, self._bar)
+
     def now(self, share: float, text: str) -> None:
         """Say how much is done, between 0 and 1, and what is happening."""
         if self._bar and self._task is not None:

@@ -5,6 +5,7 @@ the user got wrong into one sentence and exit status 2.
 """
 
 import dataclasses
+import errno
 import hashlib
 import os
 import signal
@@ -19,10 +20,11 @@ from types import FrameType, NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import messages
@@ -37,6 +39,7 @@ CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie: configuration can't run code
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # by the disk: no mistake of ours
 
 Section = TypeVar("Section")
 
@@ -67,6 +70,26 @@ class Tracking:
 
 
 @dataclass
+class Sweep:
+    """Which searches `sweep` runs side by side."""
+
+    tasks: list[str] | None
+    cells: list[str] | None
+
+    def check(self) -> None:
+        """Raise `UserError` where a word is not the name of a task or cell."""
+        for group, words in (("task", self.tasks), ("cell", self.cells)):
+            known = messages.options(CONF, group)
+            kept = words is None or (isinstance(words, list) and len(words) > 0 and set(words) <= set(known))
+            require(kept, f"sweep.{group}s", f"must be null, or a list of {', '.join(known)}", words)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every task with every cell."""
+        grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
+        return [(task, cell) for task in self.tasks or grid["tasks"] for cell in self.cells or grid["cells"]]
+
+
+@dataclass
 class Paths:
     """Where files go: relative to the project, or absolute."""
 
@@ -80,7 +103,14 @@ class Paths:
         require(bool(self.results), "paths.results", "must be a folder", self.results)
 
 
-SECTIONS = {"data": Data, "training": Training, "search": SearchOptions, "tracking": Tracking, "paths": Paths}
+SECTIONS = {
+    "data": Data,
+    "training": Training,
+    "search": SearchOptions,
+    "sweep": Sweep,
+    "tracking": Tracking,
+    "paths": Paths,
+}
 
 
 @dataclass(frozen=True)
@@ -90,12 +120,14 @@ class Settings:
     data: Data
     training: Training
     search: SearchOptions
+    sweep: Sweep
     tracking: Tracking
     names: Mapping[str, str]  # what was chosen in each group of conf/: {"task": "adding", "cell": "rnn", …}
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
     folder: str | None = None  # of this job of a multirun, below its results
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
+    overrides: tuple[str, ...] = ()  # of the command line
 
     @property
     def task(self) -> Task:
@@ -158,6 +190,10 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
             run(load(config))
         except UserError as error:
             messages.fail(str(error))
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            messages.fail(f"{error.filename or 'a file'} can't be written: {error.strerror}; what was there is kept")
         running = False
 
     job.__module__ = run.__module__
@@ -191,7 +227,22 @@ def load(config: DictConfig) -> Settings:
     overrides: Any = OmegaConf.to_container(runtime.overrides.task)
     several = [each for each in overrides if each.startswith("+experiment=[")]
     require(not several, "experiment", "is one name, for it names the results", "".join(several))
-    return check(config, names, job_folder(overrides) if multirun else None)
+    settings = check(config, names, job_folder(overrides) if multirun else None)
+    return dataclasses.replace(settings, overrides=tuple(overrides))
+
+
+def grid(settings: Settings) -> list[Settings]:
+    """The same settings for each pair of a sweep, as the command of one pair would get them."""
+    require(settings.experiment is None, "experiment", "names one pair, so it is for search", settings.experiment)
+    given = [each for each in settings.overrides if each.partition("=")[0] not in ("task", "cell")]
+    found = []
+    for task, cell in settings.sweep.pairs():
+        config = hydra.compose("config", [*given, f"task={task}", f"cell={cell}"], return_hydra_config=True)
+        names = {group: config.hydra.runtime.choices.get(group) for group in PARTS}
+        with open_dict(config):
+            del config["hydra"]
+        found.append(check(config, names, settings.folder))
+    return found
 
 
 def job_folder(overrides: Sequence[str]) -> str:
@@ -224,6 +275,7 @@ def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings."""
     settings.part("cell")
     require_rowwise(settings.part("optimizer"))
+    settings.part("executor")
     shortest = settings.task.shortest
     for name, length in (
         ("training.length", settings.training.length),
