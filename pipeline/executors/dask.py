@@ -1,5 +1,6 @@
 """Workers of a Dask cluster: one that this process starts on its machine, or one that runs somewhere already."""
 
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -40,6 +41,8 @@ class Dask(Executor):
         failures = self.allowed_failures
         require(failures >= 0, "executor.allowed_failures", "must be at least 0", failures)
         require(self.patience >= 0, "executor.patience", "must be at least 0 seconds", self.patience)
+        if not re.fullmatch(r"\d+(\.\d+)? ?[kKMGT]i?B", self.memory):
+            raise UserError(f"executor.memory must be a size like 4 GiB; got {self.memory!r}")
         if self.address is not None:
             scheme = urlsplit(self.address).scheme
             rule = f"must be null or begin with {', '.join(f'{each}://' for each in SCHEMES)}"
@@ -53,7 +56,7 @@ class Dask(Executor):
             self._cluster = distributed.LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=self.threads,
-                memory_limit=_bytes(dask, self.memory),
+                memory_limit=self.memory,
                 dashboard_address=None,
                 silence_logs=40,  # errors only
             )
@@ -104,10 +107,3 @@ def _library() -> tuple[Any, Any]:
     except ImportError as error:
         raise UserError("executor=dask needs Dask: pip install -e '.[cluster]' -c constraints.txt") from error
     return dask, distributed
-
-
-def _bytes(dask: Any, memory: str) -> int:
-    try:
-        return int(dask.utils.parse_bytes(memory))
-    except ValueError:
-        raise UserError(f"executor.memory must be a size like 4 GiB; got {memory!r}") from None
