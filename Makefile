@@ -1,21 +1,25 @@
 # make repro: measure every horizon. make test: check that all of it works. Both set up .venv first, once.
+# make papers: published experiments and ours. make bench: the ratios that are claimed. make ui: MLflow on this machine.
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench ui
+.PHONY: repro test check bench ui papers
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+papers: $(READY)
+	$(VENV)/bin/dvc repro pipeline/papers/dvc.yaml
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.benchmarks

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pyarrow import parquet
 from pipeline.errors import UserError
 from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.posterior import Observation, Posterior, posterior
 from pipeline.horizon.report import Horizon, horizon_from
 from pipeline.horizon.trials import finished, observation, observations_of_rows, trial_rows
 from pipeline.tasks.task import Task
@@ -82,7 +83,7 @@ def result_of(trial: FrozenTrial, row: Mapping[str, Any]) -> Result:
     extra = trial.user_attrs["extra"]
     flat = {name: value for name, value in row.items() if name != "extra"}
     flat["updates_to_loose_goal"] = json.dumps(extra["updates_to_loose_goal"])
-    return Result(int(row["ordinal"]), flat | extra["gradient"], observation(trial), extra)
+    return Result(int(row["ordinal"]), flat | extra["gradient"] | extra["plateau"], observation(trial), extra)
 
 
 def write_trials(path: Path, results: Sequence[Result]) -> None:
@@ -168,6 +169,16 @@ def _read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
     if missing:
         raise UserError(f"{path} has no {', '.join(missing)}; `dvc repro` makes it anew")
     return content
+
+
+def belief(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> Posterior:
+    """The posterior of a search, from trials.csv and horizon.json."""
+    return posterior(observations_of_rows(rows), Grid(horizon["length_min"], horizon["length_max"]))
+
+
+def reach(decay: float) -> float | None:
+    """ξ = -1 / ln(decay) to three digits: steps in which a gradient falls to 1/e; None where it doesn't fall."""
+    return float(f"{-1 / log(decay):.3g}") if 0 < decay < 1 else None
 
 
 def solved_share(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> SolvedShare:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from inspect import isabstract, signature
@@ -21,6 +22,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import hydra
 import yaml
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -217,6 +219,17 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
 
     command.__doc__ = run.__doc__
     return command
+
+
+def compose(*overrides: str) -> Settings:
+    """Checked settings, as a command with these overrides gets them; also while a command runs."""
+    ready = GlobalHydra.instance().is_initialized()
+    with nullcontext() if ready else hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = hydra.compose("config", [*overrides], return_hydra_config=True)
+    names = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return check(config, names)
 
 
 def load(config: DictConfig) -> Settings:

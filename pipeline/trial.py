@@ -12,9 +12,10 @@ from pipeline.errors import UserError
 from pipeline.fingerprint import fingerprint
 from pipeline.horizon.futility import Futility, Progress, flag
 from pipeline.horizon.trials import TrialResult, seeds, significant
+from pipeline.learning import gradients
 from pipeline.learning.attempt import Attempt, attempt
 from pipeline.learning.recorder import ThroughTime, Watch
-from pipeline.learning.scoreboard import Hopeless, never
+from pipeline.learning.scoreboard import Hopeless, Outcome, never
 from pipeline.settings import Settings
 from pipeline.tasks.held_out import HeldOut
 from pipeline.tasks.task import Task
@@ -101,10 +102,11 @@ def result(done: Attempt, length: int, budget: int) -> TrialResult:
         diverged=tuple(row.diverged for row in rows),
         best_score=tuple(inf if row.best_score is None else row.best_score for row in rows),
         budget=budget,
-        cost=done.cost,
+        cost=float(done.cost),
         extra={
             "updates_to_loose_goal": [row.updates_to_loose_goal for row in rows],
             "gradient": _gradient(list(done.recorder.latest.values())),
+            "plateau": _plateau(rows),
             "profiles": [
                 _profile(record) for record in (done.recorder.through_time[0], done.recorder.through_time[-1])
             ],
@@ -115,8 +117,21 @@ def result(done: Attempt, length: int, budget: int) -> TrialResult:
 
 def _gradient(latest: list[Mapping[str, float]]) -> dict[str, float | None]:
     """The last gradient figures of a trial: medians over its replicas, of what is finite."""
-    values = {name: [figures[name] for figures in latest if np.isfinite(figures[name])] for name in latest[0]}
+    every = [{name: value for name, value in figures.items() if np.isfinite(value)} for figures in latest]
+    values = {name: [figures[name] for figures in every if name in figures] for name in latest[0]}
     return {name: significant(float(np.median(found))) if found else None for name, found in values.items()}
+
+
+def _plateau(rows: Sequence[Outcome]) -> dict[str, float | int | None]:
+    """The gradient's decay and reach at init, and where replicas left the plateau of chance: medians over replicas."""
+    init = [row.decay_init for row in rows if row.decay_init is not None]
+    left = [row.decay_exit for row in rows if row.decay_exit is not None]
+    columns: dict[str, float | int | None] = {}
+    for name, decays in (("init", init), ("exit", left)):
+        decay = np.array([np.median(decays) if decays else np.nan])
+        columns[f"decay_{name}"] = significant(float(decay[0]))
+        columns[f"reach_{name}"] = significant(float(gradients.reach(decay)[0]))
+    return columns | {"exited": sum(row.updates_to_exit is not None for row in rows)}
 
 
 def _profile(record: ThroughTime) -> dict[str, Any]:

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import hydra
 import pytest
 import torch
-from omegaconf import open_dict
 
 from pipeline import settings
 from pipeline.cells.cell import Cell
-from pipeline.settings import CONF, Settings
+from pipeline.settings import CONF
 from pipeline.tasks.task import Task
 
 ROOT = Path(__file__).parent.parent
@@ -28,15 +26,7 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-@cache
-def compose(*overrides: str) -> Settings:
-    """Checked settings, as a command gets them."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = hydra.compose("config", [*overrides], return_hydra_config=True)
-    names = dict(config.hydra.runtime.choices)
-    with open_dict(config):
-        del config["hydra"]
-    return settings.check(config, {group: names[group] for group in settings.PARTS})
+compose = cache(settings.compose)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ WRONG = {
     "~training.length": "training.length must have a value",
     "~training": "training is a group of settings; got None",
     "training=3": "training is a group of settings; got 3",
-    "+experiment=[published_copy]": "experiment is one name, for it names the results; "
-    "got '+experiment=[published_copy]'",
+    "+experiment=[bai_copy_lstm]": "experiment is one name, for it names the results; "
+    "got '+experiment=[bai_copy_lstm]'",
     "~cell": f"cell must be one of {CELLS}; got None",
     "task=adding task.goal=0": "task.goal is an error, above 0; got 0.0",
     "task=adding task.goal=0.06 task.loose_goal=0.05": "task.loose_goal must be above task.goal 0.06; got 0.05",

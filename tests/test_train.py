@@ -224,7 +224,7 @@ def test_the_jobs_of_a_multirun_have_folders_of_their_own(place: Workplace) -> N
 def test_an_experiment_has_a_folder_of_its_own_and_leaves_the_data_of_its_task_alone(tmp_path: Path) -> None:
     sizes = "training.length=9 training.updates=2 training.replicas=2 data.held_out=30 tracking.enabled=false"
     places = " ".join(f"paths.{name}={tmp_path}/{name}" for name in ("data", "results", "state"))
-    ended = run_stage(train.main, f"+experiment=published_copy {sizes} {places}")
+    ended = run_stage(train.main, f"+experiment=bai_copy_lstm {sizes} {places}")
     assert (ended.status, ended.err) == (0, "")
-    assert contents(tmp_path / "results" / "experiment" / "published_copy" / "train").keys() == FILES
+    assert contents(tmp_path / "results" / "experiment" / "bai_copy_lstm" / "train").keys() == FILES
     assert {path.name for path in tmp_path.iterdir()} == {"results"}

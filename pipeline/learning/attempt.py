@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.cells.cell import Cell
 from pipeline.errors import require
+from pipeline.learning import gradients
 from pipeline.learning import model as models
 from pipeline.learning.fit import Problem, fit
 from pipeline.learning.objective import objective
@@ -19,6 +21,16 @@ from pipeline.learning.scoreboard import Hopeless, Outcome, Scoreboard, never
 from pipeline.learning.sequences import shared_sequences, training_sequences
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Batch, Task
+
+CLEARLY = 0.8
+"""A held-out score below this share of chance is clearly better than chance: the replica has left its plateau.
+
+By how many standard deviations a score that ignores the input misses it, with 1 000 sequences: a share p of wrong
+answers spreads by sqrt(p (1 - p) / 1 000), so .2 p is 4.7 of them at p = .36 (adding and multiplication with a
+tolerance), 6.3 at 1/2 (parity, latch, random permutation), 11 at 3/4 (temporal order) and more above (copy,
+memorization); for the squared error of a sum of two uniform numbers (adding) it is 5.3. So a run of 40 probes leaves by
+luck less than once in 10 000. It lies above every task's goals.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,11 +84,28 @@ def attempt(
     rows = rows.to(training.device).requires_grad_()
     model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
     board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
-    recorder = Recorder(training.record_every, task.answers, training.clip, watch)
+    recorder = Recorder(training.record_every, task.answers, training.clip, watch, CLEARLY * task.chance)
     weights = fit(model, make_optimizer, problem, training, board, recorder)
-    outcomes = board.outcomes(list(replicas))
+    outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(list(replicas)))]
     cost = training.length * sum(outcome.updates_run for outcome in outcomes)
     return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
+
+
+def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
+    """The outcome of a replica with what the gradient says about it."""
+    first, left = recorder.through_time[0], recorder.exits.get(position)
+    init = gradients.decay(first.log2_norms["h"][first.replicas == position], recorder.answers)
+    return replace(
+        outcome,
+        updates_to_exit=left.update if left else None,
+        decay_init=finite(float(init[0])),
+        decay_exit=finite(left.decay) if left else None,
+    )
+
+
+def finite(value: float) -> float | None:
+    """The value to six digits; None where it is not finite."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def cores() -> int:

@@ -65,7 +65,9 @@ def fit(
             probed, scores = board.running, evaluate(model, problem)
             improved = board.probe(update, scores)
             best[improved] = model.rows.detach()[np.isin(probed, improved)]
-            recorder.probe(update, scores, board.best.min(), int((board.reached[0] > 0).sum()), board.running.size)
+            recorder.probe(
+                update, probed, scores, board.best.min(), int((board.reached[0] > 0).sum()), board.running.size
+            )
             model, optimizer = narrow(model, make_optimizer, optimizer, probed, board.running)
         if not board.running.size:
             break

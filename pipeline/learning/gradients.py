@@ -1,7 +1,10 @@
 """What the gradient does on its way back through time. Norms are log2, so nothing underflows or overflows.
 
-n_t = ‖∂L/∂h_t‖, the Frobenius norm over the batch and the units, of the state after step t = 1 … T.
+n_t = ‖∂L/∂h_t‖, the Frobenius norm over the batch and the units, of the state after step t = 1 … T. Where a state has
+more parts (c of an LSTM), each has the same figures, named for it: `gradient/decay_c`.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +15,15 @@ LOG10_2 = np.log10(2.0)
 
 Norms = Float[ndarray, "replica time"]
 PerReplica = Float[ndarray, " replica"]
+
+
+def of_parts(log2_norms: Mapping[str, Norms], answers: int) -> dict[str, PerReplica]:
+    """`summary` of each part of the state: the first part's have plain names, those of the others end with theirs."""
+    figures: dict[str, PerReplica] = {}
+    for index, (part, norms) in enumerate(log2_norms.items()):
+        ending = f"_{part}" if index else ""
+        figures |= {f"{name}{ending}": values for name, values in summary(norms, answers).items()}
+    return figures
 
 
 def summary(log2_norms: Norms, answers: int) -> dict[str, PerReplica]:

@@ -26,6 +26,11 @@ class Outcome:
     diverged: bool  # ended by a loss or gradient that was not finite
     updates_run: int
     best_score: float | None  # lowest held-out score of all probes; None if it diverged before the first
+    updates_to_exit: int | None = None  # first probe at which the score was clearly better than chance
+    decay_init: float | None = (
+        None  # of the gradient a step back through time, see gradients.decay: at the first update
+    )
+    decay_exit: float | None = None  # the same where it left the plateau of chance
 
 
 class Scoreboard:

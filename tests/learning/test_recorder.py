@@ -84,11 +84,73 @@ def test_what_is_not_finite_is_not_shown() -> None:
     recorder = Recorder(every=1, answers=1, clip=1.0, watch=lambda update, figures: shown.append(figures))
     norms = {"h": np.array([[1.0, 2.0], [np.nan, np.inf]])}
     recorder.update(1, np.array([0, 1]), np.array([0.5, np.nan]), np.array([np.inf, np.nan]), lambda: norms)
-    recorder.probe(1, np.array([np.nan]), np.inf, 0, 1)
+    recorder.probe(1, np.array([0]), np.array([np.nan]), np.inf, 0, 1)
     assert "gradient/norm" not in shown[0]
     assert shown[0]["loss/training"] == 0.5
     assert shown[1] == {"replicas/solved": 0.0, "replicas/running": 1.0}
     assert all(np.isfinite(list(curve.values())).all() for curve in recorder.curves)
+
+
+def test_the_share_of_replicas_that_broke_is_shown_when_one_does() -> None:
+    shown: list[tuple[int, float]] = []
+    recorder = Recorder(
+        every=10,
+        answers=1,
+        clip=1.0,
+        watch=lambda update, figures: shown.append((update, figures["gradient/nonfinite"])),
+    )
+    losses = np.ones(4)
+    for update in range(1, 11):
+        running = np.array([p for p in range(4) if p not in recorder.nonfinite])
+        losses[running] = [np.inf if (update, p) in ((3, 2), (7, 0)) else 1.0 for p in running]
+        norms = np.ones(len(running))
+        recorder.update(update, running, losses[running], norms, lambda norms=norms: {"h": np.outer(norms, np.ones(3))})
+    assert shown == [(1, 0.0), (3, 0.25), (7, 0.5), (10, 0.5)]
+    assert {p: figures["gradient/nonfinite"] for p, figures in recorder.latest.items()} == {0: 1, 1: 0, 2: 1, 3: 0}
+
+
+def test_each_replica_remembers_how_often_it_was_clipped_since_the_last_record() -> None:
+    recorder = Recorder(every=4, answers=1, clip=1.0)
+    norms = {
+        1: [2, 0, 2],
+        2: [2, 2, 0],
+        3: [2, 0, 0],
+        4: [2, 0],
+        5: [0, 0],
+    }  # the second replica leaves after the third
+    for update, row in norms.items():
+        running = np.array([0, 1, 2] if update < 4 else [0, 2])
+        ones = np.ones(len(running))
+        recorder.update(
+            update, running, ones, np.array(row, float), lambda ones=ones: {"h": np.outer(ones, np.ones(3))}
+        )
+    assert {p: figures["gradient/clipped"] for p, figures in recorder.latest.items()} == {0: 1, 1: 0, 2: 0}
+
+
+def test_the_second_part_of_a_state_has_figures_of_its_own() -> None:
+    recorder = Recorder(every=1, answers=1, clip=1.0)
+    steps = np.arange(6.0)
+    norms = {"h": np.tile(-steps, (2, 1)), "c": np.tile(0.5 * steps, (2, 1))}
+    recorder.update(1, np.array([0, 1]), np.ones(2), np.ones(2), lambda: norms)
+    assert recorder.latest[1]["gradient/decay"] == pytest.approx(2.0)
+    assert recorder.latest[1]["gradient/decay_c"] == pytest.approx(2**-0.5)
+    assert recorder.latest[1]["gradient/first_over_last_c"] == pytest.approx(-2.5 * np.log10(2))
+
+
+def test_a_replica_leaves_its_plateau_at_the_first_score_that_is_clearly_better_than_chance() -> None:
+    recorder = Recorder(every=100, answers=1, clip=1.0, plateau=0.4)
+    scores = {2: [0.5, 0.41, 0.39], 4: [0.5, 0.3, 0.1], 6: [np.nan, 0.2]}  # the third replica solves at 4
+    for update in range(1, 7):
+        running = np.array([0, 1, 2] if update < 5 else [0, 1])
+        slopes = np.log2(0.9) * update + 0.1 * running
+        norms = -slopes[:, None] * np.arange(5.0)
+        ones = np.ones(len(running))
+        recorder.update(update, running, ones, ones, lambda norms=norms: {"h": norms})
+        if update in scores:
+            recorder.probe(update, running, np.array(scores[update]), 0.1, 0, len(running))
+    assert {replica: left.update for replica, left in recorder.exits.items()} == {2: 2, 1: 4}
+    assert recorder.exits[2].decay == pytest.approx(0.9**2 * 2**0.2)
+    assert recorder.exits[1].decay == pytest.approx(0.9**4 * 2**0.1)
 
 
 def test_the_latest_figures_of_a_replica_outlive_it() -> None:

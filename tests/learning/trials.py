@@ -43,9 +43,10 @@ def norms_of(result: Attempt, position: int) -> dict[int, np.ndarray]:
 def assert_alike(together: Attempt, position: int, alone: Attempt, tolerance: float = 1e-4) -> None:
     """A replica among others went the way that it goes alone."""
     one, other = asdict(together.outcomes[position]), asdict(alone.outcomes[0])
-    scores = one.pop("best_score"), other.pop("best_score")
+    for name in ("best_score", "decay_init", "decay_exit"):
+        pair = [np.float64(np.nan if row[name] is None else row.pop(name)) for row in (one, other)]
+        np.testing.assert_allclose(*pair, rtol=1e-3)
     assert one == other
-    np.testing.assert_allclose(*(np.float64(np.nan if score is None else score) for score in scores), rtol=1e-3)
     torch.testing.assert_close(together.weights[position], alone.weights[0], rtol=0, atol=tolerance)
     ours, theirs = norms_of(together, position), norms_of(alone, 0)
     assert ours.keys() == theirs.keys()
