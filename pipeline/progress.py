@@ -20,6 +20,10 @@ class Display:
         self.title, self._bar, self._began, self._last = title, bar, time.monotonic(), time.monotonic()
         self._task = bar.add_task(title, total=1.0, text="", answer="", left="") if bar else None
 
+    def beside(self, title: str) -> "Display":
+        """A display for another piece of work that goes on at the same time."""
+        return Display(title, self._bar)
+
     def now(self, share: float, text: str, answer: str = "", left: str | None = None) -> None:
         """Say how much is done, between 0 and 1, what is happening, the last answer, and the time left in words."""
         if self._bar and self._task is not None:

@@ -5,6 +5,7 @@ the user got wrong into one sentence and exit status 2.
 """
 
 import dataclasses
+import errno
 import gc
 import hashlib
 import os
@@ -23,6 +24,7 @@ from types import FrameType, NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -44,6 +46,7 @@ CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie: configuration can't run code
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # by the disk: no mistake of ours
 
 Section = TypeVar("Section")
 
@@ -74,6 +77,26 @@ class Tracking:
 
 
 @dataclass
+class Sweep:
+    """Which searches `sweep` runs side by side."""
+
+    tasks: list[str] | None
+    cells: list[str] | None
+
+    def check(self) -> None:
+        """Raise `UserError` where a word is not the name of a task or cell."""
+        for group, words in (("task", self.tasks), ("cell", self.cells)):
+            known = messages.options(CONF, group)
+            kept = words is None or (isinstance(words, list) and len(words) > 0 and set(words) <= set(known))
+            require(kept, f"sweep.{group}s", f"must be null, or a list of {', '.join(known)}", words)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every task with every cell."""
+        grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
+        return [(task, cell) for task in self.tasks or grid["tasks"] for cell in self.cells or grid["cells"]]
+
+
+@dataclass
 class Paths:
     """Where files go: relative to the project, or absolute."""
 
@@ -89,7 +112,14 @@ class Paths:
         require(bool(self.results), "paths.results", "must be a folder", self.results)
 
 
-SECTIONS = {"data": Data, "training": Training, "search": SearchOptions, "tracking": Tracking, "paths": Paths}
+SECTIONS = {
+    "data": Data,
+    "training": Training,
+    "search": SearchOptions,
+    "sweep": Sweep,
+    "tracking": Tracking,
+    "paths": Paths,
+}
 
 
 @dataclass(frozen=True)
@@ -99,6 +129,7 @@ class Settings:
     data: Data
     training: Training
     search: SearchOptions
+    sweep: Sweep
     tracking: Tracking
     names: Mapping[str, str]  # what was chosen in each group of conf/: {"task": "adding", "cell": "rnn", …}
     tree: Mapping[str, Any]  # all settings as plain values
@@ -194,6 +225,10 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
             run(load(config))
         except UserError as error:
             messages.fail(str(error))
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            messages.fail(f"{error.filename or 'a file'} can't be written: {error.strerror}; what was there is kept")
         running = False
 
     job.__module__ = run.__module__
@@ -254,6 +289,20 @@ def name_of(override: str) -> str:
     return re.split("[=@]", override.lstrip("+~"))[0]
 
 
+def grid(settings: Settings) -> list[Settings]:
+    """The same settings for each pair of a sweep, as the command of one pair would get them."""
+    require(settings.experiment is None, "experiment", "names one pair, so it is for search", settings.experiment)
+    given = [each for each in settings.overrides if each.partition("=")[0] not in ("task", "cell")]
+    found = []
+    for task, cell in settings.sweep.pairs():
+        config = hydra.compose("config", [*given, f"task={task}", f"cell={cell}"], return_hydra_config=True)
+        names = {group: config.hydra.runtime.choices.get(group) for group in PARTS}
+        with open_dict(config):
+            del config["hydra"]
+        found.append(check(config, names, settings.folder, given))
+    return found
+
+
 def job_folder(overrides: Sequence[str]) -> str:
     """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
     shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
@@ -287,6 +336,7 @@ def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings."""
     require_served(settings.training.regularizer, settings.part("cell"))
     require_rowwise(settings.part("optimizer"))
+    settings.part("executor")
     shortest, tested = settings.task.shortest, settings.training.test_lengths
     for name, length in (
         ("training.length", settings.training.length),

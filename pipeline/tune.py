@@ -23,7 +23,8 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna import Study
 
-from pipeline import figures, records, search, tracking
+from pipeline import figures, records, searching, tracking
+from pipeline.fingerprint import fingerprint
 from pipeline.errors import UserError
 from pipeline.files import replaced, write_json
 from pipeline.horizon import driver
@@ -124,7 +125,7 @@ def alone(settings: Settings) -> Any:
 def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> dict[str, Any]:
     """The horizon of the plain settings, as horizon.json states it, and what it took; from its study if it is there."""
     plain = replace(settings, search=replace(settings.search, fresh=False))
-    study = search.study_of(plain)
+    study = searching.study_of(plain)
 
     def watch(update: int, curve: Mapping[str, float]) -> None:
         shown.now(0.0, f"horizon of the plain settings, {len(study.trials)} trials")
@@ -138,7 +139,7 @@ def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> dict[
 
 def study_of(settings: Settings) -> Study:
     """The study of this choice, opened or made; its name says of which settings and code."""
-    total = hashlib.sha256(search.fingerprint(settings).encode())
+    total = hashlib.sha256(fingerprint(settings).encode())
     options = {name: value for name, value in vars(settings.tune).items() if name != "fresh"}
     total.update(json.dumps(options, sort_keys=True, default=dict).encode())
     for part in CODE:

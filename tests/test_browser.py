@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline import report, search, tracking, train, ui
+from pipeline import report, search, searching, tracking, train, ui
 from pipeline.settings import compose
 from pipeline.ui import HOST, QUIET
 from tests.browser import chromium, opened, picture
@@ -148,7 +148,7 @@ def test_mlflow_shows_the_search_and_its_trials_and_charts(browser: Browser, ser
 
 
 def test_mlflow_shows_the_question_the_answer_and_the_picture(browser: Browser, server: str, place: Path) -> None:
-    links = tracking.wrote(place / "state", server, search.WROTE)
+    links = tracking.wrote(place / "state", server, searching.WROTE)
     ((_, address),) = links.items()
     page = shown(browser, address, "gru · search")
     expect(page.get_by_text("stop learning").first).to_be_visible(timeout=PATIENCE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.commands import ENVIRONMENT, copy_of_the_project
+from tests.commands import ENVIRONMENT, copy_of_the_project, run
 
 SMALL = {
     "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3},
@@ -100,6 +100,21 @@ def test_repro_from_nothing_writes_the_same_bytes(project: Path) -> None:
     (project / "mlflow.db").unlink()
     assert dvc(project, "repro", "--force").count("Running stage") == 6
     assert digests(project) == before
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_dask_cluster_writes_what_repro_wrote_file_for_file(project: Path) -> None:
+    before = digests(project)
+    shutil.rmtree(project / ".state")
+    for path in (project / "results/search").rglob("*.*"):
+        if path.name != ".gitignore":  # DVC's
+            path.unlink()
+    done = run("sweep", "executor=dask", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "goes on after" not in done.stdout  # it trained them anew
+    assert {name: digest for name, digest in digests(project).items() if name in before} == before
+    assert dvc(project, "status").strip().endswith("up to date.")
+    assert "Running stage" not in dvc(project, "repro")
 
 
 @pytest.mark.slow
