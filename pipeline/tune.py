@@ -24,9 +24,9 @@ from filelock import FileLock, Timeout
 from optuna import Study
 
 from pipeline import figures, records, searching, tracking
-from pipeline.fingerprint import fingerprint
 from pipeline.errors import UserError
 from pipeline.files import replaced, write_json
+from pipeline.fingerprint import fingerprint
 from pipeline.horizon import driver
 from pipeline.horizon.report import Horizon
 from pipeline.horizon.study import annotate, open_study
