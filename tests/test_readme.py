@@ -62,7 +62,7 @@ def test_the_sampler_on_a_toy_finds_what_the_toy_hides(capsys: pytest.CaptureFix
 
 
 def test_make_knows_the_targets_that_the_readme_names() -> None:
-    for target in re.findall(r"\bmake (repro|test|check|ui|bench|tune)\b", README):
+    for target in re.findall(r"\bmake (repro|test|check|ui|bench|tune|papers)\b", README):
         done = subprocess.run(["make", "-n", target], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
