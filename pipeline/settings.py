@@ -153,8 +153,9 @@ class Settings:
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """The settings that decide a result: not where things go, how many threads, or whether to begin anew."""
-        tree = {name: values for name, values in self.tree.items() if name not in ("paths", "tracking")}
+        """The settings that decide a result: not where it runs and things go, on how many threads, or whether anew."""
+        elsewhere = ("paths", "tracking", "executor", "sweep")
+        tree = {name: values for name, values in self.tree.items() if name not in elsewhere}
         for section, name in (("training", "threads"), ("search", "fresh")):
             tree[section] = {key: value for key, value in tree[section].items() if key != name}
         return tree

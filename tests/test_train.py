@@ -27,7 +27,7 @@ from tests.conftest import ROOT, Ended, compose, run_stage
 SIZES = (
     "task=temporal_order cell=lstm cell.hidden=6 training.length=12 training.updates=22 training.replicas=3 "
     "training.batch=8 training.probe_every=5 training.record_every=10 training.threads=1 "
-    "data.held_out=30 search.length_max=20"
+    "data.held_out=30 search.length_max=20 search.tuned=false"
 )
 FILES = {
     "outcome.json",

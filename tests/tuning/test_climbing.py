@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.tuning.climbing import Climb, Entrant, Finish, climb, reach
-from tests.tuning.toy import BUDGET, PLAIN, Toy
+from tests.tuning.toy_tuning import BUDGET, PLAIN, Toy
 
 LENGTHS = [10, 20, 40, 80, 160]
 

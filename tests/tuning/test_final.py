@@ -6,7 +6,7 @@ from math import log2
 import pytest
 
 from pipeline.tuning.final import Standing, compete, ranked, rate_curve
-from tests.tuning.toy import BEST, BUDGET, PLAIN, Toy
+from tests.tuning.toy_tuning import BEST, BUDGET, PLAIN, Toy
 
 GOOD = {**PLAIN, "optimizer.lr": BEST, "cell.init": "orthogonal"}
 LENGTHS = [16, 23, 32, 45, 64, 91, 128]

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.tuning.space import Choices, Range, holds, propose, rounded, space_of
 from tests.conftest import compose, options
-from tests.tuning.toy import PLAIN, question, sampler
+from tests.tuning.toy_tuning import PLAIN, question, sampler
 
 LR = {"lr": {"low": 1e-4, "high": 0.1, "log": True}}
 

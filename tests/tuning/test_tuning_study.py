@@ -9,7 +9,7 @@ from pipeline.horizon.study import open_study
 from pipeline.horizon.trials import seeds
 from pipeline.tasks.streams import TUNING
 from pipeline.tuning.study import CURVE, EACH_SEED, FINAL, GENERATIONS, Chosen, Tuning, importance, recorded, seed_of
-from tests.tuning.toy import BEST, BUDGET, PLAIN, Killed, Toy, options, question, sampler
+from tests.tuning.toy_tuning import BEST, BUDGET, PLAIN, Killed, Toy, options, question, sampler
 
 
 def tune(path: Path, toy: Toy, **changes: Any) -> tuple[Chosen, Tuning]:
