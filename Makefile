@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench ui papers
+.PHONY: repro test check bench ui papers tune
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
@@ -23,6 +23,9 @@ papers: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.benchmarks
+
+tune: $(READY)
+	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml
 
 ui: $(READY)
 	$(VENV)/bin/python -m pipeline.ui

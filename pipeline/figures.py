@@ -21,6 +21,7 @@ COLORS = (
     "#E69F00",
     "#56B4E9",
 )  # Okabe & Ito 2008: safe for colour blindness
+MARKERS = ("o", "s", "D", "^", "v", "P")  # a cell is told by its shape as well as by its colour
 GREY = "#666666"
 LOG10_2 = np.log10(2.0)
 REACHES = {1.0: "1", 2.0: "2", 4.0: "4", 10.0: "10", np.inf: "∞"}  # steps, and how an axis says it
@@ -31,18 +32,25 @@ STYLE = {
     "axes.titlesize": 11,
     "legend.frameon": False,
     "svg.hashsalt": "horizon",
+    "svg.fonttype": "none",  # words stay words: small files, read aloud, and in the colours of the page
+    "font.family": "sans-serif",
 }
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure; the file holds no date."""
+    for legend in (axes.get_legend() for axes in figure.axes):
+        if legend:
+            legend.set_frame_on(False)
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {}, dpi=150)
 
 
 def horizon(share: SolvedShare) -> Figure:
-    """Solved share against length: what was seen, the fitted curve with its band, and the horizon."""
-    figure, axes = _canvas(6.0, 3.6)
+    """Solved share against length with the fitted curve and its band; below, the posterior of the horizon."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.0, 4.4), layout="constrained")
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     answer, level = share.horizon["t50"], share.horizon["level"]
     axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes.fill_between(share.grid, share.lower, share.upper, color=COLORS[0], alpha=0.15, linewidth=0)
@@ -51,8 +59,9 @@ def horizon(share: SolvedShare) -> Figure:
     axes.scatter(share.lengths, share.solved / share.tried, label="replicas that solved", **points)
     _counts(axes, share)
     _interval(axes, answer, share.horizon)
+    _posterior(below, share)
     _lengths(axes, share.horizon["length_min"], share.horizon["length_max"])
-    axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve", xlabel="sequence length")
+    axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve")
     axes.set_title(f"{label(share.cell)} on {label(share.task)}: horizon {phrase(answer)}", pad=12)
     axes.legend(loc="lower left" if _high(answer, share.horizon) else "upper right", fontsize=8)
     return figure
@@ -86,7 +95,8 @@ def overview(horizons: Sequence[Mapping[str, Any]]) -> Figure:
     rows = [(task, cell) for task in tasks for cell in cells]
     positions = {pair: -index - 0.6 * tasks.index(pair[0]) for index, pair in enumerate(rows)}
     for record in horizons:
-        _row(axes, record, positions[record["task"], record["cell"]], COLORS[cells.index(record["cell"]) % len(COLORS)])
+        place = cells.index(record["cell"]) % len(COLORS)
+        _row(axes, record, positions[record["task"], record["cell"]], COLORS[place], MARKERS[place])
     _lengths(axes, min(r["length_min"] for r in horizons), 2 * max(r["length_max"] for r in horizons))  # room for words
     axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {label(cell)}" for task, cell in rows])
     axes.tick_params(axis="y", length=0)
@@ -107,7 +117,7 @@ def by_budget(horizons: Sequence[Mapping[str, Any]]) -> Figure:
         bars: dict[str, Any] = {
             "yerr": [medians - lower, upper - medians],
             "color": color,
-            "marker": "o",
+            "marker": MARKERS[position % len(MARKERS)],
             "markersize": 4,
             "capsize": 2,
         }
@@ -128,7 +138,7 @@ def by_budget(horizons: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def through_time(profiles: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """‖∂L/∂h_t‖ over t at a few lengths, each at its first and last recorded update; see `report.contrast`."""
+    """‖∂L/∂h_t‖ over t at a few lengths, each at its first and last recorded update; see `profiles.contrast`."""
     figure, axes = _canvas(6.0, 3.6)
     for profile in profiles:
         color = COLORS[0] if profile["solved"] else COLORS[1]
@@ -251,11 +261,27 @@ def _lengths(axes: Axes, shortest: int, longest: int) -> None:
 
 
 def _counts(axes: Axes, share: SolvedShare) -> None:
-    """How many replicas stand behind each point; neighbours have theirs on different sides."""
+    """How many replicas stand behind each point where some fail; neighbours have theirs on different sides."""
     text: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY}
-    for place, (length, solved, tried) in enumerate(zip(share.lengths, share.solved, share.tried, strict=True)):
+    mixed = [row for row in zip(share.lengths, share.solved, share.tried, strict=True) if 0 < row[1] < row[2]]
+    for place, (length, solved, tried) in enumerate(mixed):
         high = solved / tried < 0.1 or (solved / tried < 0.9 and place % 2 == 0)
         axes.annotate(f"{solved}/{tried}", (length, solved / tried), (0, 7 if high else -13), **text)
+
+
+def _posterior(axes: Axes, share: SolvedShare) -> None:
+    """The density of the horizon, and the interval of T90 as a bar."""
+    axes.fill_between(share.places, 0, share.density, color=COLORS[0], alpha=0.35, linewidth=0)
+    _interval(axes, share.horizon["t50"], share.horizon)
+    ninety = share.horizon["t90"]
+    if not ninety["censored"] and ninety["lower"] and ninety["upper"]:
+        height = -0.14 * share.density.max()
+        axes.plot([ninety["lower"], ninety["upper"]], [height, height], color=COLORS[3], linewidth=3)
+        axes.plot(ninety["median"], height, "d", color=COLORS[3], markersize=4)
+        text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "va": "center", "color": COLORS[3]}
+        axes.annotate("T90", (ninety["upper"], height), (4, 0), **text)
+    axes.set(yticks=[], ylabel="posterior\nof T50", xlabel="sequence length")
+    axes.spines["left"].set_visible(False)
 
 
 def _interval(axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any]) -> None:
@@ -266,7 +292,7 @@ def _interval(axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any]) 
         axes.axvline(answer["median"], color=GREY, linewidth=1)
 
 
-def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str) -> None:
+def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str, marker: str) -> None:
     """One horizon of the overview."""
     answer = record["t50"]
     lower, upper = answer["lower"] or record["length_min"], answer["upper"] or record["length_max"]
@@ -278,7 +304,7 @@ def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str) -> No
     else:
         axes.plot([lower, upper], [height, height], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
         if answer["median"] is not None:
-            axes.plot(answer["median"], height, "o", color=color, markersize=6)
+            axes.plot(answer["median"], height, marker, color=color, markersize=6)
     text: dict[str, Any] = {
         "textcoords": "offset points",
         "va": "center",
@@ -297,3 +323,45 @@ def _high(answer: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
 
 def _unique(records: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     return list(dict.fromkeys(record[name] for record in records))
+
+
+def tuning(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Figure:
+    """How far every setting came that was tried, over its learning rate; and the share that solves, all else fixed."""
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names = sorted({row.get("optimizer.name", "") for row in rows})
+    for position, name in enumerate(names):
+        mine = [row for row in rows if row.get("optimizer.name", "") == name]
+        points: dict[str, Any] = {"color": COLORS[position % len(COLORS)], "alpha": 0.75, "label": name}
+        left.scatter([row["optimizer.lr"] for row in mine], [2 ** row["octaves"] for row in mine], **points)
+    left.set_yscale("log", base=2)
+    left.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    left.set(ylabel="length reached, one seed each", title="settings that were tried")
+    left.legend(fontsize=8)
+    _rate_line(right, found["curve"], COLORS[0], None)
+    right.set(title=f"seeds that solve {found['curve']['length']}, all else as chosen", ylabel="share of seeds")
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate")
+        axes.axvline(found["chosen"]["optimizer.lr"], color=GREY, linewidth=0.8, linestyle=":")
+    figure.suptitle(f"{label(found['cell'])} on {label(found['task'])}", fontsize=11)
+    return figure
+
+
+def learning_rates(horizons: Sequence[Mapping[str, Any]]) -> Figure:
+    """The share of seeds that solve over the learning rate, for the cells of one task that were tuned."""
+    figure, axes = _canvas(5.0, 3.4)
+    for position, record in enumerate(horizons):
+        if record.get("tuned"):
+            color, curve = COLORS[position % len(COLORS)], record["tuned"]["curve"]
+            _rate_line(axes, curve, color, f"{label(record['cell'])}, length {curve['length']}")
+            axes.axvline(record["tuned"]["lr"], color=color, linewidth=0.8, linestyle=":")
+    axes.set_xscale("log")
+    axes.set(xlabel="learning rate (dotted: chosen)", ylabel="share of seeds that solve", ylim=(-0.03, 1.03))
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _rate_line(axes: Axes, curve: Mapping[str, Any], color: str, name: str | None) -> None:
+    shares = np.array(curve["solved"]) / curve["seeds"]
+    axes.plot(curve["rates"], shares, "o-", color=color, markersize=4, linewidth=1.3, label=name, clip_on=False)

@@ -1,5 +1,6 @@
 """Writing results so that a failure never leaves half of them, nor takes away those that were there."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,8 +12,11 @@ KEPT = ".gitignore"  # DVC's, beside its outs
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """An empty folder to write to; if the block ends well its files become those of `folder`, each in one move."""
+def replaced(folder: Path, whole: bool = True) -> Iterator[Path]:
+    """An empty folder to write to; if the block ends well its files become those of `folder`, each in one move.
+
+    With `whole` false, other files of the folder stay.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
         fresh = Path(name)
@@ -22,8 +26,13 @@ def replaced(folder: Path) -> Iterator[Path]:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (fresh / path).replace(folder / path)
         for path in {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - made:
-            if path.name != KEPT:
+            if whole and path.name != KEPT:
                 (folder / path).unlink()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content, 16 digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

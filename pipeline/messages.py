@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-HIDDEN = ("experiment",)  # groups that are listed on their own
+HIDDEN = ("experiment", "tuned")  # groups that are listed on their own, or that nobody chooses
 
 
 def fail(sentence: str, status: int = 2) -> NoReturn:
@@ -60,7 +60,9 @@ def help_text(run: Callable[..., Any], conf: Path) -> str:
     """What a command does, the options of each group, and every setting with its comment."""
     module = sys.modules[run.__module__]
     listed = "\n".join(f"  {group}={'|'.join(options(conf, group))}" for group in groups(conf))
+    name = module.__name__.rpartition(".")[2] if module.__name__ != "__main__" else Path(sys.argv[0]).stem
     experiments = "|".join(options(conf, "experiment"))
+    own = conf / f"{module.__name__.rpartition('.')[2]}.yaml"  # of this command alone
     return "\n".join(
         [
             inspect.cleandoc(module.__doc__ or ""),
@@ -70,8 +72,11 @@ def help_text(run: Callable[..., Any], conf: Path) -> str:
             "",
             "Settings (conf/config.yaml; a task's own file in conf/task/ may give another value):",
             _settings(conf),
+            *([f"\nSettings of this command (conf/{own.name}):", _indented(own.read_text())] if own.exists() else []),
             "",
             "-m a=1,2 b=x,y runs every combination. --cfg job prints the settings; --hydra-help has Hydra's own flags.",
+            f'Completion: eval "$(horizon-{name} -sc install=bash)", then horizon-{name} task=<TAB>; or zsh, fish.',
+            "Ends with 0; 2: a setting or file is wrong; 130: interrupted; 1: a fault of the program.",
         ]
     )
 
@@ -79,7 +84,11 @@ def help_text(run: Callable[..., Any], conf: Path) -> str:
 def _settings(conf: Path) -> str:
     """config.yaml without its head and tail, which are Hydra's."""
     text = (conf / "config.yaml").read_text()
-    return "\n".join("  " + line for line in text[text.index("\ndata:") : text.index("\nhydra:")].strip().splitlines())
+    return _indented(text[text.index("\ndata:") : text.index("\nhydra:")])
+
+
+def _indented(text: str) -> str:
+    return "\n".join("  " + line for line in text.strip().splitlines())
 
 
 def unknown(name: str, conf: Path) -> str:
@@ -97,6 +106,8 @@ def known_settings(conf: Path) -> list[str]:
     """Every setting with its full name, from all files of conf/."""
     names: set[str] = set()
     for path in conf.glob("**/*.yaml"):
+        if path.parent.name == "tuned":
+            continue  # settings of other files
         text = path.read_text()
         package = "" if path.parent == conf or "@package _global_" in text else f"{path.parent.name}."
         names |= {package + name for name in _flat(yaml.safe_load(text) or {})}

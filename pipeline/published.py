@@ -3,7 +3,7 @@
     python -m pipeline.published
 
 reads results/experiment/ by the names in conf/papers.yaml, which `make papers` measures, and writes
-results/published/: index.html (one file that works offline), published.json, published.md and predicted.svg.
+results/report/published/: index.html (one file that works offline), published.json, published.md and predicted.svg.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ def main(settings: Settings) -> None:
     answers = [answer(settings.results, claim.experiment) for claim in claims]
     knobs = [knob for name in plan["papers"]["knobs"] for knob in read_knobs(settings.results, name)]
     found = correlations(knobs, settings.search.level)
-    target = settings.results / "published"
+    target = settings.results / "report" / "published"
     with replaced(target) as folder:
         figures.save(figures.predicted([summary(knob) for knob in knobs], WHEN), folder / "predicted.svg")
         write_json(folder / "published.json", content(claims, answers, knobs, found))

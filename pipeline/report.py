@@ -3,10 +3,14 @@
     python -m pipeline.report
 
 reads results/search/ and results/train/ by the names in conf/grid.yaml, and writes results/report/: horizons.json,
-horizons.md, index.html (one file that works offline) and figures.
+horizons.md, index.html (one file that works offline), overview.svg and figures/. Other files there are left alone.
+
+The page names no MLflow run by its id, for ids are drawn by chance and a page must have the same bytes each time. It
+names the digest of what a run wrote, which is a tag of that run; `make ui` makes a copy in which the ids are filled in.
 """
 
-import base64
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +19,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import figures, records
-from pipeline.files import replaced, write_json
+from pipeline import charts, drawing, figures, ranking, records
+from pipeline.files import digest, replaced, write_json
 from pipeline.settings import CONF, Settings, stage
 
 TEMPLATE = "report.html"
@@ -29,8 +33,10 @@ class Pair:
     name: str  # TASK-CELL
     horizon: Mapping[str, Any]  # horizon.json
     trials: Sequence[Mapping[str, str]]  # trials.csv
-    profiles: Sequence[Mapping[str, Any]]  # see `contrast`
+    profiles: Mapping[str, Any]  # gradients.parquet
     training: Mapping[str, Any]  # outcome.json of train
+    settings: Mapping[str, Any]  # settings.json, as one level
+    runs: Mapping[str, str]  # digests of trials.csv and outcome.json, tags of the runs that wrote them
 
 
 @stage
@@ -39,56 +45,65 @@ def main(settings: Settings) -> None:
     grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
     pairs = [read(settings.results, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]]
     target = settings.results / "report"
-    with replaced(target) as folder:
-        draw(folder, pairs)
-        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs]})
-        (folder / "horizons.md").write_text(table(pairs))
-        (folder / "index.html").write_text(page(folder, settings.results, pairs))
+    with replaced(target, whole=False) as folder, replaced(target / "figures") as drawn:
+        draw(folder, drawn, pairs)
+        rankings = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs], "rankings": rankings})
+        (folder / "horizons.md").write_text(table(pairs, rankings))
+        (folder / "index.html").write_text(page(folder, drawn, settings.results, pairs, rankings))
     print(f"{target / 'index.html'}: {len(pairs)} horizons")
 
 
 def read(results: Path, name: str) -> Pair:
     """All that the stages wrote about one pair; raises `UserError` where something is missing."""
-    folder = results / "search" / name
-    horizon, trials = records.read_horizon(folder / "horizon.json"), records.read_trials(folder / "trials.csv")
-    profiles = contrast(trials, records.read_profiles(folder / "gradients.parquet"), horizon)
-    return Pair(name, horizon, trials, profiles, records.read_outcome(results / "train" / name / "outcome.json"))
+    search, train = results / "search" / name, results / "train" / name
+    return Pair(
+        name,
+        records.read_horizon(search / "horizon.json"),
+        records.read_trials(search / "trials.csv"),
+        records.read_profiles(search / "gradients.parquet"),
+        records.read_outcome(train / "outcome.json"),
+        flat(records.read_settings(search / "settings.json")),
+        {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
+    )
 
 
-def contrast(
-    trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any], horizon: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The gradient through time on both sides of the horizon.
-
-    At the longest length below it of which half of the seeds solved, and the shortest above it of which fewer did.
-    """
-    chosen = [_solved(trials, horizon), _unsolved(trials, horizon)]
-    return [_profile(profiles, row, when) for row in chosen if row for when in records.PROFILES]
-
-
-def draw(folder: Path, pairs: Sequence[Pair]) -> None:
-    """The figures that compare pairs, and the gradient of each."""
+def draw(folder: Path, drawn: Path, pairs: Sequence[Pair]) -> None:
+    """The figures that compare pairs."""
     figures.save(figures.overview([pair.horizon for pair in pairs]), folder / "overview.svg")
     for task in dict.fromkeys(pair.horizon["task"] for pair in pairs):
         same = [pair.horizon for pair in pairs if pair.horizon["task"] == task]
-        figures.save(figures.by_budget(same), folder / f"by_budget-{task}.svg")
-    for pair in pairs:
-        title = f"{figures.label(pair.horizon['cell'])} on {figures.label(pair.horizon['task'])}"
-        figures.save(figures.through_time(pair.profiles, title), folder / f"gradient-{pair.name}.svg")
+        figures.save(figures.by_budget(same), drawn / f"by_budget-{task}.svg")
+        if any(record.get("tuned") for record in same):
+            figures.save(figures.learning_rates(same), drawn / f"learning_rate-{task}.svg")
 
 
-def table(pairs: Sequence[Pair]) -> str:
-    """horizons.md: one row a pair."""
-    head = ("task", "cell", "horizon T50", "T90", "T50 at the easier goal", "goal", "updates", "trials")
+def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
+    """horizons.md: one row a pair, and the order of the cells on each task."""
+    head = (
+        "task",
+        "cell",
+        "horizon T50",
+        "with plain settings",
+        "T90",
+        "T50 at the easier goal",
+        "goal",
+        "updates",
+        "trials",
+    )
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(row(pair.horizon))} |" for pair in pairs]
     level = pairs[0].horizon["level"]
     legend = (
         "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
         "solve. "
-        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried."
+        f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
+        "With plain settings: T50 before each cell was tuned on the task (conf/tuned)."
     )
-    return "\n".join([*lines, "", legend, ""])
+    orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
+    return "\n".join(
+        [*lines, "", legend, *(["", "Which cell has the longer horizon:", "", *orders] if orders else []), ""]
+    )
 
 
 def row(horizon: Mapping[str, Any]) -> list[str]:
@@ -97,6 +112,7 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
         figures.label(horizon["task"]),
         figures.label(horizon["cell"]),
         records.phrase(horizon["t50"]),
+        ranking.plain_phrase(horizon),
         records.phrase(horizon["t90"]),
         f"{records.phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
         f"{horizon['goal']:g}",
@@ -105,7 +121,7 @@ def row(horizon: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def page(folder: Path, results: Path, pairs: Sequence[Pair]) -> str:
+def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
     """index.html: everything in one file."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -113,44 +129,68 @@ def page(folder: Path, results: Path, pairs: Sequence[Pair]) -> str:
     environment.globals |= {
         "phrase": records.phrase,
         "label": figures.label,
+        "plain_phrase": ranking.plain_phrase,
+        "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,
-        "image": embedded,
-        "folder": folder,
+        "drawing": drawing.inline,
+        "place": place,
+        "command": command,
+        "values": lambda text: json.loads(text),
     }
-    template = environment.get_template(TEMPLATE)
-    return template.render(
-        pairs=pairs, results=results, tasks=list(dict.fromkeys(pair.horizon["task"] for pair in pairs))
+    cells = list(dict.fromkeys(pair.horizon["cell"] for pair in pairs))
+    return environment.get_template(TEMPLATE).render(
+        pairs=pairs,
+        folder=folder,
+        drawn=drawn,
+        results=results,
+        tasks=list(dict.fromkeys(pair.horizon["task"] for pair in pairs)),
+        cells=cells,
+        longest=max((pair.horizon for pair in pairs), key=lambda horizon: place(horizon["t50"])),
+        library=charts.library(),
+        explored=safe({"pairs": [explored(pair) for pair in pairs], "charts": described(cells)}),
     )
 
 
-def embedded(path: Path) -> str:
-    """A figure as an address that holds all of it."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def explored(pair: Pair) -> dict[str, Any]:
+    """What the interactive charts show of one pair."""
+    return {
+        "task": pair.horizon["task"],
+        "cell": figures.label(pair.horizon["cell"]),
+        "curves": charts.curves(pair.horizon, pair.trials),
+        "points": charts.points(pair.trials),
+        "lines": charts.lines(pair.trials, pair.profiles),
+    }
 
 
-def _solved(trials: Sequence[Mapping[str, str]], horizon: Mapping[str, Any]) -> Mapping[str, str] | None:
-    median = horizon["t50"]["median"] or horizon["t50"]["lower"] or 0.0
-    below = [row for row in trials if share(row) >= 0.5 and int(row["length"]) <= median]
-    return max(below, key=lambda row: int(row["length"]), default=None)
+def described(cells: Sequence[str]) -> dict[str, Any]:
+    """The interactive charts."""
+    return {"shares": charts.shares_chart([figures.label(c) for c in cells]), "gradients": charts.gradients_chart()}
 
 
-def _unsolved(trials: Sequence[Mapping[str, str]], horizon: Mapping[str, Any]) -> Mapping[str, str] | None:
-    median = horizon["t50"]["median"] or horizon["t50"]["lower"] or 0.0
-    above = [row for row in trials if share(row) < 0.5 and int(row["length"]) >= median]
-    return min(above, key=lambda row: int(row["length"]), default=None)
+def safe(content: Mapping[str, Any]) -> str:
+    """JSON that may stand inside a <script> element."""
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
 
-def share(trial: Mapping[str, str]) -> float:
-    """The share of its replicas that a trial solved."""
-    return int(trial["solved"]) / int(trial["replicas"])
+def place(estimate: Mapping[str, Any]) -> float:
+    """A number by which estimates are sorted: the median, or the limit beyond which it lies."""
+    known = [estimate[name] for name in ("median", "lower", "upper") if estimate[name] is not None]
+    return float(known[0]) if known else -1.0
 
 
-def _profile(profiles: Mapping[str, Any], row: Mapping[str, str], when: str) -> dict[str, Any]:
-    chosen = (profiles["trial"] == int(row["ordinal"])) & (profiles["when"] == when)
-    bands = {name: profiles[f"log2_norm_{name}"][chosen] for name in ("median", "least", "greatest")}
-    known = {"length": int(row["length"]), "share": f"{row['solved']}/{row['replicas']}", "solved": share(row) >= 0.5}
-    known |= {"when": when, "update": int(profiles["update"][chosen][0])}
-    return {**known, "steps": profiles["step"][chosen], **bands}
+def command(pair: Pair, name: str) -> str:
+    """What makes these results again: the settings stand in conf/, or in the table of settings."""
+    return shlex.join(
+        ["python", "-m", f"pipeline.{name}", f"task={pair.horizon['task']}", f"cell={pair.horizon['cell']}"]
+    )
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level, `{"training.length": 20}`."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 if __name__ == "__main__":

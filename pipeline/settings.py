@@ -5,9 +5,12 @@ the user got wrong into one sentence and exit status 2.
 """
 
 import dataclasses
+import errno
 import gc
 import hashlib
 import os
+import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +24,7 @@ from types import FrameType, NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -32,14 +36,17 @@ from pipeline import messages
 from pipeline.errors import UserError, require
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
+from pipeline.learning.regularizer import require_served
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Task
+from pipeline.tuning.options import TuneOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie: configuration can't run code
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # by the disk: no mistake of ours
 
 Section = TypeVar("Section")
 
@@ -70,20 +77,49 @@ class Tracking:
 
 
 @dataclass
+class Sweep:
+    """Which searches `sweep` runs side by side."""
+
+    tasks: list[str] | None
+    cells: list[str] | None
+
+    def check(self) -> None:
+        """Raise `UserError` where a word is not the name of a task or cell."""
+        for group, words in (("task", self.tasks), ("cell", self.cells)):
+            known = messages.options(CONF, group)
+            kept = words is None or (isinstance(words, list) and len(words) > 0 and set(words) <= set(known))
+            require(kept, f"sweep.{group}s", f"must be null, or a list of {', '.join(known)}", words)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every task with every cell."""
+        grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
+        return [(task, cell) for task in self.tasks or grid["tasks"] for cell in self.cells or grid["cells"]]
+
+
+@dataclass
 class Paths:
     """Where files go: relative to the project, or absolute."""
 
     data: str
     results: str
     state: str | None
+    tuned: str = "conf/tuned"
 
     def check(self) -> None:
         """Raise `UserError` where a path is empty."""
+        require(bool(self.tuned), "paths.tuned", "must be a folder", self.tuned)
         require(bool(self.data), "paths.data", "must be a folder", self.data)
         require(bool(self.results), "paths.results", "must be a folder", self.results)
 
 
-SECTIONS = {"data": Data, "training": Training, "search": SearchOptions, "tracking": Tracking, "paths": Paths}
+SECTIONS = {
+    "data": Data,
+    "training": Training,
+    "search": SearchOptions,
+    "sweep": Sweep,
+    "tracking": Tracking,
+    "paths": Paths,
+}
 
 
 @dataclass(frozen=True)
@@ -93,18 +129,47 @@ class Settings:
     data: Data
     training: Training
     search: SearchOptions
+    sweep: Sweep
     tracking: Tracking
     names: Mapping[str, str]  # what was chosen in each group of conf/: {"task": "adding", "cell": "rnn", …}
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
+    tune: TuneOptions
     folder: str | None = None  # of this job of a multirun, below its results
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
+    overrides: Sequence[str] = ()  # of the command line, without where things go
+    tuned: Mapping[str, Any] | None = None  # where tuned settings come from, where they are in use; see pipeline.tuned
 
     @property
     def task(self) -> Task:
         """The task."""
         task: Task = self.part("task")
         return task
+
+    @property
+    def address(self) -> str:
+        """Where `make ui` shows the runs."""
+        return f"http://127.0.0.1:{self.tracking.port}"
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings that decide a result: not where it runs and things go, on how many threads, or whether anew."""
+        elsewhere = ("paths", "tracking", "executor", "sweep")
+        tree = {name: values for name, values in self.tree.items() if name not in elsewhere}
+        for section, name in (("training", "threads"), ("search", "fresh")):
+            tree[section] = {key: value for key, value in tree[section].items() if key != name}
+        return tree
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """What the command line names: settings and groups."""
+        return frozenset(map(name_of, self.overrides))
+
+    def command(self, name: str) -> str:
+        """The command line that asks a stage for the very same again."""
+        words = [f"{group}={self.names[group]}" for group in ("task", "cell")]
+        words += [word for word in self.overrides if word not in words]
+        return shlex.join(["python", "-m", f"pipeline.{name}", *words])
 
     def part(self, group: str, **arguments: Any) -> Any:
         """The part that was chosen in a group of conf/."""
@@ -161,6 +226,10 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
             run(load(config))
         except UserError as error:
             messages.fail(str(error))
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            messages.fail(f"{error.filename or 'a file'} can't be written: {error.strerror}; what was there is kept")
         running = False
 
     job.__module__ = run.__module__
@@ -197,7 +266,7 @@ def compose(*overrides: str) -> Settings:
     names = dict(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
-    return check(config, names)
+    return check(config, names, overrides=asked(overrides))
 
 
 def load(config: DictConfig) -> Settings:
@@ -205,21 +274,46 @@ def load(config: DictConfig) -> Settings:
     runtime = HydraConfig.get()
     multirun = runtime.mode == RunMode.MULTIRUN
     names = {group: runtime.runtime.choices.get(group) for group in (*PARTS, "experiment")}
-    overrides: Any = OmegaConf.to_container(runtime.overrides.task)
+    overrides: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
     several = [each for each in overrides if each.startswith("+experiment=[")]
     require(not several, "experiment", "is one name, for it names the results", "".join(several))
-    return check(config, names, job_folder(overrides) if multirun else None)
+    return check(config, names, job_folder(overrides) if multirun else None, asked(overrides))
+
+
+def asked(overrides: Sequence[str]) -> list[str]:
+    """What a command line overrides, without where things go."""
+    return [each for each in overrides if not each.startswith(("paths.", "tracking."))]
+
+
+def name_of(override: str) -> str:
+    """What an override names: `training.clip` of `++training.clip=2`."""
+    return re.split("[=@]", override.lstrip("+~"))[0]
+
+
+def grid(settings: Settings) -> list[Settings]:
+    """The same settings for each pair of a sweep, as the command of one pair would get them."""
+    require(settings.experiment is None, "experiment", "names one pair, so it is for search", settings.experiment)
+    given = [each for each in settings.overrides if each.partition("=")[0] not in ("task", "cell")]
+    found = []
+    for task, cell in settings.sweep.pairs():
+        config = hydra.compose("config", [*given, f"task={task}", f"cell={cell}"], return_hydra_config=True)
+        names = {group: config.hydra.runtime.choices.get(group) for group in PARTS}
+        with open_dict(config):
+            del config["hydra"]
+        found.append(check(config, names, settings.folder, given))
+    return found
 
 
 def job_folder(overrides: Sequence[str]) -> str:
     """A name for one job of a multirun: what it overrides, without where things go; a digest where that is long."""
-    elsewhere = ("paths.", "tracking.", "+experiment=")
-    shown = ",".join(sorted(each for each in overrides if not each.startswith(elsewhere)))
+    shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
     name = shown.replace("/", "_")
     return name if len(name) <= 120 else f"{name[:120]}-{hashlib.sha256(shown.encode()).hexdigest()[:8]}"
 
 
-def check(config: DictConfig, names: Mapping[str, str | None], folder: str | None = None) -> Settings:
+def check(
+    config: DictConfig, names: Mapping[str, str | None], folder: str | None = None, overrides: Sequence[str] = ()
+) -> Settings:
     """As `load`, for a configuration composed by other means."""
     for group in PARTS:
         require(names[group] is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
@@ -227,23 +321,28 @@ def check(config: DictConfig, names: Mapping[str, str | None], folder: str | Non
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(messages.sentence(error, CONF)) from error
+    tune = section("tune", TuneOptions, tree.pop("tune", None))  # of one stage, so that no other shows or keeps them
     for name in tree:
         if name not in (*SECTIONS, *PARTS):
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
     chosen = {group: str(names[group]) for group in PARTS}
-    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, experiment=names.get("experiment"))
+    given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
+    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, tune=tune, **given)
     check_parts(settings)
     return settings
 
 
 def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings."""
-    settings.part("cell")
+    require_served(settings.training.regularizer, settings.part("cell"))
     require_rowwise(settings.part("optimizer"))
-    shortest = settings.task.shortest
+    settings.part("executor")
+    shortest, tested = settings.task.shortest, settings.training.test_lengths
     for name, length in (
         ("training.length", settings.training.length),
+        ("training.shortest", settings.training.shortest or shortest),
+        *(("training.test_lengths", each) for each in tested),
         ("search.length_min", settings.search.length_min),
     ):
         require(length >= shortest, name, f"must be at least {shortest} for the task {settings.names['task']}", length)

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,15 +19,35 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # some 15 s, not four minutes, for each call that fails
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # else it tells of its tables
 
+import numpy as np
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    RunStatus,
+    RunTag,
+)
+from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 BATCH = 1000  # metrics, what the server takes in one call
 PARAMS = 100  # the same for params
+LISTED = 20  # newest parent runs that `links` names in each experiment
+ELSEWHERE = (".safetensors",)  # weights are stored once, with the model that they belong to
 OWNER = "owner"  # tag: the process that runs it, so that what a kill left RUNNING can be closed
+
+
+Shapes = Mapping[str, tuple[str, tuple[int, ...]]]  # of "inputs" and "outputs": numpy's type, and sizes, -1: any
+Scores = Mapping[str, tuple[int, float]]  # by name of the metric: its step and value
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI opens runs as evaluations of a chat model
+EXTERNAL = "mlflow.model.isExternal"  # loaded by `pipeline.trained`, not by MLflow
 
 
 class Run:
@@ -78,7 +99,25 @@ class Run:
     def artifacts(self, folder: Path) -> None:
         """Store every file of a folder."""
         with _reported():
-            self.client.log_artifacts(self.id, str(folder))
+            for path in sorted(path for path in folder.rglob("*") if path.suffix not in ELSEWHERE and path.is_file()):
+                inside = path.parent.relative_to(folder)
+                self.client.log_artifact(self.id, str(path), None if inside == Path() else str(inside))
+
+    def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None:
+        """Store a trained model as an external one: its files, its signature and how it scored; see `Shapes`."""
+        with _reported():
+            made = self.client.create_logged_model(self.experiment, name, self.id, {EXTERNAL: "true"}, dict(about))
+            with tempfile.TemporaryDirectory() as place:
+                _describe_model(made, shapes, Path(place))
+                self.client.log_model_artifacts(made.model_id, place)
+            self.client.log_model_artifacts(made.model_id, str(folder))
+            self.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+            for metric, (step, value) in scores.items():
+                self.client.log_metric(self.id, metric, value, step=step, model_id=made.model_id)
+
+    def link(self, address: str) -> str:
+        """Where the run opens in the UI that `make ui` starts at an address, or in that of the server."""
+        return link(address, self.experiment, self.id)
 
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "Run":
         """A nested run, begun now or at a time in seconds since 1970; the caller closes it."""
@@ -115,6 +154,13 @@ class Silent(Run):
     def artifacts(self, folder: Path) -> None:
         """Nothing."""
 
+    def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None:
+        """Nothing."""
+
+    def link(self, address: str) -> str:
+        """Nothing."""
+        return ""
+
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> Run:
         """Another silent run."""
         return self
@@ -143,6 +189,27 @@ def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[st
     opened.close()
 
 
+def server(address: str) -> str:
+    """The address of the server that keeps the runs, or else the given one."""
+    known = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return known.rstrip("/") if known.startswith("http") else address
+
+
+def link(address: str, experiment: str, run: str = "") -> str:
+    """Where the UI shows an experiment's runs, or one of them; without the last part it would look for chats."""
+    return f"{server(address)}/#/experiments/{experiment}/runs{run and '/'}{run}?workflowType=machine_learning"
+
+
+def wrote(state: Path, address: str, tag: str) -> dict[str, str]:
+    """The address of the newest run for each value of a tag, such as the digest of a file that it wrote."""
+    client = MlflowClient(uri(state))
+    known = [experiment.experiment_id for experiment in client.search_experiments()]
+    found: dict[str, str] = {}
+    for each in client.search_runs(known, f"tags.`{tag}` LIKE '%'", order_by=["attributes.start_time DESC"]):
+        found.setdefault(each.data.tags[tag], link(address, each.info.experiment_id, each.info.run_id))
+    return found
+
+
 def uri(state: Path) -> str:
     """Where runs are kept."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
@@ -161,11 +228,16 @@ def links(state: Path, address: str) -> list[str]:
     client = MlflowClient(uri(state))
     lines = []
     for experiment in client.search_experiments(filter_string="name != 'Default'", order_by=["name ASC"]):
-        base = f"{address}/#/experiments/{experiment.experiment_id}/runs"
-        lines.append(f"{experiment.name}: {base}?compareRunsMode=CHART")
-        found = client.search_runs([experiment.experiment_id], "tags.level = 'parent'", max_results=20)
-        lines += [f"  {found_run.info.run_name}: {base}/{found_run.info.run_id}" for found_run in found]
+        lines.append(f"{experiment.name}: {link(address, experiment.experiment_id)}&compareRunsMode=CHART")
+        found = client.search_runs([experiment.experiment_id], "tags.level = 'parent'", max_results=LISTED)
+        lines += [f"  {_words(each)}: {link(address, each.info.experiment_id, each.info.run_id)}" for each in found]
     return lines
+
+
+def _words(found: StoredRun) -> str:
+    """A run's name and its answer."""
+    answer = found.data.tags.get("horizon") or found.data.tags.get("solved") or found.info.status.lower()
+    return f"{found.info.run_name}: {answer}"
 
 
 def _open(state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
@@ -174,9 +246,21 @@ def _open(state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> R
     with FileLock(state / ".state" / "mlflow.lock"):  # processes that make a new database at once would break it
         client = MlflowClient(uri(state))
         found = client.get_experiment_by_name(experiment)
-        identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state))
+        identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state), KIND)
         _close_abandoned(client, identifier)
     return Run(client, identifier, name, {"level": "parent", **tags})
+
+
+def _describe_model(made: LoggedModel, shapes: Shapes, folder: Path) -> None:
+    """Write MLflow's own description of an external model, with its signature."""
+    from mlflow.models import ModelSignature  # imports take a second, and only models need them
+    from mlflow.models.utils import get_external_mlflow_model_spec
+    from mlflow.types import Schema, TensorSpec
+
+    schemas = {name: Schema([TensorSpec(np.dtype(kind), sizes)]) for name, (kind, sizes) in shapes.items()}
+    described = get_external_mlflow_model_spec(made)
+    described.signature = ModelSignature(schemas["inputs"], schemas["outputs"])
+    described.save(str(folder / "MLmodel"))
 
 
 def _artifacts(state: Path) -> str | None:
@@ -218,6 +302,17 @@ def _origin() -> dict[str, str]:
         changed = "yes" if _git("status", "--porcelain", "--untracked-files=no") else "no"
         origin |= {"mlflow.source.git.commit": commit, "git.changed": changed}
     return origin | {"mlflow.source.name": " ".join(["python -m", *sys.orig_argv[2:]]), "mlflow.source.type": "LOCAL"}
+
+
+def code() -> str:
+    """The commit of the code, in words for a reviewer."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return "not in git"
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "conf")
+    return f"commit `{commit[:12]}`" + (
+        ", with changes in `pipeline/` or `conf/` that are not in it" if changed else ""
+    )
 
 
 def _git(*arguments: str) -> str:

@@ -7,6 +7,9 @@ writes results/train/TASK-CELL/ (each job of a multirun: a folder below results/
 gradients.parquet, figures, weights; and an MLflow run.
 """
 
+import shutil
+import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,40 +17,42 @@ from typing import Any
 import numpy as np
 import pyarrow
 from pyarrow import parquet
-from safetensors.torch import save_file
 
-from pipeline import figures, tracking
-from pipeline.files import replaced, write_json
-from pipeline.learning.attempt import Attempt, attempt
+from pipeline import figures, tracking, trained
+from pipeline.files import digest, replaced, write_json
+from pipeline.learning.attempt import Attempt, attempt, scores
 from pipeline.learning.recorder import columns
 from pipeline.learning.signature import majority
 from pipeline.prepare import ensure_prepared
-from pipeline.progress import Display, display
+from pipeline.progress import Display, display, duration
 from pipeline.settings import Settings, stage
 from pipeline.tasks.held_out import HeldOut
+from pipeline.tuned import tuned
+
+WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its outcome.json
 
 
 @stage
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
+    settings = tuned(settings)
     title = f"{settings.title} T={settings.training.length}"
+    name = f"{settings.experiment or settings.names['cell']} · T={settings.training.length} · train"
     tags = {"stage": "train", **settings.tags}
     with (
         display(title) as shown,
-        tracking.run(
-            settings.tracking.enabled, settings.state, settings.names["task"], f"{title} · train", tags
-        ) as run,
+        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
+        began = time.monotonic()
         held_out = ensure_prepared(settings)
         describe(run, settings, held_out)
         result = train(settings, held_out, run, shown)
         with replaced(settings.results_of("train")) as folder:
-            write(folder, settings, result)
+            write(folder, settings, result, tested(settings, held_out, result))
             run.artifacts(folder)
-        run.metrics(settings.training.updates, {"replicas/solved": solved(result)})
-        failing = majority([row.signature for row in result.outcomes])
-        run.tags({"solved": f"{solved(result)}/{len(result.outcomes)}"} | ({"signature": failing} if failing else {}))
-        shown.say(f"{solved(result)} of {len(result.outcomes)} replicas solved; {settings.results_of('train')}")
+        seconds = time.monotonic() - began
+        show(run, settings, result, seconds)
+        shown.summary(outline(settings, run, result, seconds))
 
 
 def describe(run: tracking.Run, settings: Settings, held_out: HeldOut) -> None:
@@ -57,11 +62,50 @@ def describe(run: tracking.Run, settings: Settings, held_out: HeldOut) -> None:
     run.params(settings.tree)
     run.dataset(settings.names["task"], held_out.digest(training.length), source, profile)
     run.note(
-        f"**{settings.names['cell']}** on **{settings.names['task']}**, length {training.length}: {training.replicas} "
-        f"replicas, at most {training.updates} updates. Solved: held-out error below {task.goal} (chance "
-        f"{task.chance:.3g}). Curves are medians over the replicas that still train; the artifacts show "
-        "‖∂L/∂h‖ at every step."
+        f"### Does **{settings.names['cell']}** learn **{settings.names['task']}** at length {training.length}?\n\n"
+        f"{training.replicas} replicas, at most {training.updates} updates. Solved: held-out error below {task.goal} "
+        f"(chance {task.chance:.3g}). Curves are medians over the replicas that still train; `gradients.svg` shows "
+        f"‖∂L/∂h‖ at every step over the course of training.\n\n- Data: `{source}`, by DVC\n"
+        f"- Code: {tracking.code()}\n\n"
+        f"The same again:\n\n```bash\n{settings.command('train')}\n```"
     )
+
+
+def show(run: tracking.Run, settings: Settings, result: Attempt, seconds: float) -> None:
+    """Tell the reviewer what came out, and store the weights as a model."""
+    folder, count = settings.results_of("train"), len(result.outcomes)
+    last = max(outcome.updates_run for outcome in result.outcomes)
+    run.metrics(last, {"replicas/solved": solved(result), "train/seconds": seconds, "train/compute": result.cost})
+    wrote = digest(folder / "outcome.json")
+    run.tags({"solved": f"{solved(result)}/{count}", "duration": duration(seconds), WROTE: wrote})
+    if failing := majority([row.signature for row in result.outcomes]):
+        run.tags({"signature": failing})
+    about = trained.describe(settings, count)
+    kind, shape = ("uint8", (-1, -1)) if about["symbols"] else ("float32", (-1, -1, about["channels"]))
+    answered = ("float32", (-1, about["answers"], about["outputs"]))
+    plain = {name: str(value) for name, value in about.items() if name != "settings"}
+    with tempfile.TemporaryDirectory() as place:
+        for name in (trained.WEIGHTS, trained.DESCRIPTION):
+            shutil.copy(folder / name, place)
+        scores = {"score/best": (last, best)} if (best := best_score(result)) is not None else {}
+        run.model(settings.pair, Path(place), {"inputs": (kind, shape), "outputs": answered}, plain, scores)
+
+
+def outline(settings: Settings, run: tracking.Run, result: Attempt, seconds: float) -> dict[str, str]:
+    """What the command says at its end."""
+    best = best_score(result)
+    return {
+        "solved": f"{solved(result)} of {len(result.outcomes)} replicas",
+        "best score": "" if best is None else f"{best:.3g} (goal {settings.task.goal:g})",
+        "time": duration(seconds),
+        "files": str(settings.results_of("train")),
+        "MLflow": run.link(settings.address),
+    }
+
+
+def best_score(result: Attempt) -> float | None:
+    """The best of all replicas, None where every one diverged."""
+    return min((row.best_score for row in result.outcomes if row.best_score is not None), default=None)
 
 
 def train(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display) -> Attempt:
@@ -79,13 +123,23 @@ def train(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Displ
     )
 
 
-def write(folder: Path, settings: Settings, result: Attempt) -> None:
+def tested(settings: Settings, held_out: HeldOut, result: Attempt) -> list[dict[str, Any]]:
+    """How the best weights do at each of `training.test_lengths`, with the score of each replica."""
+    task, cell, goal = settings.task, settings.part("cell"), settings.task.goal
+    found = []
+    for length in settings.training.test_lengths:
+        of_replicas = scores(task, cell, settings.training, result, held_out.sequences(length)).tolist()
+        below = sum(score < goal for score in of_replicas)
+        found.append({"length": length, "below_goal": below, "scores": [float(f"{s:.6g}") for s in of_replicas]})
+    return found
+
+
+def write(folder: Path, settings: Settings, result: Attempt, tests: list[dict[str, Any]]) -> None:
     """Every out of the stage."""
     table = columns(result.recorder.through_time, [outcome.replica for outcome in result.outcomes])
-    write_json(folder / "outcome.json", outcome(settings, result))
+    write_json(folder / "outcome.json", outcome(settings, result) | ({"tested": tests} if tests else {}))
     parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
-    weights = {name: weight.contiguous() for name, weight in result.layout.views(result.weights).items()}
-    save_file(weights, folder / "weights.safetensors")
+    trained.save(folder, settings, result)
     cell, task = (figures.label(settings.names[group]) for group in ("cell", "task"))
     title = f"{cell} on {task}, T = {settings.training.length}"
     figures.save(figures.gradient_heat_map(table, title), folder / "gradients.svg")

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log
+from socket import gethostname
 from typing import Any
 
 import numpy as np
 
+from pipeline.errors import UserError
+from pipeline.fingerprint import fingerprint
 from pipeline.horizon.futility import Futility, Progress, flag
 from pipeline.horizon.trials import TrialResult, seeds, significant
 from pipeline.learning import gradients
@@ -21,16 +24,28 @@ from pipeline.tasks.task import Task
 POINTS = 128  # steps through time that a trial's gradient profile keeps
 
 
+def unwatched(update: int, figures: Mapping[str, float]) -> None:
+    """Look away."""
+
+
 @dataclass(frozen=True)
 class Trial:
-    """Trains the replicas of one trial. Can be pickled, where `watch` can."""
+    """Trains the replicas of one trial. Can be pickled, where `watch` can: some kilobytes, without sequences."""
 
     settings: Settings
     held_out: HeldOut
-    watch: Watch = lambda update, figures: None
+    watch: Watch = unwatched
+    code: str | None = None  # fingerprint of settings and code, where it may run on another machine
 
     def __call__(self, length: int, ordinal: int, futility: Futility | None = None) -> TrialResult:
-        """Train at one length, with or without early stopping; a pure function of the settings and its arguments."""
+        """Train at one length, with or without early stopping; a pure function of the settings and its arguments.
+
+        Raises `UserError` where it was sent to a worker with other code.
+        """
+        if self.code and self.code != fingerprint(self.settings):
+            raise UserError(
+                f"the worker on {gethostname()} has other code than the search: install the same commit there"
+            )
         if futility is None:
             return result(self.train(length, ordinal), length, self.settings.training.updates)
         flags = Flags(futility, self.settings, seeds(ordinal, self.settings.search.replicas))

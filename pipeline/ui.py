@@ -1,39 +1,69 @@
 """Open the results in MLflow, on this machine only.
 
     python -m pipeline.ui
+    python -m pipeline.ui tracking.port=5001
 
-starts the server on 127.0.0.1 and prints the addresses of the searches; `tracking.port` is the port.
+prints the addresses of the searches, writes results/report/linked.html, the report with links to the runs, and serves
+MLflow on 127.0.0.1 until interrupted; `tracking.port` is the port. With MLFLOW_TRACKING_URI set, that server is used.
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
 
 from pipeline import tracking
 from pipeline.errors import require
 from pipeline.settings import Settings, stage
 
 HOST = "127.0.0.1"
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+RUN = re.compile(r'<a class="run" data-tag="([^"]+)" data-value="([^"]+)">')  # of report.html
+LINKED = "linked.html"
 
 
 @stage
 def main(settings: Settings) -> None:
     """Serve MLflow until interrupted."""
-    port = settings.tracking.port
+    port, store = settings.tracking.port, tracking.uri(settings.state)
     require(is_free(port), "tracking.port", "must be a free port", port)
-    store = tracking.uri(settings.state)
-    for line in tracking.links(settings.state, store if store.startswith("http") else f"http://{HOST}:{port}"):
+    for line in [*tracking.links(settings.state, settings.address), *report(settings)]:
         print(line, flush=True)
     if store.startswith("http"):
         return  # a server runs there
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store]
     try:
-        subprocess.run(command, env=os.environ | quiet, check=True)
+        subprocess.run(command, env=os.environ | QUIET, check=True)
     except KeyboardInterrupt:
         print("stopped")
+
+
+def report(settings: Settings) -> list[str]:
+    """Write the report with links to the runs that wrote its results, and say where; nothing where there is none."""
+    page = settings.results / "report" / "index.html"
+    if not page.exists():
+        return []
+    text = page.read_text()
+    tags = {tag for tag, _ in RUN.findall(text)}
+    known = {tag: tracking.wrote(settings.state, settings.address, tag) for tag in tags}
+    linked = page.with_name(LINKED)
+    linked.write_text(with_links(text, known))
+    return [f"report, with links to these runs: {Path(linked).resolve().as_uri()}"]
+
+
+def with_links(page: str, known: Mapping[str, Mapping[str, str]]) -> str:
+    """The page with an address in each place that names a known run by one of its tags."""
+
+    def link(found: re.Match[str]) -> str:
+        address = known.get(found[1], {}).get(found[2])
+        return f'<a class="run" href="{escape(address)}">' if address else found[0]
+
+    return RUN.sub(link, page)
 
 
 def is_free(port: int) -> bool:

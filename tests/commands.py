@@ -14,7 +14,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 def paths(folder: Path) -> list[str]:
     """Overrides that keep everything a command writes below `folder`."""
-    return [f"paths.{name}={folder / name}" for name in ("data", "results", "state")]
+    return [f"paths.{name}={folder / name}" for name in ("data", "results", "state", "tuned")]
 
 
 def start(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.Popen[str]:

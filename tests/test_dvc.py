@@ -11,12 +11,14 @@ from hydra import compose, initialize_config_dir
 ROOT = Path(__file__).parent.parent
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GRID: dict[str, list[str]] = yaml.safe_load((ROOT / "conf/grid.yaml").read_text())["grid"]
+TUNING: dict[str, Any] = yaml.safe_load((ROOT / "pipeline/tuning/dvc.yaml").read_text())["stages"]["tune"]
 PAIRS = [(task, cell) for task in GRID["tasks"] for cell in GRID["cells"]]
 IRRELEVANT = {
     "prepare": {"cell", "optimizer", "sampler", "executor"},
     "train": {"sampler", "executor"},
     "search": set(),
 }
+TUNED = {"prepare": set(), "train": {"conf/tuned/{task}-{cell}.yaml"}, "search": {"conf/tuned/{task}-{cell}.yaml"}}
 
 
 def filled(text: str, task: str, cell: str) -> str:
@@ -33,12 +35,13 @@ def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str,
     choices = {group: choice for group, choice in config.hydra.runtime.choices.items() if "/" not in group}
     read = {f"conf/{group}/{choice}.yaml" for group, choice in choices.items() if group not in IRRELEVANT[name]}
     params = {filled(next(iter(param)), task, cell) for param in stage["params"]}
+    read |= {path.format(task=task, cell=cell) for path in TUNED[name]}
     assert read | {"conf/config.yaml"} == params
 
 
 @pytest.mark.parametrize("name", ["prepare", "train", "search"])
 def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str) -> None:
-    sections = {"prepare": {"data", "search.per_octave"}, "train": {"data", "training"}}
+    sections = {"prepare": {"data", "search.per_octave"}, "train": {"data", "search.tuned", "training"}}
     sections["search"] = {"data", "search", "training"}
     listed = next(param["conf/config.yaml"] for param in STAGES[name]["params"] if "conf/config.yaml" in param)
     assert set(listed) == sections[name]
@@ -46,7 +49,8 @@ def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str
 
 def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else() -> None:
     files = {"train": ["curves.svg", "gradients.svg", "outcome.json"]}
-    files["search"] = ["course.svg", "gradients.parquet", "horizon.json", "horizon.svg", "trials.csv"]
+    files["search"] = ["course.svg", "gradients.parquet", "gradients.svg", "horizon.json", "horizon.svg"]
+    files["search"] += ["settings.json", "trials.csv"]
     wanted = {f"results/{stage}/{t}-{c}/{file}" for stage in files for t, c in PAIRS for file in files[stage]}
     assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted
 
@@ -65,3 +69,32 @@ def test_stages_are_run_as_modules_so_that_a_copy_of_the_project_runs_its_own_co
 def test_no_stage_declares_a_database_as_an_out() -> None:
     outs = [next(iter(out)) if isinstance(out, dict) else out for stage in STAGES.values() for out in stage["outs"]]
     assert not [out for out in outs if out.endswith(".db") or "mlartifacts" in out]
+
+
+@pytest.mark.parametrize(("task", "cell"), PAIRS)
+def test_every_pair_of_the_grid_has_a_file_of_tuned_settings(task: str, cell: str) -> None:
+    """DVC has no optional parameters: a pair that was not tuned has an empty file."""
+    assert (ROOT / f"conf/tuned/{task}-{cell}.yaml").exists()
+
+
+def test_the_tuning_is_no_stage_of_the_default_pipeline_and_writes_nothing_that_one_reads() -> None:
+    outs = {next(iter(out)) for out in TUNING["outs"]}
+    assert outs == {"results/tune/${item.task}-${item.cell}"}
+    read = [dep for stage in STAGES.values() for dep in stage["deps"]]
+    assert not [dep for dep in read if dep.startswith(("results/tune", "conf"))]
+    assert TUNING["wdir"] == "../.."
+
+
+def test_the_tuning_depends_on_all_that_it_uses() -> None:
+    search, params = STAGES["search"], {next(iter(param)) for param in TUNING["params"]}
+    assert {next(iter(param)) for param in search["params"]} - params == {"conf/tuned/${item.task}-${item.cell}.yaml"}
+    space = yaml.safe_load((ROOT / "conf/tune.yaml").read_text())["tune"]["space"]
+    assert {f"conf/optimizer/{name}.yaml" for name in space["optimizer"]["name"]} <= params
+    assert "conf/tune.yaml" in params
+    modules = {f"pipeline/tuning/{path.name}" for path in (ROOT / "pipeline/tuning").glob("[a-z]*.py")}
+    assert modules | {"pipeline/race.py", "pipeline/tune.py"} <= {dep.split(" ")[0] for dep in TUNING["deps"]}
+    assert not [
+        dep
+        for dep in TUNING["deps"]
+        if dep.startswith("pipeline/") and not (ROOT / filled(dep, "copy", "rnn")).exists()
+    ]

@@ -33,6 +33,13 @@ def test_success_replaces_the_files_and_removes_those_that_are_stale(folder: Pat
     assert [path.name for path in folder.parent.iterdir()] == ["results"]
 
 
+def test_files_that_are_not_ones_own_stay_where_that_is_asked(folder: Path) -> None:
+    before = contents(folder)
+    with replaced(folder, whole=False) as fresh:
+        (fresh / "a.txt").write_text("new a")
+    assert contents(folder) == before | {"a.txt": "new a"}
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_failure_leaves_the_old_files(folder: Path, error: type[BaseException]) -> None:
     before = contents(folder)

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from pipeline import messages, prepare, search, train
+from pipeline import messages, prepare, search, train, tune
 from pipeline.settings import CONF, SECTIONS
 from tests.conftest import ROOT, Ended, options, run_stage
 
@@ -60,6 +60,14 @@ WRONG = {
     "search.compute=much": "search.compute must be a number or null; got 'much'",
     "tracking.enabled=maybe": "tracking.enabled must be true or false; got 'maybe'",
     "paths.data=": "paths.data must be a folder; got ''",
+    "paths.tuned=": "paths.tuned must be a folder; got ''",
+    "search.tuned=perhaps": "search.tuned must be true or false; got 'perhaps'",
+    "tune.searches=0": "tune.searches must be above 0; got 0.0",
+    "tune.kept=1": "tune.kept is a share, above 0 and below 1; got 1.0",
+    "tune.settings=1": "tune.settings must be at least 2; got 1",
+    "tune.seed=-1": "tune.seed must be from 0 to 65535; got -1",
+    "tune.setings=3": "tune.setings is not a setting; did you mean tune.settings?",
+    "tune=3": "tune is a group of settings; got 3",
     "paths.results=[a,b]": "paths.results must be text; got ['a', 'b']",
     "optimizer.lr=-1": "optimizer can't be used: Invalid learning rate: -1",
     "+optimizer.speed=3": "optimizer can't be used: Adam.__init__() got an unexpected keyword argument 'speed'",
@@ -94,7 +102,7 @@ def test_what_is_wrong_is_said_in_one_sentence(arguments: str) -> None:
     assert ended == Ended(2, "", f"error: {WRONG[arguments]}\n")
 
 
-@pytest.mark.parametrize("main", [prepare.main, search.main], ids=["prepare", "search"])
+@pytest.mark.parametrize("main", [prepare.main, search.main, tune.main], ids=["prepare", "search", "tune"])
 @pytest.mark.parametrize("arguments", ["cell=nope", "training.length=-3", "training.lenght=3"])
 def test_every_stage_says_it_the_same_way(main: Callable[[], None], arguments: str) -> None:
     assert run_stage(main, arguments) == Ended(2, "", f"error: {WRONG[arguments]}\n")
@@ -137,7 +145,7 @@ def settings_with_comments() -> list[tuple[str, str]]:
     return re.findall(r"^  (\w+): [^#\n]*(?:# (.*))?$", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("stage", [prepare, train, search], ids=["prepare", "train", "search"])
+@pytest.mark.parametrize("stage", [prepare, train, search, tune], ids=["prepare", "train", "search", "tune"])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_shows_every_setting_with_its_comment(stage: ModuleType, flag: str) -> None:
     ended = run_stage(stage.main, flag)

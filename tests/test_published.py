@@ -129,7 +129,7 @@ def test_the_stage_writes_the_same_bytes_each_time(tmp_path: Path, monkeypatch: 
     for _ in range(2):
         ended = run_stage(published.main, f"paths.results={tmp_path} paths.state={tmp_path}")
         assert (ended.status, ended.err) == (0, "")
-        folder = tmp_path / "published"
+        folder = tmp_path / "report" / "published"
         written.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert written[0].keys() == {"index.html", "published.json", "published.md", "predicted.svg"}
     assert written[0] == written[1]

@@ -1,13 +1,22 @@
 """The report says what the files of the stages say, and no more."""
 
 import json
+import re
+import shutil
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from pipeline import figures, records, report
+from pipeline import figures, ranking, records, report, ui
 from pipeline.errors import UserError
+from pipeline.files import digest, write_json
+from pipeline.profiles import contrast, share
+from tests.conftest import compose, run_stage
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -49,7 +58,7 @@ def profiles(trials: list[dict[str, str]]) -> dict[str, np.ndarray]:
 
 def test_the_gradient_is_shown_on_both_sides_of_the_horizon() -> None:
     trials = [trial(0, 10, 4), trial(1, 20, 4), trial(2, 80, 0), trial(3, 40, 1), trial(4, 30, 2)]
-    shown = report.contrast(trials, profiles(trials), {"t50": estimate(33.0, 25.0, 40.0)})
+    shown = contrast(trials, profiles(trials), {"t50": estimate(33.0, 25.0, 40.0)})
     assert [(p["length"], p["share"], p["when"]) for p in shown] == [
         (30, "2/4", "first"),
         (30, "2/4", "last"),
@@ -61,7 +70,7 @@ def test_the_gradient_is_shown_on_both_sides_of_the_horizon() -> None:
 
 def test_a_horizon_above_the_range_has_no_unsolved_side() -> None:
     trials = [trial(0, 10, 4), trial(1, 20, 4)]
-    shown = report.contrast(trials, profiles(trials), {"t50": estimate(None, 20.0, None, "above")})
+    shown = contrast(trials, profiles(trials), {"t50": estimate(None, 20.0, None, "above")})
     assert {p["length"] for p in shown} == {20}
 
 
@@ -71,6 +80,154 @@ def test_a_broken_horizon_file_is_named_in_one_sentence(tmp_path: Path, content:
     path.write_text(content)
     with pytest.raises(UserError, match=r"horizon\.json .*dvc repro"):
         records.read_horizon(path)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of one pair as the stages write them: those that are committed, with gradients made up."""
+    root = tmp_path_factory.mktemp("results")
+    for stage in ("search", "train"):
+        shutil.copytree(RESULTS / stage / "temporal_order-rnn", root / stage / "temporal_order-rnn")
+    folder, train = root / "search/temporal_order-rnn", root / "train/temporal_order-rnn"
+    trials = records.read_trials(folder / "trials.csv")
+    horizon = records.read_horizon(folder / "horizon.json")
+    parquet.write_table(pyarrow.table(profiles(trials)), folder / "gradients.parquet")
+    settings = compose("task=temporal_order", "cell=rnn")
+    write_json(folder / "settings.json", settings.recorded)
+    rows = records.read_profiles(folder / "gradients.parquet")
+    drawn = {"horizon": figures.horizon(records.solved_share(trials, horizon))}
+    drawn |= {"course": figures.course(records.course(trials, horizon))}
+    drawn |= {"gradients": figures.through_time(contrast(trials, rows, horizon), "RNN")}
+    for name, figure in drawn.items():
+        figures.save(figure, folder / f"{name}.svg")
+    for name in ("gradients", "curves"):
+        shutil.copy(folder / "course.svg", train / f"{name}.svg")
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(results: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report on that pair."""
+    conf = tmp_path_factory.mktemp("conf")
+    (conf / "grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn]}\n")
+    (results / "report/published").mkdir(parents=True)
+    (results / "report/published/index.html").write_text("made by another stage")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "CONF", conf)
+        pages = []
+        for _ in range(2):
+            ended = run_stage(report.main, f"paths.results={results}")
+            assert (ended.status, ended.err) == (0, "")
+            pages.append((results / "report/index.html").read_bytes())
+    assert pages[0] == pages[1]  # the same results, the same bytes
+    return pages[0].decode()
+
+
+def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
+    own = page[: page.index("<script>")]  # the library after it is text, and the browser tests watch what it asks for
+    assert not re.search(r"""(?:src|href|srcset|data|action)\s*=\s*["']?(?:https?:)?//""", own)
+    assert not re.search(r"@import|url\((?!#)", own)
+    assert len(page) < 4e6
+
+
+def test_the_page_shows_the_evidence_and_the_settings(page: str, results: Path) -> None:
+    horizon = records.read_horizon(results / "search/temporal_order-rnn/horizon.json")
+    assert page.count(records.phrase(horizon["t50"])) >= 3
+    assert page.count('<svg role="img" aria-label="') == 3 + 5
+    for name, value in report.flat(compose("task=temporal_order", "cell=rnn").recorded).items():
+        assert f"<dt>{name}</dt><dd>{'null' if value is None else value}</dd>" in page
+    assert digest(results / "search/temporal_order-rnn/trials.csv") in page
+    assert "python -m pipeline.search task=temporal_order cell=rnn" in page
+
+
+def test_no_id_comes_twice_and_every_reference_has_its_target(page: str) -> None:
+    own = page[: page.index("<script")]
+    found = re.findall(r'\bid="([^"]+)"', own)
+    assert len(found) == len(set(found))
+    wanted = set(re.findall(r'(?:xlink:href="|href="|url\()#([^")]+)', own))
+    assert wanted <= set(found)
+
+
+def test_the_figures_take_the_colours_of_the_page(page: str) -> None:
+    style = page[page.index("<style>") : page.index("</style>")]
+    named = set(re.findall(r"var\((--\w+)\)", page[: page.index("<script")]))
+    assert {"--blue", "--vermillion", "--grey"} <= named
+    for name in named:
+        assert style.count(f"{name}: #") == 3, name  # light, dark, print
+
+
+def test_what_the_charts_show_is_what_the_trials_say(page: str, results: Path) -> None:
+    text = re.search(r'<script type="application/json" id="explored">(.*?)</script>', page, flags=re.DOTALL)
+    assert text
+    (pair,) = json.loads(text[1])["pairs"]
+    trials = records.read_trials(results / "search/temporal_order-rnn/trials.csv")
+    assert [point["length"] for point in pair["points"]] == [int(trial["length"]) for trial in trials]
+    assert [point["share"] for point in pair["points"]] == [share(trial) for trial in trials]
+    median = records.read_horizon(results / "search/temporal_order-rnn/horizon.json")["t50"]["median"]
+    near = min(pair["curves"], key=lambda point: abs(np.log(point["length"] / median)))
+    assert 0.2 < near["median"] < 0.8
+
+
+def test_other_pages_in_the_folder_of_the_report_stay(page: str, results: Path) -> None:
+    assert (results / "report/published/index.html").read_text() == "made by another stage"
+    assert 'href="published/index.html"' in page
+
+
+def test_the_linked_page_names_known_runs_and_no_others(page: str, results: Path) -> None:
+    written = digest(results / "search/temporal_order-rnn/trials.csv")
+    linked = ui.with_links(page, {"digest.trials": {written: "http://127.0.0.1:5000/#/a?b&c"}, "digest.outcome": {}})
+    assert 'class="run" href="http://127.0.0.1:5000/#/a?b&amp;c"' in linked
+    assert linked.count('class="run" href=') == 1
+
+
+def committed() -> list[report.Pair]:
+    """The committed searches, without what only DVC keeps."""
+    return [
+        report.Pair(
+            folder.name,
+            records.read_horizon(folder / "horizon.json"),
+            records.read_trials(folder / "trials.csv"),
+            profiles={},
+            training={},
+            settings={},
+            runs={},
+        )
+        for folder in sorted((RESULTS / "search").iterdir())
+    ]
+
+
+def test_the_order_of_the_cells_follows_from_the_trials() -> None:
+    pairs = committed()
+    found = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+    assert {entry["task"] for entry in found} == {pair.horizon["task"] for pair in pairs}
+    for entry in found:
+        same = [(pair.horizon["cell"], pair.horizon["t50"]) for pair in pairs if pair.horizon["task"] == entry["task"]]
+        medians = {cell: estimate["median"] or estimate["lower"] for cell, estimate in same}
+        assert set(entry["order"]) == set(medians)
+        assert sum(entry["best"].values()) == pytest.approx(1.0, abs=1e-4)
+        assert entry["probability"] <= min(entry["pairs"]) + 1e-9
+        for (high, low), chance in zip(pairwise(entry["order"]), entry["pairs"], strict=True):
+            assert (chance >= 0.5) == (medians[high] >= medians[low])
+    lines = report.table(pairs, found).splitlines()
+    assert sum(" with probability " in line for line in lines) == len(found)
+
+
+def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() -> None:
+    pair = next(pair for pair in committed() if pair.name == "temporal_order-rnn")
+    alone = report.table([replace(pair, horizon={**pair.horizon, "tuned": None})], [])
+    plain = {"plain": estimate(59.4, 54.6, 72.6)}
+    beside = report.table([replace(pair, horizon={**pair.horizon, "tuned": plain})], [])
+    assert alone.splitlines()[2].split(" | ")[3] == "–"
+    assert beside.splitlines()[2].split(" | ")[3] == "59 (55 to 73)"
+    assert beside.splitlines()[0].split(" | ")[3] == "with plain settings"
+    assert "probability" not in beside
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.6249, "0.62"), (0.999, "above 0.99"), (0.001, "below 0.01"), (1.0, "above 0.99")]
+)
+def test_a_probability_is_never_rounded_to_certainty(chance: float, words: str) -> None:
+    assert ranking.probability(chance) == words
 
 
 def test_figures_have_the_same_bytes_each_time(tmp_path: Path) -> None:

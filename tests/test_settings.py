@@ -60,7 +60,7 @@ def test_the_grid_names_tasks_and_cells_that_are_there() -> None:
 
 
 def test_every_group_is_one_that_a_command_knows() -> None:
-    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*PARTS, "experiment"}
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*PARTS, "experiment", "tuned"}
 
 
 @pytest.mark.parametrize(("group", "package", "base"), [("cell", cells, Cell), ("task", tasks, Task)])

@@ -1,5 +1,6 @@
 """What MLflow holds after a run, however it ended."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.entities import Run as Stored
@@ -172,7 +174,7 @@ def test_a_command_that_is_killed_ends_as_killed(
     with tracking.run(True, state, "temporal_order", "next", {}):
         pass
     assert running(client, "temporal_order") == []
-    assert found(client, "temporal_order-rnn T=12 · train").info.status == "KILLED"
+    assert found(client, "rnn · T=12 · train").info.status == "KILLED"
     assert not (state / "results" / "train" / "temporal_order-rnn").exists()
 
 
@@ -302,9 +304,44 @@ def test_the_address_of_the_store_is_a_database_or_what_the_environment_says(
 
 def test_links_open_each_experiment_and_its_parent_runs(state: Path, client: MlflowClient) -> None:
     with tracking.run(True, state, "links", "linked", {}) as run:
+        run.tags({"solved": "3/4"})
         run.child("unfolded", {"level": "trial"}).close()
     text = "\n".join(tracking.links(state, "http://127.0.0.1:5000"))
-    base = f"http://127.0.0.1:5000/#/experiments/{run.experiment}/runs"
-    assert f"links: {base}?compareRunsMode=CHART" in text
-    assert f"linked: {base}/{run.id}" in text
+    base, training = f"http://127.0.0.1:5000/#/experiments/{run.experiment}/runs", "?workflowType=machine_learning"
+    assert f"links: {base}{training}&compareRunsMode=CHART" in text
+    assert f"linked: 3/4: {base}/{run.id}{training}" in text
     assert "unfolded" not in text
+
+
+def test_a_run_is_found_by_what_it_wrote_and_the_newest_wins(state: Path, client: MlflowClient) -> None:
+    for name in ("older", "newer"):
+        with tracking.run(True, state, "wrote", name, {"digest.trials": "0123"}) as run:
+            address = run.link("http://127.0.0.1:5000")
+        time.sleep(0.002)  # runs are ordered by milliseconds
+    assert tracking.wrote(state, "http://127.0.0.1:5000", "digest.trials") == {"0123": address}
+    assert tracking.wrote(state, "http://127.0.0.1:5000", "digest.nothing") == {}
+
+
+def test_links_lead_to_the_server_that_keeps_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking.link("http://127.0.0.1:5000", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:80/")
+    assert tracking.link("http://127.0.0.1:5000", "7", "a").startswith(
+        "http://tracking.example:80/#/experiments/7/runs/a?"
+    )
+
+
+def test_weights_are_stored_once_with_their_model(state: Path, client: MlflowClient, tmp_path: Path) -> None:
+    for name in ("weights.safetensors", "figure.svg"):
+        (tmp_path / name).write_bytes(b"content")
+    shapes = {"inputs": ("float32", (-1, -1, 2)), "outputs": ("float32", (-1, 1, 1))}
+    with tracking.run(True, state, "models", "trained", {}) as run:
+        run.artifacts(tmp_path)
+        run.model("adding-rnn", tmp_path, shapes, {"hidden": "4"}, {"score/best": (20, 0.5)})
+    assert [file.path for file in client.list_artifacts(run.id)] == ["figure.svg"]
+    (model,) = client.search_logged_models([run.experiment])
+    assert (model.name, str(model.status), model.params) == ("adding-rnn", "READY", {"hidden": "4"})
+    assert [(metric.key, metric.value, metric.step) for metric in model.metrics] == [("score/best", 0.5, 20)]
+    kept = state / "mlartifacts" / "models" / model.model_id / "artifacts"
+    assert (kept / "weights.safetensors").read_bytes() == b"content"
+    signature = yaml.safe_load((kept / "MLmodel").read_text())["signature"]
+    assert json.loads(signature["inputs"])[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, -1, 2]}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,23 +10,33 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run as Stored
 from pyarrow import parquet
 from safetensors.numpy import load_file
 
-from pipeline import tracking, train
+from pipeline import tracking, train, trained
+from pipeline.errors import UserError
 from pipeline.learning.attempt import Attempt, attempt
+from pipeline.learning.model import Model
 from pipeline.learning.recorder import columns
 from pipeline.tasks.held_out import draw
-from tests.conftest import Ended, compose, run_stage
+from tests.conftest import ROOT, Ended, compose, run_stage
 
 SIZES = (
     "task=temporal_order cell=lstm cell.hidden=6 training.length=12 training.updates=22 training.replicas=3 "
     "training.batch=8 training.probe_every=5 training.record_every=10 training.threads=1 "
-    "data.held_out=30 search.length_max=20"
+    "data.held_out=30 search.length_max=20 search.tuned=false"
 )
-FILES = {"outcome.json", "gradients.parquet", "weights.safetensors", "gradients.svg", "curves.svg"}
+FILES = {
+    "outcome.json",
+    "model.json",
+    "gradients.parquet",
+    "weights.safetensors",
+    "gradients.svg",
+    "curves.svg",
+}
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ def test_the_run_shows_the_gradient_and_the_score(place: Workplace, expected: At
 
 def test_the_run_says_from_what_it_comes(place: Workplace) -> None:
     stored = place.newest()
-    assert stored.info.run_name == "temporal_order-lstm T=12 · train"
+    assert stored.info.run_name == "lstm · T=12 · train"
     settings = {
         "training.length": "12",
         "cell.hidden": "6",
@@ -156,9 +167,41 @@ def test_the_run_says_from_what_it_comes(place: Workplace) -> None:
     (data,) = stored.inputs.dataset_inputs
     told = json.loads((place.folder / "data" / "temporal_order" / "task.json").read_text())
     assert data.dataset.digest == told["lengths"]["12"]
-    assert "**lstm** on **temporal_order**, length 12" in stored.data.tags["mlflow.note.content"]
+    note = stored.data.tags["mlflow.note.content"]
+    assert "Does **lstm** learn **temporal_order** at length 12?" in note
+    assert f"python -m pipeline.train {' '.join(SIZES.split())}" in note  # the very overrides, so the very run
     artifacts = place.client().list_artifacts(stored.info.run_id)
-    assert {file.path for file in artifacts} == FILES
+    assert {file.path for file in artifacts} == FILES - {"weights.safetensors"}
+
+
+def test_the_weights_are_a_model_in_mlflow_that_reads_any_length(place: Workplace, expected: Attempt) -> None:
+    stored, client = place.newest(), place.client()
+    (model,) = client.search_logged_models([stored.info.experiment_id], f"source_run_id = '{stored.info.run_id}'")
+    folder = place.folder / "mlartifacts" / "models" / model.model_id / "artifacts"
+    loaded = trained.load(folder)
+    task = compose(*SIZES.split()).task
+    for length in (12, 57):
+        batch = draw(task, 3, length, 5)
+        answers = loaded(torch.from_numpy(batch.inputs).transpose(0, 1), replica=1)
+        assert answers.shape == (5, task.answers, task.outputs)
+        model_of_training = Model(loaded.model.cell, expected.layout, expected.weights[1:2], "stepwise", 1)
+        truth = model_of_training(torch.from_numpy(batch.inputs).unsqueeze(0), task.answers)[0].transpose(0, 1)
+        torch.testing.assert_close(answers, truth, rtol=1e-4, atol=1e-5)
+
+
+def test_the_example_of_the_readme_reads_any_length(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    code = next(block for block in blocks if "import load" in block)
+    named = code.replace("results/train/temporal_order-gru", str(place.results))
+    assert named != code
+    exec(named, {})
+    assert capsys.readouterr().out.count("[") == 5  # four answers of one step
+
+
+def test_a_folder_without_a_model_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"settings": {"_target_": "os.system"}}')
+    with pytest.raises(UserError, match="holds no trained model"):
+        trained.load(tmp_path)
 
 
 def test_the_same_settings_give_the_same_bytes(place: Workplace) -> None:

@@ -6,14 +6,15 @@ All of this is derived from the study itself, so no step can be lost in between.
 retry: then the trial with the smaller number counts, and whoever takes the other one drops it.
 """
 
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 
 from optuna import Study, Trial
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.horizon import owner
@@ -34,13 +35,17 @@ class Claim:
     aim: str  # "t50" or "t90"
 
 
-def claim(study: Study, options: SearchOptions, aim: str) -> Claim | None:
-    """Take the next trial: one that waits to be run again, or a fresh one; None if it proved to be another's."""
+def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> Claim | None:
+    """Take the next trial: one that waits to be run again, or a fresh one.
+
+    None if it proved to be another's, or if other processes were faster and `workers` trials run already; then its
+    number is free again, and nothing was asked.
+    """
     trial = study.ask()
     try:
         trial.set_user_attr("owner", owner.here())
         trials = everything(study)
-        if doubled(trials, trial.number):
+        if doubled(trials, trial.number) or running_before(trials, trial.number) >= workers:
             close(study, trial.number)
             return None
         ordinal = ordinals(trials)[trial.number]
@@ -83,8 +88,29 @@ def is_running(study: Study, number: int) -> bool:
 
 def beat(mine: Claim) -> None:
     """Give a sign of life for processes on other machines."""
-    with suppress(UpdateFinishedTrialError):  # `finish` will notice
+    with suppress(
+        UpdateFinishedTrialError, StorageInternalError
+    ):  # `finish` will notice; the next beat may get through
         mine.trial.set_user_attr("heartbeat", time.time())
+
+
+@contextmanager
+def beating(claims: Mapping[int, Claim], every: float) -> Iterator[None]:
+    """Give signs of life for these trials from a thread, also while this one trains."""
+    over = threading.Event()
+
+    def beat_on() -> None:
+        while not over.wait(every):
+            for mine in list(claims.values()):
+                beat(mine)
+
+    thread = threading.Thread(target=beat_on, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def close_orphans(study: Study) -> None:
@@ -125,6 +151,16 @@ def ordinals(trials: Sequence[FrozenTrial]) -> dict[int, int]:
     return {
         trial.number: trial.user_attrs["ordinal"] if trial.user_attrs.get("retry") else next(fresh) for trial in trials
     }
+
+
+def count_running(study: Study) -> int:
+    """Return how many trials of a study run, in all processes."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+def running_before(trials: Sequence[FrozenTrial], number: int) -> int:
+    """Return how many trials that were taken before this one run."""
+    return sum(trial.state == TrialState.RUNNING and trial.number < number for trial in trials)
 
 
 def doubled(trials: Sequence[FrozenTrial], number: int) -> bool:

@@ -24,6 +24,7 @@ class SearchOptions:
     budgets: int  # points of the horizon-by-budget curve, each half the budget of the next
     futility: bool  # stop hopeless replicas early, as long as the audit of the rule allows it
     fresh: bool  # start a new study, keeping the old one
+    tuned: bool = True  # use the settings that pipeline.tune found for the pair
 
     def check(self) -> None:
         """Raise `UserError` for the first value that is out of range."""

@@ -14,6 +14,8 @@ HEARTBEAT = 30.0  # seconds between signs of life
 SILENCE = 120.0  # seconds without one after which a process on another machine is taken for dead
 GRACE = 2.0  # seconds that a new trial may take to name its owner
 
+_heard: dict[Any, tuple[Any, float]] = {}  # by trial: its last sign of life, and when this process first saw that
+
 
 def here() -> dict[str, Any]:
     """Return what tells this process from all others: machine, process number and the time it started."""
@@ -36,15 +38,24 @@ def started(process: int) -> str:
 
 
 def lives(trial: FrozenTrial, now: float | None = None) -> bool:
-    """Return whether a RUNNING trial is still worked on; `now` in seconds since the epoch."""
-    now = time.time() if now is None else now
+    """Return whether a RUNNING trial is still worked on; `now` in seconds of this process's own clock.
+
+    Clocks of two machines are never compared, and a clock that is set does no harm: a process on another machine is
+    taken for dead when this one has looked for `SILENCE` seconds and heard no new sign of life.
+    """
     owner = trial.user_attrs.get("owner")
-    begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    if owner is None:
-        return now - begun < GRACE
-    if owner["machine"] == machine():
+    if owner is not None and owner["machine"] == machine():
         return _is_running(owner["process"]) and started(owner["process"]) == owner["started"]
-    return now - float(trial.user_attrs.get("heartbeat", begun)) < SILENCE
+    return _silence(trial, time.monotonic() if now is None else now) < (GRACE if owner is None else SILENCE)
+
+
+def _silence(trial: FrozenTrial, now: float) -> float:
+    """Return for how long this process has known the last sign of life of a trial, in seconds."""
+    sign = (trial.user_attrs.get("owner") is None, trial.user_attrs.get("heartbeat"))
+    key = (trial.number, trial._trial_id, trial.datetime_start)
+    if key not in _heard or _heard[key][0] != sign:
+        _heard[key] = (sign, now)
+    return now - _heard[key][1]
 
 
 def newborn(trial: FrozenTrial) -> bool:

@@ -18,6 +18,7 @@ from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.kernels.passes import GRUPass, LSTMPass, Pass, RNNPass
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
+from pipeline.kernels.trace import Trace
 from pipeline.kernels.workspace import Workspace, lend
 
 PASSES: Mapping[type[Cell], type[Pass]] = {RNN: RNNPass, GRU: GRUPass, LSTM: LSTMPass}
@@ -32,11 +33,12 @@ def unroll(
     inputs: Shaped[Tensor, "replica time batch *input"],
     outputs: int,
     norms: Norms | None,
+    trace: Trace | None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """The first part of the state after each of the last `outputs` steps. See kernels/unroll.py."""
     tensors = [weights[name] for name in NAMES]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        result: Tensor = _Unroll.apply(cell, inputs, outputs, norms, *tensors)  # type: ignore[no-untyped-call]
+        result: Tensor = _Unroll.apply(cell, inputs, outputs, norms, trace, *tensors)  # type: ignore[no-untyped-call]
         return result
     with torch.no_grad():
         return _evaluate(cell, PASSES[type(cell)](weights), inputs, outputs)
@@ -98,7 +100,7 @@ def _evaluate(cell: Cell, steps: Pass, inputs: Tensor, outputs: int) -> Tensor:
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, cell: Cell, inputs: Tensor, outputs: int, norms: Norms | None, *tensors: Tensor
+        ctx: Any, cell: Cell, inputs: Tensor, outputs: int, norms: Norms | None, trace: Trace | None, *tensors: Tensor
     ) -> Float[Tensor, "replica outputs batch hidden"]:
         steps = PASSES[type(cell)](dict(zip(NAMES, tensors, strict=True)))
         total = inputs.shape[1]
@@ -108,7 +110,7 @@ class _Unroll(torch.autograd.Function):
         memory.read(inputs)
         for step in range(total):
             steps.forward(memory.row[step], memory.kept[step], memory.state[step], memory.state[step + 1])
-        ctx.cell, ctx.steps, ctx.memory, ctx.norms = cell, steps, memory, norms
+        ctx.cell, ctx.steps, ctx.memory, ctx.norms, ctx.trace = cell, steps, memory, norms, trace
         return memory.rows[:, total + 1 - outputs :, :, : cell.hidden].clone()
 
     @staticmethod
@@ -116,16 +118,20 @@ class _Unroll(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         memory: _Memory = ctx.memory
         memory.workspace.check(ctx.owner)
-        found = ctx.steps.unpack(_back(ctx.cell, ctx.steps, memory, gradient, ctx.norms))
+        if ctx.trace is not None:
+            ctx.trace.states.copy_(memory.rows[:, 1:, :, : ctx.cell.hidden])
+        found = ctx.steps.unpack(_back(ctx.cell, ctx.steps, memory, gradient, ctx.norms, ctx.trace))
         memory.workspace.give_back()
-        return (None,) * 4 + tuple(found[name] for name in NAMES)
+        return (None,) * 5 + tuple(found[name] for name in NAMES)
 
 
-def _back(cell: Cell, steps: Pass, memory: _Memory, gradient: Tensor, norms: Norms | None) -> Tensor:
-    """dL/dP, summed over all steps; the norms are filled."""
+def _back(
+    cell: Cell, steps: Pass, memory: _Memory, gradient: Tensor, norms: Norms | None, trace: Trace | None
+) -> Tensor:
+    """dL/dP, summed over all steps; the norms and the trace's errors are filled."""
     total, first_output = len(memory.kept), len(memory.kept) - gradient.shape[1]
     zero = [torch.zeros_like(part) for part in memory.state[0]]
-    running = RunningGradient(zero, cell.states, norms, total)
+    running = RunningGradient(zero, cell.states, norms, total, trace)
     columns = gradient.new_empty(len(gradient), min(CHUNK, total), gradient.shape[2], steps.columns * cell.hidden)
     of_step = columns.unbind(1)
     sums = gradient.new_zeros(len(gradient), memory.rows.shape[-1], columns.shape[-1])

@@ -14,6 +14,7 @@ from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.kernels import build
 from pipeline.kernels.scaling import FLOOR, Norms
+from pipeline.kernels.trace import Trace
 from pipeline.kernels.workspace import Workspace, lend
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -32,6 +33,8 @@ class Problem(ctypes.Structure):
         ("norms_h", ctypes.c_void_p),
         ("norms_c", ctypes.c_void_p),
         ("floor", ctypes.c_double),
+        ("states", ctypes.c_void_p),
+        ("errors", ctypes.c_void_p),
     ]
 
 
@@ -47,11 +50,14 @@ def unroll(
     outputs: int,
     norms: Norms | None,
     threads: int,
+    trace: Trace | None = None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """The first part of the state after each of the last `outputs` steps. See kernels/unroll.py."""
     tensors = [weights[name].contiguous() for name in NAMES]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        result: Tensor = _Unroll.apply(cell, inputs, outputs, norms, threads, *tensors)  # type: ignore[no-untyped-call]
+        result: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
+            cell, inputs, outputs, norms, trace, threads, *tensors
+        )
         return result
     problem, inputs = _problem(cell, inputs, outputs, threads, tensors)
     workspace, out = _forward(problem, cell, tensors[0], None)
@@ -62,9 +68,16 @@ def unroll(
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, cell: Cell, inputs: Tensor, outputs: int, norms: Norms | None, threads: int, *tensors: Tensor
+        ctx: Any,
+        cell: Cell,
+        inputs: Tensor,
+        outputs: int,
+        norms: Norms | None,
+        trace: Trace | None,
+        threads: int,
+        *tensors: Tensor,
     ) -> Float[Tensor, "replica outputs batch hidden"]:
-        ctx.cell, ctx.norms, ctx.owner = cell, norms, object()
+        ctx.cell, ctx.norms, ctx.trace, ctx.owner = cell, norms, trace, object()
         ctx.problem, inputs = _problem(cell, inputs, outputs, threads, tensors)
         ctx.save_for_backward(*tensors, inputs)
         ctx.workspace, out = _forward(ctx.problem, cell, tensors[0], ctx.owner)
@@ -80,12 +93,14 @@ class _Unroll(torch.autograd.Function):
         problem.upstream = gradient.data_ptr()
         noted = {name: norm.to(gradient.dtype).contiguous() for name, norm in (ctx.norms or {}).items()}
         problem.norms_h, problem.norms_c = (noted[name].data_ptr() if name in noted else None for name in ("h", "c"))
+        if ctx.trace is not None:
+            problem.states, problem.errors = ctx.trace.states.data_ptr(), ctx.trace.errors.data_ptr()
         _function("backward", gradient.dtype)(ctypes.byref(problem))
         for name, norm in noted.items():
             if norm is not ctx.norms[name]:
                 ctx.norms[name].copy_(norm)
         ctx.workspace.give_back()
-        return (None,) * 5 + tuple(found)
+        return (None,) * 6 + tuple(found)
 
 
 def _problem(

@@ -149,6 +149,7 @@ template <class T> inline V<T> tanh(V<T> x) {
 //     inputs [R or 1, T, B, I], or tokens [R or 1, T, B] of 1 or 8 bytes
 //     h and c [R, T + 1, B, H] with zeros at step 0, kept [R, T, B, (gates) H]; null where nothing is to be kept
 //     out and upstream = dL/d(out) [R, K, B, H]; norms_h and norms_c [R, T], log2, or null
+//     states = h and errors = dL/dh after each step, at its true scale [R, T, B, H], or null
 struct Problem {
     long cell, replicas, time, batch, channels, hidden, outputs, threads, token_bytes, input_stride;
     const void *weight_ih, *weight_hh, *bias_ih, *bias_hh, *inputs;
@@ -157,6 +158,7 @@ struct Problem {
     void *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh;
     void *norms_h, *norms_c;
     double floor;  // log2 of the norm of a gradient that is exactly zero
+    void *states, *errors;
 };
 
 // The rows of one sequence at one step, as a cell's equations see them.
@@ -517,6 +519,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
 
     // One step back: A_t, the norms, and dh and dc before the step.
     void step(long t, T* A_t) {
+        if (p.errors) trace(t);
         V<T> squares_h{}, squares_c{};
         for (long b = 0, at = 0, wide_at = 0; b < B; b++, at += H, wide_at += h_width) {
             if (t > 0) {
@@ -532,6 +535,16 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         for (long b = 0; b < B; b++) begins[b] = direct + b * h_width;
         product<T, 1>(B, H, begins.data(), {{A_t, width, U, recurrent}}, dh, h_width);
         if (std::isfinite(largest) && std::abs(largest) > FAR) rescale(std::lround(largest));
+    }
+
+    // Write h and dL/dh after step t.
+    void trace(long t) {
+        T *states = this->of(p.states, steps * B * H) + t * B * H, *errors = this->of(p.errors, steps * B * H) + t * B * H;
+        long exponent = std::max(-2 * EXACT, std::min(2 * EXACT, e));
+        T half = std::ldexp(T(1), exponent / 2), other = std::ldexp(T(1), exponent - exponent / 2);
+        std::memcpy(states, this->h(t + 1), B * H * sizeof(T));
+        for (long b = 0; b < B; b++)
+            for (long j = 0; j < H; j++) errors[b * H + j] = dh[b * h_width + j] * half * other;
     }
 
     // Write the norms of dL/d(state after step t); log2 of the largest at the present scale.

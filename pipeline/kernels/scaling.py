@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.kernels.trace import Trace
+
 FLOOR = -1e6  # log2 of the norm of a gradient that is exactly zero; far below that of any other
 NEAR = 40  # |log2| of the norm of g up to which g is not rescaled
 
@@ -61,9 +63,10 @@ class RunningGradient:
         names: Sequence[str],
         norms: Norms | None,
         steps: int,
+        trace: Trace | None = None,
     ):
         self.parts = tuple(parts)
-        self.names, self.norms = names, norms
+        self.names, self.norms, self.trace = names, norms, trace
         self.limit, replicas = largest_exponent(parts[0].dtype), len(parts[0])
         self.exponent = parts[0].new_full((replicas,), 0.0 if norms is None else FLOOR, dtype=torch.float64)
         self.exponents = [self.exponent] * steps  # at which each step was computed
@@ -89,6 +92,8 @@ class RunningGradient:
         """Note dL/d(state after `step`), `totals`, and go back to the state before, `parts`, both at this scale."""
         self.exponents[step] = self.exponent
         self.parts = tuple(parts)
+        if self.trace is not None:
+            self.trace.errors[:, step] = totals[0]
         if self.norms is None:
             return
         for total, row in zip(totals, self.rows[step], strict=True):
@@ -97,7 +102,9 @@ class RunningGradient:
             self._rescale(step, totals)
 
     def write(self) -> None:
-        """Fill the norms with what was noted."""
+        """Fill the norms with what was noted, and bring the errors of the trace to their true scale."""
+        if self.trace is not None and self.scaled:
+            times_power_of_two_(self.trace.errors, torch.stack(self.exponents, dim=1))
         if self.norms is None:
             return
         scaled = self.noted.double()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipeline.cells.cell import Cell, State
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
+from pipeline.kernels.trace import Trace
 
 
 def unroll(
@@ -26,11 +27,14 @@ def unroll(
     inputs: Shaped[Tensor, "replica time batch *input"],
     outputs: int,
     norms: Norms | None,
+    trace: Trace | None,
     channels: int,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """The first part of the state after each of the last `outputs` steps. See kernels/unroll.py."""
     if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values()):
-        result: Tensor = _Unroll.apply(cell, tuple(weights), inputs, outputs, norms, channels, *weights.values())  # type: ignore[no-untyped-call]
+        result: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
+            cell, tuple(weights), inputs, outputs, norms, trace, channels, *weights.values()
+        )
         return result
     with torch.no_grad():
         return _forward(cell, weights, inputs, outputs, channels, None)
@@ -39,7 +43,7 @@ def unroll(
 def _forward(
     cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, outputs: int, channels: int, states: list[State] | None
 ) -> Tensor:
-    """The last outputs; the state before each step is appended to `states` where there is a list."""
+    """The last outputs; the states from the zero one on are appended to `states` where there is a list."""
     steps = inputs.shape[1]
     state = _zero(cell, weights, inputs)
     kept = []
@@ -49,6 +53,8 @@ def _forward(
         state = cell.forward(weights, state, _input(inputs, step, channels, state[0].dtype))
         if step >= steps - outputs:
             kept.append(state[0])
+    if states is not None:
+        states.append(state)
     return torch.stack(kept, dim=1)
 
 
@@ -74,11 +80,12 @@ class _Unroll(torch.autograd.Function):
         inputs: Tensor,
         outputs: int,
         norms: Norms | None,
+        trace: Trace | None,
         channels: int,
         *weights: Tensor,
     ) -> Tensor:
         ctx.states = []
-        ctx.cell, ctx.names, ctx.norms, ctx.channels = cell, names, norms, channels
+        ctx.cell, ctx.names, ctx.norms, ctx.trace, ctx.channels = cell, names, norms, trace, channels
         ctx.save_for_backward(inputs, *weights)
         named = dict(zip(names, weights, strict=True))
         return _forward(cell, named, inputs, outputs, channels, ctx.states)
@@ -90,7 +97,7 @@ class _Unroll(torch.autograd.Function):
         weights = {n: w.detach().requires_grad_() for n, w in zip(ctx.names, tensors, strict=True)}
         steps, outputs = inputs.shape[1], gradient.shape[1]
         zero = [torch.zeros_like(part) for part in ctx.states[0]]
-        running = RunningGradient(zero, ctx.cell.states, ctx.norms, steps)
+        running = RunningGradient(zero, ctx.cell.states, ctx.norms, steps, ctx.trace)
         sums: list[Tensor] = []
         for step in reversed(range(steps)):
             if step >= steps - outputs:
@@ -103,7 +110,9 @@ class _Unroll(torch.autograd.Function):
             for total, part in zip(sums, found, strict=True):
                 total += part
         running.write()
-        return (None,) * 6 + tuple(sums)
+        if ctx.trace is not None:
+            torch.stack([state[0] for state in ctx.states[1:]], dim=1, out=ctx.trace.states)
+        return (None,) * 7 + tuple(sums)
 
 
 def _step_back(

@@ -11,6 +11,7 @@ from pipeline.errors import UserError, require
 from pipeline.kernels import batched, fused, stepwise
 from pipeline.kernels.checks import input_width
 from pipeline.kernels.scaling import Norms
+from pipeline.kernels.trace import Trace
 
 KERNELS = ("auto", "fused", "torch", "stepwise")
 
@@ -21,6 +22,7 @@ def unroll(
     inputs: Float[Tensor, "replica time batch input"] | Integer[Tensor, "replica time batch"],
     outputs: int,
     norms: Norms | None = None,
+    trace: Trace | None = None,
     *,
     kernel: str = "auto",
     channels: int | None = None,
@@ -31,7 +33,7 @@ def unroll(
     Integers are tokens, one-hot inputs of width `channels` (by default that of weight_ih). `norms`, one tensor
     [replica, time] for each of cell.states, is filled by the backward pass: log2 of the Frobenius norm, over batch
     and hidden, of dL/d(state after step t), each replica alone, equal to what autograd's retain_grad sees, without
-    underflow or overflow; scaling.FLOOR where the gradient is exactly zero.
+    underflow or overflow; scaling.FLOOR where the gradient is exactly zero. `trace` is filled in the same way.
 
     kernel    fused     C++, for RNN, GRU and LSTM on the CPU; where it cannot be built, a warning and torch
               torch     for those three a backward pass written by hand, else as stepwise
@@ -42,12 +44,14 @@ def unroll(
     """
     gates = batched.GATES.get(type(cell))
     width = input_width(cell, gates, weights, inputs, outputs, norms, channels)
+    if trace is not None:
+        trace.check(next(iter(weights.values())), (*inputs.shape[:3], cell.hidden))
     kernel = _chosen(kernel, type(cell), inputs.device.type)
     if kernel == "stepwise":
-        return stepwise.unroll(cell, weights, inputs, outputs, norms, width)
+        return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
     if kernel == "torch":
-        return batched.unroll(cell, weights, inputs, outputs, norms)
-    return fused.unroll(cell, weights, inputs, outputs, norms, threads or torch.get_num_threads())
+        return batched.unroll(cell, weights, inputs, outputs, norms, trace)
+    return fused.unroll(cell, weights, inputs, outputs, norms, threads or torch.get_num_threads(), trace)
 
 
 def _chosen(kernel: str, cell: type[Cell], device: str) -> str:

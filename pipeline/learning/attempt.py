@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
 
 from pipeline.cells.cell import Cell
 from pipeline.errors import require
 from pipeline.learning import gradients
 from pipeline.learning import model as models
-from pipeline.learning.fit import Problem, fit
+from pipeline.learning.fit import Problem, evaluate, fit
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import MakeOptimizer
 from pipeline.learning.recorder import Recorder, Watch
 from pipeline.learning.scoreboard import Hopeless, Outcome, Scoreboard, never
-from pipeline.learning.sequences import shared_sequences, training_sequences
+from pipeline.learning.sequences import shared_sequences, steps_trained, training_sequences
 from pipeline.learning.signature import evidence, signature
 from pipeline.learning.training import Training
 from pipeline.tasks.task import Batch, Task
@@ -57,18 +58,44 @@ def attempt(
     replicas: Sequence[int],
     watch: Watch = lambda update, figures: None,
     hopeless: Hopeless = never,
+    begins: Sequence[Cell] = (),
 ) -> Attempt:
-    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind."""
-    require(
-        training.length >= task.shortest,
-        "training.length",
-        f"must be at least {task.shortest} for this task",
-        training.length,
-    )
+    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind.
+
+    `begins` are cells, one a replica, whose weights they begin with, where these are to differ.
+    """
+    for name, length in (("length", training.length), ("shortest", training.shortest)):
+        long_enough = length is None or length >= task.shortest
+        require(long_enough, f"training.{name}", f"must be at least {task.shortest} for this task", length)
+    not_above = training.shortest is None or training.shortest <= training.length
+    require(not_above, "training.shortest", f"must be at most the length {training.length}", training.shortest)
     require_device(training.device)
     torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
     torch.set_flush_denormal(True)
-    problem = Problem(
+    rows, layout = models.begin(begins or cell, task.channels, task.outputs, training.seed, replicas)
+    rows = rows.to(training.device).requires_grad_()
+    model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
+    board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
+    recorder = Recorder(training.record_every, task.answers, training.clip, watch, CLEARLY * task.chance)
+    posed = problem(task, training, replicas, held_out)
+    inspector = Inspector(training.inspect_every, training.updates, task.channels, posed.objective, recorder.inspection)
+    weights = fit(model, make_optimizer, posed, training, board, recorder, inspector)
+    outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(list(replicas)))]
+    ran = [outcome.updates_run for outcome in outcomes]
+    cost = sum(steps_trained(training.seed, updates, training.shortest, training.length) for updates in ran)
+    return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
+
+
+def scores(task: Task, cell: Cell, training: Training, done: Attempt, sequences: Batch) -> Float[ndarray, " replica"]:
+    """The score of each replica's best weights on other sequences, of any length."""
+    rows = done.weights.to(training.device)
+    model = models.Model(cell, done.layout, rows, training.kernel, training.threads or cores())
+    return evaluate(model, problem(task, training, (), sequences))
+
+
+def problem(task: Task, training: Training, replicas: Sequence[int], held_out: Batch) -> Problem:
+    """What is learned, and how it is judged."""
+    return Problem(
         draw=lambda running, update: training_sequences(
             task,
             training.seed,
@@ -77,23 +104,12 @@ def attempt(
             training.length,
             training.batch,
             training.device,
+            training.shortest,
         ),
         held_out=lambda running: shared_sequences(held_out, running, training.device),
         objective=objective(task.kind),
         answers=task.answers,
     )
-    rows, layout = models.begin(cell, task.channels, task.outputs, training.seed, replicas)
-    rows = rows.to(training.device).requires_grad_()
-    model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
-    board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
-    recorder = Recorder(training.record_every, task.answers, training.clip, watch, CLEARLY * task.chance)
-    inspector = Inspector(
-        training.inspect_every, training.updates, task.channels, problem.objective, recorder.inspection
-    )
-    weights = fit(model, make_optimizer, problem, training, board, recorder, inspector)
-    outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(list(replicas)))]
-    cost = training.length * sum(outcome.updates_run for outcome in outcomes)
-    return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
 
 
 def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:

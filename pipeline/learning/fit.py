@@ -10,11 +10,14 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from pipeline.kernels.trace import Trace
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
+from pipeline.learning.per_replica import PerReplica
 from pipeline.learning.recorder import Recorder
+from pipeline.learning.regularizer import add_gradient
 from pipeline.learning.scoreboard import Scoreboard
 from pipeline.learning.sequences import Sequences
 from pipeline.learning.training import Training
@@ -61,7 +64,7 @@ def fit(
         running = board.running
         sequences = problem.draw(running, update)
         inspector.before(update, model.rows)
-        step = one_update(model, optimizer, problem, sequences, training.clip)
+        step = one_update(model, optimizer, problem, sequences, training.clip, training.regularizer)
         inspector.after(update, running, model, sequences)
         recorder.update(update, running, _array(step.losses), _array(step.norms), partial(_arrays, step.log2_norms))
         board.finish_update(step.finite())
@@ -80,15 +83,24 @@ def fit(
 
 
 def one_update(
-    model: Model, optimizer: torch.optim.Optimizer, problem: Problem, sequences: Sequences, largest: float
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    problem: Problem,
+    sequences: Sequences,
+    largest: float,
+    regularizer: float = 0.0,
 ) -> Step:
-    """Forward, backward through all of time, clip each replica's gradient, and step."""
-    replicas, time = sequences.inputs.shape[:2]
+    """Forward, backward through all of time, add that of the regularizer, clip each replica's gradient, and step."""
+    replicas, time, batch = sequences.inputs.shape[:3]
     norms = {name: torch.empty(replicas, time, device=model.rows.device) for name in model.cell.states}
-    losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms), sequences.targets)
+    trace = Trace.of(model.rows, replicas, time, batch, model.cell.hidden) if regularizer else None
+    losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms, trace), sequences.targets)
     model.rows.grad = None
     losses.sum().backward()
     assert model.rows.grad is not None
+    if trace is not None:
+        add_gradient(model, trace, regularizer)
+        trace.give_back()
     step = Step(losses.detach(), clip(model.rows.grad, largest), norms)
     optimizer.step()
     return step
@@ -112,7 +124,10 @@ def narrow(
     if len(after) in (0, len(before)):
         return model, optimizer
     kept = torch.from_numpy(np.flatnonzero(np.isin(before, after))).to(model.rows.device)
-    optimizer, rows = narrowed(make, optimizer, model.rows, kept)
+    if isinstance(optimizer, PerReplica):
+        optimizer, rows = optimizer.narrowed(kept)
+    else:
+        optimizer, rows = narrowed(make, optimizer, model.rows, kept)
     return replace(model, rows=rows), optimizer
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
+from pipeline.kernels.trace import Trace
 from pipeline.kernels.unroll import unroll
 from pipeline.tasks import streams
 
@@ -44,12 +45,13 @@ class Model:
         inputs: Shaped[Tensor, "replica time batch ..."],
         answers: int,
         norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
+        trace: Trace | None = None,
     ) -> Float[Tensor, "replica answer batch output"]:
-        """The readout of the last `answers` states; the backward pass fills `norms`, see kernels.unroll."""
+        """The readout of the last `answers` states; the backward pass fills `norms` and `trace`, see kernels.unroll."""
         weights = self.layout.views(self.rows)
         readout, bias = (weights.pop(name) for name in READOUT)
         threads = worthwhile(self.threads, weights, inputs)
-        states = unroll(self.cell, weights, inputs, answers, norms, kernel=self.kernel, threads=threads)
+        states = unroll(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=threads)
         flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
         answered: Tensor = flat.unflatten(1, states.shape[1:3])
         return answered
@@ -64,10 +66,15 @@ def worthwhile(
 
 
 def begin(
-    cell: Cell, channels: int, outputs: int, seed: int, replicas: Sequence[int]
+    cell: Cell | Sequence[Cell], channels: int, outputs: int, seed: int, replicas: Sequence[int]
 ) -> tuple[Float[Tensor, "replica weight"], Layout]:
-    """The rows of untrained replicas, each with weights of its own that depend on (seed, replica) alone."""
-    drawn = [_weights(cell, channels, outputs, streams.weights_seed(seed, replica)) for replica in replicas]
+    """The rows of untrained replicas, each with weights of its own that depend on (seed, replica) alone.
+
+    Several cells, one a replica, may differ in how their weights begin.
+    """
+    cells = [cell] * len(replicas) if isinstance(cell, Cell) else cell
+    begun = zip(cells, replicas, strict=True)
+    drawn = [_weights(each, channels, outputs, streams.weights_seed(seed, replica)) for each, replica in begun]
     layout = Layout({name: tuple(weight.shape) for name, weight in drawn[0].items()})
     rows = torch.stack([torch.cat([weight.flatten() for weight in weights.values()]) for weights in drawn])
     return rows, layout

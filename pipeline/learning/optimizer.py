@@ -14,8 +14,8 @@ without_compiler.postpone()
 MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
 
 
-def clip(gradient: Float[Tensor, "replica weight"], largest: float) -> Float[Tensor, " replica"]:
-    """Scale each replica's gradient, in place, to a norm of at most `largest`; the norms before are returned."""
+def clip(gradient: Float[Tensor, "replica weight"], largest: float | Tensor) -> Float[Tensor, " replica"]:
+    """Scale each replica's gradient, in place, to a norm of at most `largest` (or its own); return the norms before."""
     norms: Tensor = torch.linalg.vector_norm(gradient, dim=1, dtype=torch.float64)  # squares of 1e20 have room there
     gradient.mul_((largest / norms).clamp_(max=1.0).to(gradient.dtype).unsqueeze(1))
     return norms.to(gradient.dtype)

@@ -58,7 +58,7 @@ def signature(evidence: Evidence) -> str:
 
 
 def evidence(
-    log2_norms: Sequence[Float[ndarray, " time"]],
+    log2_norms: Sequence[Float[ndarray, " _"]],
     answers: int,
     diverged: bool,
     first: Mapping[str, float],

@@ -7,7 +7,8 @@ carry: the key is (seed, replica), and each update, held-out length or set of in
 import numpy as np
 from numpy.random import Generator, Philox
 
-TRAINING, HELD_OUT, WEIGHTS, LENGTH = range(4)  # what a stream is for
+TRAINING, HELD_OUT, WEIGHTS, LENGTH, CHOICE = range(5)  # what a stream is for
+TUNING = 2**40  # replicas from this number on serve the choice of settings, those below it everything else
 
 
 def stream(purpose: int, seed: int, replica: int = 0, index: int = 0) -> Generator:
@@ -30,6 +31,11 @@ def training_length(seed: int, update: int) -> Generator:
 def held_out(seed: int, length: int) -> Generator:
     """The stream of the held-out sequences of one length."""
     return stream(HELD_OUT, seed, index=length)
+
+
+def choice(seed: int, length: int) -> Generator:
+    """The stream of the held-out sequences of one length by which settings are chosen, and nothing else is judged."""
+    return stream(CHOICE, seed, index=length)
 
 
 def weights_seed(seed: int, replica: int) -> int:

@@ -5,8 +5,10 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -14,10 +16,10 @@ from optuna import Study
 from optuna.trial import TrialState
 
 from pipeline.errors import UserError
-from pipeline.horizon import owner
+from pipeline.horizon import driver, owner
 from pipeline.horizon.asking import remaining_compute
 from pipeline.horizon.claims import Claim
-from pipeline.horizon.driver import Inline, current, search
+from pipeline.horizon.driver import Crew, Inline, current, run, search
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.report import horizon_from
@@ -232,12 +234,105 @@ def test_a_trial_of_another_machine_is_left_alone_until_its_heart_stops() -> Non
     trial = study.ask()
     trial.set_user_attr("owner", owner.here() | {"machine": "elsewhere"})
     (frozen,) = study.trials
-    now = time.time()
-    assert owner.lives(frozen, now + 100)
-    assert not owner.lives(frozen, now + 130)
-    trial.set_user_attr("heartbeat", now + 60)
+    assert owner.lives(frozen, now=1000.0)
+    assert owner.lives(frozen, now=1100.0)
+    assert not owner.lives(frozen, now=1130.0)
+    trial.set_user_attr("heartbeat", 5.0)  # its clock may say what it likes
     (frozen,) = study.trials
-    assert owner.lives(frozen, now + 130)
+    assert owner.lives(frozen, now=1140.0)
+    assert owner.lives(frozen, now=1250.0)
+    assert not owner.lives(frozen, now=1270.0)
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_jumps_takes_no_living_trial_for_dead(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    study = new_study(options())
+    trial = study.ask()
+    trial.set_user_attr("owner", owner.here() | {"machine": "elsewhere"})
+    assert owner.lives(study.trials[0])
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + jump)
+    assert owner.lives(study.trials[0])
+
+
+def test_hearts_beat_while_this_process_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "HEARTBEAT", 0.02)
+    chosen, beats = options(trials=3), []
+    study = new_study(chosen)
+
+    def training(length: int, ordinal: int) -> TrialResult:
+        for _ in range(2):
+            time.sleep(0.1)
+            beats.append(study.trials[ordinal].user_attrs["heartbeat"])
+        return Toy()(length, ordinal)
+
+    search(study, training, chosen, Inline())
+    assert len(beats) == 6
+    assert beats == sorted(set(beats))
+    assert "heartbeat" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_second_driver_waits_and_takes_over_so_that_the_search_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = options()
+    study, undisturbed = new_study(chosen), new_study(chosen)
+    search(undisturbed, Toy(), chosen, Inline())
+    with ThreadPoolExecutor(3) as drivers:
+        found = [drivers.submit(search, study, Toy(seconds=0.02), chosen, Inline()) for _ in range(3)]
+    assert trial_rows(study) == trial_rows(undisturbed)
+    assert len({each.result() for each in found}) == 1
+
+
+class Forgetful(Executor):
+    """Loses every third trial, as a scheduler does that is started again."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls += 1
+        if self.calls % 3:
+            return Inline().submit(call, *args, **kwargs)
+        future: Future[Any] = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()  # which wakes whoever waits
+        return future
+
+
+def test_a_trial_that_the_executor_lost_is_run_again() -> None:
+    chosen = options()
+    study, undisturbed = new_study(chosen), new_study(chosen)
+    found = search(study, Toy(), chosen, executor := Forgetful())
+    assert found == search(undisturbed, Toy(), chosen, Inline())
+    assert executor.calls > found.trials
+    check_no_trial_is_lost_doubled_or_blocked(study)
+
+
+def test_searches_side_by_side_end_as_they_would_alone_and_share_the_cost_fairly() -> None:
+    chosen = options(factor=1.2)
+    toys = [Toy(horizon=20.0), Toy(horizon=60.0), Toy(horizon=150.0)]
+    crews = [Crew(new_study(chosen), toy, chosen) for toy in toys]
+    costs: list[list[float]] = []
+    ended: list[Crew] = []
+    for crew in crews:
+        crew.on_finish = lambda *_: costs.append([each.cost for each in crews if each not in ended])
+    with ThreadPoolExecutor(2) as pool:
+        run(crews, pool, workers=2, on_end=ended.append)
+    assert len(ended) == 3
+    for crew, toy in zip(crews, toys, strict=True):
+        alone = new_study(chosen)
+        assert search(alone, toy, chosen, Inline()) == horizon_from(observations(crew.study), chosen)
+        assert trial_rows(alone) == trial_rows(crew.study)
+    dearest = max(trial.cost for crew in crews for trial in observations(crew.study))
+    assert all(max(seen) - min(seen) <= 2 * dearest for seen in costs if len(seen) > 1)
+
+
+def test_a_search_that_fails_does_not_end_the_others() -> None:
+    chosen = options()
+    crews = [Crew(new_study(chosen), Toy(fails_at=1), chosen), Crew(new_study(chosen), Toy(), chosen)]
+    run(crews, Inline(), workers=1)
+    assert str(crews[0].error) == "trial 1 broke"
+    assert crews[1].error is None
+    assert horizon_from(observations(crews[1].study), chosen).converged
 
 
 def test_a_process_number_that_was_given_again_is_not_the_owner() -> None:

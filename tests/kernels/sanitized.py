@@ -6,6 +6,7 @@ from itertools import product
 import torch
 
 from pipeline.kernels import fused
+from pipeline.kernels.trace import Trace
 from pipeline.kernels.workspace import Workspace
 from tests.kernels.oracle import CELLS, by_kernel, draw, make_cell, make_weights
 
@@ -25,11 +26,13 @@ def lend(owner: object, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, d
 
 
 def run(name: str, hidden: int, batch: int, dtype: torch.dtype, tokens: bool) -> None:
-    """Forward and backward, and forward alone."""
+    """Forward and backward, with a trace and without, and forward alone."""
     cell = make_cell(name, hidden)
     weights = make_weights(cell, 3, 4, dtype=dtype)
     inputs = torch.randint(0, 4, (3, 9, batch)) if tokens else draw(3, 9, batch, 4, dtype=dtype)
     by_kernel("fused", cell, weights, inputs, draw(3, 2, batch, hidden, dtype=dtype), threads=2)
+    trace = Trace(*(torch.empty(3, 9, batch, hidden, dtype=dtype) for _ in range(2)))
+    fused.unroll(cell, weights, inputs, 2, None, 2, trace).sum().backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         fused.unroll(cell, weights, inputs, 2, None, 2)
 

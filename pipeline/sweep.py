@@ -1,0 +1,81 @@
+"""Run the searches of the whole grid side by side, on one executor.
+
+    python -m pipeline.sweep executor=dask
+    python -m pipeline.sweep executor=processes executor.workers=8 'sweep.tasks=[adding,copy]' search.factor=1.2
+
+Each search has one trial at a time, so it asks for every length with all of its trials known, and its answer is that of
+`pipeline.search` alone, file for file. The next trial is of the search that cost least so far. Writes what the
+searches write, where they write it; killed and started again it goes on from the last finished trials.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import optuna
+
+from pipeline import searching
+from pipeline.errors import UserError
+from pipeline.horizon import driver
+from pipeline.horizon.driver import Crew
+from pipeline.messages import first_line
+from pipeline.progress import Display, display
+from pipeline.searching import Searching
+from pipeline.settings import Settings, grid, stage
+from pipeline.tuned import tuned
+
+
+@stage
+def main(settings: Settings) -> None:
+    """Find every horizon of the grid."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with display("sweep") as shown, Many(shown) as many, settings.part("executor") as executor:
+        crews = [many.open(each).crew(executor, workers=1) for each in map(tuned, grid(settings))]
+        many.crews = crews
+        driver.run(crews, executor, executor.workers, many.ended)
+    if many.failed:
+        raise UserError(f"{len(many.failed)} of {len(crews)} searches failed: {'; '.join(many.failed)}")
+    shown.say(f"{len(crews)} horizons in {settings.results / 'search'}")
+
+
+@dataclass
+class Many:
+    """Searches that are under way, each with a run of its own that ends as the search ends."""
+
+    shown: Display
+    searches: list[Searching] = field(default_factory=list)
+    stacks: list[ExitStack] = field(default_factory=list)
+    crews: list[Crew] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def open(self, settings: Settings) -> Searching:
+        """Begin one."""
+        stack = ExitStack()
+        search = stack.enter_context(searching.opened(settings, self.shown.beside(settings.title)))
+        self.searches.append(search)
+        self.stacks.append(stack)
+        return search
+
+    def ended(self, crew: Crew) -> None:
+        """Write the answer of one that has ended; one that failed does not end the others."""
+        place = next(index for index, each in enumerate(self.crews) if each is crew)
+        search = self.searches[place]
+        try:
+            with self.stacks[place]:
+                if crew.error:
+                    raise crew.error
+                search.conclude()
+        except Exception as error:
+            self.failed.append(f"{search.settings.title}: {first_line(error)}")
+            search.shown.say(f"failed: {first_line(error)}")
+
+    def __enter__(self) -> "Many":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the runs of those that did not come to an end."""
+        for stack in self.stacks:
+            stack.__exit__(*error)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

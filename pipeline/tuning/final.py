@@ -1,0 +1,105 @@
+"""The last round: the best settings and the plain ones on the same fresh seeds; and the curve of the learning rate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import log2
+from typing import Any
+
+from pipeline.horizon.estimate import rounded
+from pipeline.tuning.climbing import Entrant, Finish, Train
+
+PER_OCTAVE = 2  # lengths of the last round in a doubling
+
+
+@dataclass
+class Standing:
+    """How settings did in the last round; both lists have one value a length."""
+
+    values: Mapping[str, Any]
+    plain: bool
+    lengths: list[int] = field(default_factory=list)
+    solved: list[int] = field(default_factory=list)  # seeds
+    seeds: int = 1
+    cost: int = 0  # replica x updates x length
+    known: float | None = None  # its horizon in octaves, where a search has found it to lie below the first length
+
+    @property
+    def octaves(self) -> float:
+        """The horizon by Spearman and Kaerber: half a step below the first length, and a step for each share solved.
+
+        log2 T50 = log2 T_1 - d / 2 + d sum_i p_i,  p_i the share that solved T_i = T_1 2^(i d), 0 where none tried
+        """
+        if self.known is not None:
+            return self.known
+        step = 1 / PER_OCTAVE
+        return log2(self.lengths[0]) - step / 2 + step * sum(self.solved) / self.seeds
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self) | {"values": dict(self.values)}
+
+
+def compete(
+    settings: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    lengths: Sequence[int],
+    train: Train,
+    budget: int,
+    allowance: float,
+    plain: float | None = None,
+) -> list[Standing]:
+    """Try settings, of which the first are the plain ones, at rising lengths; who solves half of the seeds goes on.
+
+    With their horizon in octaves, `plain`, the plain ones are not tried but stand where their search saw them.
+    It ends when no more than one goes on, or the next length might cost more than is left.
+    """
+    standings = [Standing(values, index == 0, seeds=len(seeds)) for index, values in enumerate(settings)]
+    if plain is not None:
+        standings[0].known = plain
+    front = [standing for standing in standings if standing.known is None]
+    for length in lengths if front else []:
+        if allowance < length * budget * len(front) * len(seeds) and length != lengths[0]:
+            break
+        who = [Entrant(standing.values, seed) for standing in front for seed in seeds]
+        finishes = train(who, length, None)
+        for index, standing in enumerate(front):
+            mine = finishes[index * len(seeds) : (index + 1) * len(seeds)]
+            note(standing, length, mine)
+        allowance -= sum(finish.cost for finish in finishes)
+        front = [standing for standing in front if 2 * standing.solved[-1] >= len(seeds)]
+        if len(front) <= 1:
+            break
+    return standings
+
+
+def note(standing: Standing, length: int, finishes: Sequence[Finish]) -> None:
+    """Add what one length showed."""
+    standing.lengths.append(length)
+    standing.solved.append(sum(finish.solved for finish in finishes))
+    standing.cost += sum(finish.cost for finish in finishes)
+
+
+def ranked(standings: Sequence[Standing], margin: float) -> list[Standing]:
+    """Return the standings, the chosen one first: the farthest, or the plain one unless it was beaten by `margin`.
+
+    Among equals the cheaper is before the dearer: it solves sooner.
+    """
+    order = sorted(standings, key=lambda standing: (-standing.octaves, standing.cost))
+    plain = next(standing for standing in order if standing.plain)
+    if order[0].octaves - plain.octaves >= margin:
+        return order
+    return [plain, *(standing for standing in order if standing is not plain)]
+
+
+def rate_curve(
+    values: Mapping[str, Any], seeds: Sequence[int], count: int, step: float, length: int, train: Train
+) -> dict[str, Any]:
+    """Return how many seeds solve one length at learning rates around the chosen one, all else as chosen."""
+    middle = (count - 1) / 2
+    rates = [rounded(float(values["optimizer.lr"] * step ** (place - middle))) for place in range(count)]
+    who = [Entrant({**values, "optimizer.lr": rate}, seed) for rate in rates for seed in seeds]
+    finishes = train(who, length, None)
+    parts = [finishes[place * len(seeds) : (place + 1) * len(seeds)] for place in range(count)]
+    solved = [sum(finish.solved for finish in part) for part in parts]
+    cost = sum(finish.cost for finish in finishes)
+    return {"length": length, "seeds": len(seeds), "rates": rates, "solved": solved, "cost": cost}

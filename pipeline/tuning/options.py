@@ -1,0 +1,52 @@
+"""The settings of a tuning; conf/tune.yaml has the values and the reasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import require
+
+COUNTS = ("per_octave", "generations", "settings", "finalists", "seeds", "rates", "rate_seeds")
+SEEDS = 2**16  # different seeds of a choice
+
+
+@dataclass
+class TuneOptions:
+    """What is tried, and what it may cost."""
+
+    space: Mapping[str, Any]  # of every cell
+    cells: Mapping[str, Any]  # what is added for one cell
+    sampler: Mapping[str, Any]  # of Optuna
+    generations: int  # times that the sampler is asked
+    settings: int  # tried side by side in each
+    kept: float  # share that goes on to the next length
+    per_octave: int  # lengths in a doubling, after the first generation
+    back: float  # a generation begins at the longest solved length over this
+    finalists: int  # that are tried again beside the plain settings
+    seeds: int  # of each finalist
+    margin: float  # octaves by which a finalist must beat the plain settings
+    rates: int  # points of the curve over the learning rate
+    rate_step: float  # factor between them
+    rate_seeds: int  # at each of them
+    searches: float  # the choice costs at most this many searches
+    explore: float  # share of that for the generations
+    seed: int  # of the choice
+    fresh: bool  # start a new study, keeping the old one
+
+    def check(self) -> None:
+        """Raise `UserError` for the first value that is out of range."""
+        for name in ("space", "cells", "sampler"):
+            require(
+                isinstance(getattr(self, name), Mapping), f"tune.{name}", "is a group of settings", getattr(self, name)
+            )
+        for name in COUNTS:
+            require(getattr(self, name) >= 1, f"tune.{name}", "must be at least 1", getattr(self, name))
+        require(self.settings >= 2, "tune.settings", "must be at least 2", self.settings)
+        for name in ("kept", "explore"):
+            value = getattr(self, name)
+            require(0 < value < 1, f"tune.{name}", "is a share, above 0 and below 1", value)
+        require(self.rate_step > 1, "tune.rate_step", "is a factor, above 1", self.rate_step)
+        require(self.back >= 1, "tune.back", "must be at least 1", self.back)
+        require(self.margin >= 0, "tune.margin", "is in octaves, at least 0", self.margin)
+        require(self.searches > 0, "tune.searches", "must be above 0", self.searches)
+        require(0 <= self.seed < SEEDS, "tune.seed", f"must be from 0 to {SEEDS - 1}", self.seed)

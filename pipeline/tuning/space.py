@@ -1,0 +1,106 @@
+"""The space of settings: which values each of them may take, and asking an Optuna sampler for the next ones."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from pipeline.errors import UserError, require
+
+DIGITS = 3  # significant ones of a setting: more would pretend a precision that a choice among dozens has not
+VARIED = {"optimizer": None, "training": ("clip",), "cell": None}  # sections, and their settings where few may vary
+
+Values: TypeAlias = dict[str, Any]  # settings by their full name, {"optimizer.lr": 0.003}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of several values."""
+
+    values: tuple[Any, ...]
+
+    def distribution(self) -> BaseDistribution:
+        """Return it as Optuna knows it."""
+        return CategoricalDistribution(self.values)
+
+    def holds(self, value: Any) -> bool:
+        """Return whether the value is one of them."""
+        return value in self.values
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number between two."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def distribution(self) -> BaseDistribution:
+        """Return it as Optuna knows it."""
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+    def holds(self, value: Any) -> bool:
+        """Return whether the value lies between them."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+Space: TypeAlias = dict[str, Choices | Range]
+
+
+def space_of(common: Mapping[str, Any], own: Mapping[str, Any] | None) -> Space:
+    """Return what may vary for one cell, by full names; raise `UserError` where that can't be read or may not vary."""
+    tree = {section: dict(values or {}) for section, values in common.items()}
+    tree["cell"] = tree.get("cell", {}) | dict(own or {})
+    found: Space = {}
+    for section, values in tree.items():
+        require(section in VARIED, "tune.space", f"can hold {', '.join(VARIED)}", section)
+        for name, given in values.items():
+            allowed = VARIED[section]
+            vary = (allowed is None or name in allowed) and (section, name) != ("cell", "hidden")
+            require(vary, f"tune.space.{section}", "can't vary this from replica to replica", name)
+            found[f"{section}.{name}"] = _read(f"tune.space.{section}.{name}", given)
+    require("optimizer.lr" in found, "tune.space.optimizer", "must hold lr", sorted(found))
+    return found
+
+
+def _read(name: str, given: Any) -> Choices | Range:
+    if isinstance(given, list) and given and all(isinstance(value, str | int | float | bool) for value in given):
+        return Choices(tuple(given))
+    if isinstance(given, Mapping) and {"low", "high"} <= set(given) <= {"low", "high", "log"}:
+        low, high, log = given["low"], given["high"], bool(given.get("log", False))
+        numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
+        require(numbers and low < high, name, "must have numbers with low below high", dict(given))
+        require(not log or low > 0, name, "must have low above 0 on a logarithmic scale", low)
+        return Range(float(low), float(high), log)
+    raise UserError(f"{name} must be a list of values, or low and high of a number; got {given!r}")
+
+
+def rounded(params: Mapping[str, Any]) -> Values:
+    """Return the settings that are really used: numbers with few digits."""
+    return {name: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for name, value in params.items()}
+
+
+def holds(space: Space, values: Values) -> bool:
+    """Return whether the space has these settings in it."""
+    return all(span.holds(values[name]) for name, span in space.items())
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return the space as Optuna knows it."""
+    return {name: span.distribution() for name, span in space.items()}
+
+
+def propose(space: Space, sampler: BaseSampler, seen: Sequence[FrozenTrial], count: int) -> list[dict[str, Any]]:
+    """Return the next `count` settings: a pure function of a fresh sampler and the trials that it may see."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.add_trials(list(seen))
+        return [study.ask(distributions(space)).params for _ in range(count)]

@@ -1,0 +1,70 @@
+"""`make ui`: on this machine only, quiet, with addresses that open what was run."""
+
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import tracking, ui
+from tests.conftest import run_stage
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+    """What was started instead of a server that would run for ever."""
+    calls: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(command: list[str], env: dict[str, str], **_: Any) -> None:
+        calls.append((command, env))
+
+    monkeypatch.setattr(ui.subprocess, "run", run)
+    monkeypatch.setattr(tracking, "_git", lambda *_: "")  # it would go through the same function
+    return calls
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ui.HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_the_server_is_on_loopback_without_telemetry_or_job_workers(tmp_path: Path, started: list[Any]) -> None:
+    port = free_port()
+    with tracking.run(True, tmp_path, "adding", "rnn · search", {"horizon": "12 (10 to 14)"}) as run:
+        pass
+    ended = run_stage(ui.main, f"tracking.port={port} paths.state={tmp_path} paths.results={tmp_path}")
+    assert (ended.status, ended.err) == (0, "")
+    ((command, environment),) = started
+    line = " ".join(command)
+    assert f"--host 127.0.0.1 --port {port}" in line and f"sqlite:///{tmp_path}/mlflow.db" in line
+    assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    address = f"http://127.0.0.1:{port}/#/experiments/{run.experiment}/runs/{run.id}"
+    assert re.search(rf"^  rnn · search: 12 \(10 to 14\): {re.escape(address)}\?", ended.out, flags=re.MULTILINE)
+
+
+def test_the_report_is_linked_to_the_runs(tmp_path: Path, started: list[Any]) -> None:
+    (tmp_path / "report").mkdir()
+    mark = '<a class="run" data-tag="digest.trials" data-value="{}">run</a>'
+    (tmp_path / "report/index.html").write_text(mark.format("0123") + mark.format("4567"))
+    with tracking.run(True, tmp_path, "adding", "rnn · search", {"digest.trials": "0123"}) as run:
+        pass
+    ended = run_stage(ui.main, f"tracking.port={free_port()} paths.state={tmp_path} paths.results={tmp_path}")
+    linked = tmp_path / "report/linked.html"
+    assert linked.as_uri() in ended.out
+    assert linked.read_text().count("href=") == 1 and run.id in linked.read_text()
+    assert "href" not in (tmp_path / "report/index.html").read_text()  # the report itself names no run
+
+
+def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path, started: list[Any]) -> None:
+    with socket.socket() as taken:
+        taken.bind((ui.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = run_stage(ui.main, f"tracking.port={port} paths.state={tmp_path}")
+    assert (ended.status, ended.err) == (2, f"error: tracking.port must be a free port; got {port}\n")
+    assert started == []
