@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from inspect import isabstract, signature
+from math import isinf
 from pathlib import Path
 from pkgutil import resolve_name
 from types import FrameType, NoneType, UnionType
@@ -158,7 +159,8 @@ class Settings:
         tree = {name: values for name, values in self.tree.items() if name not in elsewhere}
         for section, name in (("training", "threads"), ("search", "fresh")):
             tree[section] = {key: value for key, value in tree[section].items() if key != name}
-        return tree
+        written: dict[str, Any] = _as_json(tree)
+        return written
 
     @property
     def fixed(self) -> frozenset[str]:
@@ -413,3 +415,10 @@ def trusted(target: str, name: str) -> Any:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _as_json(value: Any) -> Any:
+    """Settings with what JSON has no number for as YAML writes it: `.inf`."""
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    return f"{'-' if value < 0 else ''}.inf" if isinstance(value, float) and isinf(value) else value

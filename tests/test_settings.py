@@ -1,6 +1,7 @@
 """conf/: every option composes and builds, every part can be reached, and configuration can't run code."""
 
 import inspect
+import json
 import re
 from dataclasses import dataclass
 from importlib import import_module
@@ -228,3 +229,9 @@ def test_the_schema_of_a_section_has_a_value_for_each_field_and_no_other() -> No
     content = yaml.safe_load((CONF / "config.yaml").read_text())
     for name, kind in settings.SECTIONS.items():
         assert set(content[name]) == set(inspect.signature(kind).parameters), name
+
+
+def test_no_clipping_is_recorded_as_json_can_write_it() -> None:
+    recorded = compose("+experiment=pascanu_sgd").recorded
+    assert recorded["training"]["clip"] == ".inf"
+    assert json.loads(json.dumps(recorded, allow_nan=False)) == recorded
