@@ -37,6 +37,8 @@ from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from pipeline.redaction import redacted, without_user
+
 BATCH = 1000  # metrics, what the server takes in one call
 PARAMS = 100  # the same for params
 LISTED = 20  # newest parent runs that `links` names in each experiment
@@ -192,7 +194,7 @@ def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[st
 def server(address: str) -> str:
     """The address of the server that keeps the runs, or else the given one."""
     known = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return known.rstrip("/") if known.startswith("http") else address
+    return without_user(known.rstrip("/")) if known.startswith("http") else address
 
 
 def link(address: str, experiment: str, run: str = "") -> str:
@@ -333,4 +335,4 @@ def _reported() -> Iterator[list[str]]:
 
 
 def _warn(text: str) -> None:
-    print(f"warning: MLflow: {text}", file=sys.stderr)
+    print(f"warning: MLflow: {redacted(text)}", file=sys.stderr)
