@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -88,6 +89,7 @@ def team(
     ports = {"5432": postgres.port, "5000": free_port(), "8786": free_port()}
     environment = surroundings() | s3.variables | {"PGPASSWORD": postgres.password, "GIT_AUTHOR_NAME": "test"}
     programs = f"{ROOT / 'tests/services'}{os.pathsep}{Path(binary('createdb')).parent}"
+    environment["TMPDIR"] = str(tmp_path_factory.mktemp("scratch"))  # of workers, which are killed
     environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
     with (project.parent / "said").open("w+") as said:
         typed = subprocess.Popen(
@@ -104,8 +106,8 @@ def team(
             assert status == 0, text
             yield Team(project, text, postgres, s3, ports)
         finally:
-            os.killpg(typed.pid, signal.SIGTERM)
-            os.killpg(typed.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(typed.pid, signal.SIGKILL)
 
 
 def test_the_results_are_those_of_one_machine_file_for_file(team: Team, tmp_path: Path) -> None:
