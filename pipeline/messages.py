@@ -10,12 +10,14 @@ from typing import Any, NoReturn
 
 import yaml
 
+from pipeline.redaction import redacted
+
 HIDDEN = ("experiment", "tuned")  # groups that are listed on their own, or that nobody chooses
 
 
 def fail(sentence: str, status: int = 2) -> NoReturn:
     """End the command with one sentence on standard error."""
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {redacted(sentence)}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from optuna import Study
 
 from pipeline import figures, profiles, records, tracking
+from pipeline.errors import UserError
 from pipeline.files import digest, replaced, write_json
 from pipeline.fingerprint import fingerprint
 from pipeline.horizon.asking import remaining_compute
@@ -30,6 +31,7 @@ from pipeline.trial import Trial
 from pipeline.tuned import summary
 
 STORAGE = "OPTUNA_STORAGE"  # variable of the environment, and only there, for it may hold a password
+DATABASES = ("postgresql+psycopg2://", "sqlite:///", "journal:")  # what it may be
 FUTILITY = Futility(NoProgress(after=0.7, window=0.4, rise=0.01), known=Audit(audited=139, false=14))  # see LOG.md
 WROTE = "digest.trials"  # tag: by it the report finds the run that wrote its trials.csv
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
@@ -43,10 +45,14 @@ def study_of(settings: Settings) -> Study:
 
 
 def storage(settings: Settings) -> str:
-    """Where studies are kept: $OPTUNA_STORAGE, or a file in the project."""
+    """Where studies are kept: $OPTUNA_STORAGE, or a file in the project; raises `UserError` where it is no database."""
+    given = os.environ.get(STORAGE)
+    if given and not given.startswith(DATABASES):
+        rule = f"{STORAGE} must begin with {', '.join(DATABASES)}"
+        raise UserError(f"{rule}; what it is is not shown, for it may hold a password")
     folder = settings.state / ".state"
     folder.mkdir(parents=True, exist_ok=True)
-    return os.environ.get(STORAGE) or f"sqlite:///{folder / 'optuna.db'}"
+    return given or f"sqlite:///{folder / 'optuna.db'}"
 
 
 @contextmanager

@@ -123,6 +123,9 @@ SECTIONS = {
 }
 
 
+ELSEWHERE = ("paths", "tracking")  # sections that say where things go, which no command repeats
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that a stage may ask for. Parts are made when they are asked for, so that a stage imports no more."""
@@ -284,7 +287,7 @@ def load(config: DictConfig) -> Settings:
 
 def asked(overrides: Sequence[str]) -> list[str]:
     """What a command line overrides, without where things go."""
-    return [each for each in overrides if not each.startswith(("paths.", "tracking."))]
+    return [each for each in overrides if not each.startswith(tuple(f"{name}." for name in ELSEWHERE))]
 
 
 def name_of(override: str) -> str:
@@ -302,6 +305,7 @@ def grid(settings: Settings) -> list[Settings]:
         names = {group: config.hydra.runtime.choices.get(group) for group in PARTS}
         with open_dict(config):
             del config["hydra"]
+            config.update({name: settings.tree[name] for name in ELSEWHERE})
         found.append(check(config, names, settings.folder, given))
     return found
 

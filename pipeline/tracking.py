@@ -17,6 +17,7 @@ from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # some 15 s, not four minutes, for each call that fails
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it would show a password; we print our own
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # else it tells of its tables
 
 import numpy as np
@@ -36,6 +37,8 @@ from mlflow.entities import (
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from pipeline.redaction import redacted, without_user
 
 BATCH = 1000  # metrics, what the server takes in one call
 PARAMS = 100  # the same for params
@@ -192,7 +195,7 @@ def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[st
 def server(address: str) -> str:
     """The address of the server that keeps the runs, or else the given one."""
     known = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return known.rstrip("/") if known.startswith("http") else address
+    return without_user(known.rstrip("/")) if known.startswith("http") else address
 
 
 def link(address: str, experiment: str, run: str = "") -> str:
@@ -333,4 +336,4 @@ def _reported() -> Iterator[list[str]]:
 
 
 def _warn(text: str) -> None:
-    print(f"warning: MLflow: {text}", file=sys.stderr)
+    print(f"warning: MLflow: {redacted(text)}", file=sys.stderr)

@@ -36,9 +36,9 @@ def main(settings: Settings) -> None:
     if store.startswith("http"):
         return  # a server runs there
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store]
+    environment = os.environ | QUIET | {"MLFLOW_BACKEND_STORE_URI": store}  # a command line is no place for a password
     try:
-        subprocess.run(command, env=os.environ | QUIET, check=True)
+        subprocess.run(command, env=environment, check=True)
     except KeyboardInterrupt:
         print("stopped")
 

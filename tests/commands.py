@@ -1,14 +1,23 @@
 """Running the project's commands as a user does, with stores and results of their own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "OMP_NUM_THREADS": "1",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+
+SMALL = {
+    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3},
+    "conf/task/temporal_order.yaml": {"updates": 60, "length": 12, "length_max": 40},
 }
 
 
@@ -45,3 +54,25 @@ def copy_of_the_project(folder: Path) -> Path:
     for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "copy"]):
         subprocess.run(["git", *arguments], cwd=folder, check=True)
     return folder
+
+
+def small_project(place: Path) -> Path:
+    """A copy with one task, two cells and settings that take seconds."""
+    folder = copy_of_the_project(place)
+    for name, values in SMALL.items():
+        edit(folder / name, values)
+    (folder / "conf/grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn, gru]}\n")
+    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
+    kept = re.compile(r"^pipeline/|temporal_order-(rnn|gru)/")
+    pipeline["stages"]["report"]["deps"] = [dep for dep in pipeline["stages"]["report"]["deps"] if kept.search(dep)]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    return folder
+
+
+def edit(path: Path, values: dict[str, Any]) -> None:
+    """Give settings of a YAML file other values."""
+    text = path.read_text()
+    for name, value in values.items():
+        text, count = re.subn(rf"^(  {name}): \S+", rf"\1: {value}", text, flags=re.MULTILINE)
+        assert count == 1, (path, name)
+    path.write_text(text)

@@ -18,11 +18,12 @@ from tests.conftest import run_stage
 from tests.readme import filled
 
 README = (ROOT / "README.md").read_text()
+ALONE = re.sub(r"\n## From laptop to cluster\n.*?(?=\n## )", "", README, flags=re.DOTALL)  # see services/test_page.py
 QUICK = ("training.updates=40", "training.probe_every=20", "data.held_out=50", "search.trials=2", "training.replicas=2")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", ALONE, flags=re.DOTALL)
 
 
 DVC = re.findall(r"^dvc (.*?)(?: {2,}#.*)?$", "\n".join(blocks("bash")), flags=re.MULTILINE)

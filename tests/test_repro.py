@@ -6,25 +6,10 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.commands import ENVIRONMENT, copy_of_the_project, run
-
-SMALL = {
-    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3},
-    "conf/task/temporal_order.yaml": {"updates": 60, "length": 12, "length_max": 40},
-}
-
-
-def edit(path: Path, values: dict[str, Any]) -> None:
-    text = path.read_text()
-    for name, value in values.items():
-        text, count = re.subn(rf"^(  {name}): \S+", rf"\1: {value}", text, flags=re.MULTILINE)
-        assert count == 1, (path, name)
-    path.write_text(text)
+from tests.commands import ENVIRONMENT, run, small_project
 
 
 def dvc(folder: Path, *arguments: str) -> str:
@@ -41,14 +26,7 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with one task, two cells and settings that take seconds; reproduced once."""
-    folder = copy_of_the_project(tmp_path_factory.mktemp("project"))
-    for name, values in SMALL.items():
-        edit(folder / name, values)
-    (folder / "conf/grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn, gru]}\n")
-    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
-    kept = re.compile(r"^pipeline/|temporal_order-(rnn|gru)/")
-    pipeline["stages"]["report"]["deps"] = [dep for dep in pipeline["stages"]["report"]["deps"] if kept.search(dep)]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    folder = small_project(tmp_path_factory.mktemp("project"))
     dvc(folder, "repro")
     return folder
 

@@ -40,7 +40,8 @@ def test_the_server_is_on_loopback_without_telemetry_or_job_workers(tmp_path: Pa
     assert (ended.status, ended.err) == (0, "")
     ((command, environment),) = started
     line = " ".join(command)
-    assert f"--host 127.0.0.1 --port {port}" in line and f"sqlite:///{tmp_path}/mlflow.db" in line
+    assert f"--host 127.0.0.1 --port {port}" in line and "sqlite" not in line  # anybody on the machine can read it
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{tmp_path}/mlflow.db"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     address = f"http://127.0.0.1:{port}/#/experiments/{run.experiment}/runs/{run.id}"

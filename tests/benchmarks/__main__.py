@@ -5,7 +5,7 @@
     python -m tests.benchmarks.search
 
 run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take
-their time.
+their time, and `load` measures the stores of a team and what the published grid would cost.
 """
 
 import subprocess
