@@ -138,16 +138,20 @@ def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> dict[
 
 
 def study_of(settings: Settings) -> Study:
-    """The study of this choice, opened or made; its name says of which settings and code."""
+    """The study of this choice, opened or made."""
+    place = f"sqlite:///{settings.state / '.state' / 'optuna.db'}"
+    return open_study(place, study_name(settings), sampler(settings, 0), settings.tune.fresh)
+
+
+def study_name(settings: Settings) -> str:
+    """The name of a choice, which says of which settings and code."""
     total = hashlib.sha256(fingerprint(settings).encode())
     options = {name: value for name, value in vars(settings.tune).items() if name != "fresh"}
     total.update(json.dumps(options, sort_keys=True, default=dict).encode())
     for part in CODE:
         for path in sorted((ROOT / part).rglob("*.py")) or [ROOT / part]:
             total.update(path.read_bytes())
-    place = f"sqlite:///{settings.state / '.state' / 'optuna.db'}"
-    name = f"tune-{settings.pair}-{total.hexdigest()[:8]}"
-    return open_study(place, name, sampler(settings, 0), settings.tune.fresh)
+    return f"tune-{settings.pair}-{total.hexdigest()[:8]}"
 
 
 def question_of(settings: Settings, space: Space, plain: Values, base: Mapping[str, Any]) -> Question:
