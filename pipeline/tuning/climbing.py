@@ -10,7 +10,7 @@ from math import ceil, log2
 from typing import Any
 
 WAY = 0.5  # share of a step that the way to a length which was not solved counts, at most
-OCTAVE = 1.0  # the step where there is but one length
+OCTAVE = 1.0  # the step beyond the longest length that was tried
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,12 @@ def climb(
 def reach(climbed: Climb, budget: int) -> float:
     """Return how far settings came, in octaves; what the sampler maximizes.
 
-    The longest length solved, or one octave below the first; and for the way to the next length up to half a step: the
-    progress there, or the share of the budget that was left over where there was no next one.
+    The longest length solved, and for the way to the next length up to half a step: the progress there, or the share of
+    the budget that was left over where there was no next one. Who failed at the first length is on the way from length
+    1, whichever that first length was: generations that begin at different lengths are seen by one sampler.
     """
     last, octaves = climbed.finishes[-1], [log2(finish.length) for finish in climbed.finishes]
     if last.solved:
         return octaves[-1] + WAY * OCTAVE * (1 - last.updates / budget)
-    below = octaves[-2] if len(octaves) > 1 else octaves[-1] - OCTAVE
+    below = octaves[-2] if len(octaves) > 1 else 0.0
     return below + WAY * (octaves[-1] - below) * last.progress

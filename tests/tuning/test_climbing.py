@@ -58,8 +58,8 @@ def test_where_not_all_can_be_afforded_the_fastest_go_on() -> None:
 @pytest.mark.parametrize(
     ("finishes", "octaves"),
     [
-        ([finish(16, False)], log2(8)),
-        ([finish(16, False, progress=1.0)], log2(8) + 0.5),
+        ([finish(16, False)], 0.0),
+        ([finish(16, False, progress=1.0)], log2(16) / 2),
         ([finish(16, True, 400), finish(32, False)], log2(16)),
         ([finish(16, True, 400), finish(32, False, progress=0.5)], log2(16) + 0.25),
         ([finish(16, True, 400), finish(32, True, 1000)], log2(32)),
