@@ -30,9 +30,9 @@ def sentence(error: BaseException, conf: Path) -> str:
     if match := re.search(r"Could not find '([\w.]+)/([^']*)'", text):
         group, value = match.groups()
         return f"{group} must be one of {', '.join(options(conf, group)) or '(there are none yet)'}; got {value!r}"
-    if match := re.search(r"Could not append to config\. An item is already at '([^']*)'", text):
+    if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
         return f"{match[1]} is a setting already, so it takes no + before it"
-    if match := re.search(r"Could not delete from config\. The value of '([^']*)' is", text):
+    if match := re.search(r"Could not delete from config\. The value of '([^']+)' is", text):
         return f"~{match[1]} must have no value behind it, or the one that is there"
     if (match := re.search(r"Could not delete from config\. '([^']*)' does not exist", text)) and (
         match[1] in known_settings(conf)

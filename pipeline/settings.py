@@ -38,6 +38,7 @@ from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.regularizer import require_served
 from pipeline.learning.training import Training
+from pipeline.stores import require_store
 from pipeline.tasks.task import Task
 from pipeline.trust import require_plain_hydra, trusted
 from pipeline.tuning.options import TuneOptions
@@ -213,6 +214,11 @@ class Settings:
         if self.folder is not None:
             return self.results / "multirun" / name / self.pair / self.folder
         return self.results / name / self.pair
+
+    def require_runs(self) -> None:
+        """Raise `UserError` where runs go to a file of ours that is no database of them."""
+        if self.tracking.enabled and not os.environ.get("MLFLOW_TRACKING_URI"):
+            require_store(self.state / "mlflow.db", "experiments")
 
     @property
     def state(self) -> Path:
