@@ -49,7 +49,7 @@ def test_settings_are_accepted_and_work_or_are_refused_in_one_sentence(
     if refused is not None:
         assert is_about(refused, line.words), refused
     elif isinstance(found, Settings) and not dear(found):
-        use(found, tmp_path_factory.mktemp("work"))
+        use(found, tmp_path_factory.mktemp("work"), line.words)
 
 
 # The same through the whole of a command, where choosing parts, flags and what Hydra itself reads come in.

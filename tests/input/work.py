@@ -1,5 +1,7 @@
 """A small piece of every stage's work, to see whether settings that were accepted can be used."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -31,12 +33,18 @@ def dear(settings: Settings) -> bool:
     return size * (training.updates * replicas * training.batch + settings.data.held_out) > MUCH or hidden > 200
 
 
-def use(settings: Settings, folder: Path) -> None:
-    """Train and write what a training writes, its figures apart; then search, in memory; raises what they raise."""
+def use(settings: Settings, folder: Path, words: Sequence[str]) -> None:
+    """Train and write what a training writes, its figures apart; then search and tune where a word is about that.
+
+    Raises what they raise.
+    """
+    line = " ".join(words)
     try:
         use_training(settings, folder)
-        use_search(settings, folder)
-        use_tuning(settings)
+        if re.search("search|sampler|task|data", line):
+            use_search(settings, folder)
+        if re.search("tune|optimizer|cell", line):
+            use_tuning(settings)
     finally:
         torch.set_flush_denormal(False)  # a training sets it, and hypothesis draws numbers that it would take for 0
 
