@@ -48,6 +48,7 @@ CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
 WHOLE = 2**63  # whole numbers stay below, in size: numpy and torch have no larger ones
 LARGEST = 3.4e38  # the same of other numbers: a float32 has no larger ones
+SMALLEST = 2.3e-308  # of those that are not 0: a training takes denormal ones for 0
 BOUNDLESS = ("training.clip",)  # may be infinite
 MOST = 1024  # processes and threads that an executor may be asked for
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
@@ -432,6 +433,8 @@ def of_type(name: str, value: Any, kind: Any) -> Any:
     require(type(value) in allowed, name, f"must be {words}", value)
     small = not isinstance(value, float) or abs(value) < LARGEST or name in BOUNDLESS
     require(small, name, f"must be {words}, below {LARGEST:g} in size", value)
+    normal = not isinstance(value, float) or value == 0 or abs(value) >= SMALLEST
+    require(normal, name, f"must be {words}, 0 or at least {SMALLEST:g} in size", value)
     return value
 
 
