@@ -5,6 +5,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
+from pipeline.errors import UserError
+
 THEMED = {  # colours of figures.py, and the names that the page's style gives them
     "#0072b2": "var(--blue)",
     "#d55e00": "var(--vermillion)",
@@ -22,8 +24,13 @@ THEMED = {  # colours of figures.py, and the names that the page's style gives t
 
 def inline(path: Path, name: str, words: str) -> Markup:
     """The <svg> element of a file; its ids begin with its name in the page, so that none comes twice."""
-    text = path.read_text()
-    text = text[text.index("<svg") :]
+    try:
+        text = path.read_text()
+        text = text[text.index("<svg") : text.index("</svg>") + len("</svg>")]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} can't be read as a figure ({error}); `dvc repro` makes it") from error
+    if re.search(r"<script|\bon\w+\s*=|javascript:", text, flags=re.IGNORECASE):
+        raise UserError(f"{path} is no figure of ours, for it holds a script; `dvc repro` makes it anew")
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"#[0-9a-fA-F]{6}\b", lambda found: THEMED.get(found[0].lower(), found[0]), text)
     prefix = f"figure-{name}-"

@@ -32,6 +32,14 @@ def sentence(error: BaseException, conf: Path) -> str:
     if match := re.search(r"Could not find '([\w.]+)/([^']*)'", text):
         group, value = match.groups()
         return f"{group} must be one of {', '.join(options(conf, group)) or '(there are none yet)'}; got {value!r}"
+    if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
+        return f"{match[1]} is a setting already, so it takes no + before it"
+    if match := re.search(r"Could not delete from config\. The value of '([^']+)' is", text):
+        return f"~{match[1]} must have no value behind it, or the one that is there"
+    if (match := re.search(r"Could not delete from config\. '([^']*)' does not exist", text)) and (
+        match[1] in known_settings(conf)
+    ):
+        return f"~{match[1]} has nothing to take away, for {match[1]} has no value"
     if match := re.search(r"Could not (?:override|append to config|delete from config\.) '?([^'\s]*)'?", text):
         return unknown(match[1].lstrip("+~"), conf)
     if match := re.search(r"Key '([^']*)' (?:is not in struct|not in '\w+')", text):
@@ -40,10 +48,14 @@ def sentence(error: BaseException, conf: Path) -> str:
         return f"{_full_key(text)} refers to ${{{match[1]}}}, which is not a setting"
     if match := re.search(r"Ambiguous value for argument '([^']*)'", text):
         return f"{match[1]} gives several values; with -m each of them is run"
+    if match := re.search(r"Error merging override (.*)", text):
+        return f"{match[1]!r} can't be set: {_of_cause(error)}"
     if "Config group override must be a string" in text:
         return f"{', '.join(groups(conf))}: each must name one of its options; got null"
-    if override := getattr(error, "override", None):
+    if (override := getattr(error, "override", None)) is not None:
         return f"{override!r} can't be read as a setting and its value, like training.length=20"
+    if key := _full_key(text):
+        return f"{key} can't be used: {first_line(error).rstrip('.')}"
     return first_line(error).rstrip(".")
 
 
@@ -97,11 +109,13 @@ def unknown(name: str, conf: Path) -> str:
     """Say that a setting does not exist, and which one was perhaps meant."""
     known = known_settings(conf)
     section = name.partition(".")[0]
-    if name in known and name != section:
+    if name in known and section in groups(conf) and name != section:
         return f"{name} is not a setting of the {section} that was chosen"
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     meant = close and close[0] != section
-    return f"{name} is not a setting" + (f"; did you mean {close[0]}?" if meant else "; --help lists them")
+    return f"{name or repr(name)} is not a setting" + (
+        f"; did you mean {close[0]}?" if meant else "; --help lists them"
+    )
 
 
 def known_settings(conf: Path) -> list[str]:
@@ -122,6 +136,12 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
         for key, value in tree.items()
     ]
     return [name for names in nested for name in names]
+
+
+def _of_cause(error: BaseException) -> str:
+    """What an error came from, in one line."""
+    found = first_line(error.__cause__ or error).rstrip(".")
+    return "a group of settings holds names and values" if found.startswith("Cannot merge") else found
 
 
 def _full_key(text: str) -> str:

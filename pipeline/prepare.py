@@ -6,20 +6,25 @@ writes data/TASK/. Training sequences are never stored: they are drawn fresh for
 """
 
 import platform
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.files import replaced, write_json
+from pipeline.errors import UserError
+from pipeline.files import KEPT, replaced, write_json
 from pipeline.horizon.ladder import ladder
 from pipeline.settings import Settings, stage
 from pipeline.tasks import held_out
 from pipeline.tasks.held_out import HeldOut
 
+OURS = (KEPT, "held_out")  # what may be there without a description
+
 
 def prepare(settings: Settings) -> HeldOut:
     """Write the held-out sequences and their description; the old ones stay until the new ones are complete."""
     sequences = held_out_of(settings)
+    require_ours(settings.data_folder)
     digests = {}
     with replaced(settings.data_folder) as folder:
         (folder / "held_out").mkdir()
@@ -29,6 +34,17 @@ def prepare(settings: Settings) -> HeldOut:
             digests[str(length)] = held_out.digest_of(batch)
         write_json(folder / held_out.DESCRIPTION, describe(settings, sequences, digests))
     return sequences
+
+
+def require_ours(folder: Path) -> None:
+    """Raise `UserError` where a folder holds files that prepare did not write, for it replaces all that is there."""
+    if not folder.exists() or (folder / held_out.DESCRIPTION).exists():
+        return
+    others = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir() if path.name not in OURS)
+    if others or not folder.is_dir():
+        raise UserError(
+            f"{folder} must be a folder of prepare's own, or empty; got {', '.join(others[:3]) or 'a file'}"
+        )
 
 
 def lengths(settings: Settings) -> list[int]:

@@ -2,11 +2,11 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow
@@ -33,6 +33,12 @@ REASONS = {
 }
 VAGUE = 8  # upper / lower limit beyond which a median says more about the prior than about the trials
 ENDS = ("median", "lower", "upper")  # of an estimate
+PROFILE = {  # columns of gradients.parquet, and the kinds of numpy's types that they may have
+    "when": "UO",
+    **dict.fromkeys(("trial", "length", "update", "step"), "iu"),
+    **dict.fromkeys(("log2_norm_median", "log2_norm_least", "log2_norm_greatest"), "f"),
+}
+Rows: TypeAlias = Sequence[Mapping[str, Any]]  # of trials.csv
 PROFILES = ("first", "last")  # recorded updates of which a trial keeps the gradient through time
 
 
@@ -77,9 +83,14 @@ class Course:
 
 
 def read_study(study: Study) -> list[Result]:
-    """The finished trials in their order."""
-    rows = trial_rows(study)
-    return [result_of(trial, row) for trial, row in zip(finished(study), rows, strict=True)]
+    """The finished trials in their order; raises `UserError` where one is none of a search."""
+    try:
+        rows = trial_rows(study)
+        return [result_of(trial, row) for trial, row in zip(finished(study), rows, strict=True)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"study {study.study_name} holds a trial of something else ({_why(error)}); search.fresh=true begins anew"
+        ) from error
 
 
 def result_of(trial: FrozenTrial, row: Mapping[str, Any]) -> Result:
@@ -100,9 +111,20 @@ def write_trials(path: Path, results: Sequence[Result]) -> None:
 
 
 def read_trials(path: Path) -> list[dict[str, str]]:
-    """The rows of trials.csv."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """The rows of trials.csv; raises `UserError` where it is missing or is something else."""
+    try:
+        text = path.read_text()
+        rows = list(csv.DictReader(text.splitlines(), strict=True))
+        seen, numbered = observations_of_rows(rows), [int(row["ordinal"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(
+            f"{path} can't be read as the trials of a search ({_why(error)}); `dvc repro` makes it"
+        ) from error
+    complete = text.endswith("\n") and not any(None in row or None in row.values() for row in rows)
+    whole = all(0 <= trial.solved <= trial.replicas == len(trial.updates) and trial.length >= 1 for trial in seen)
+    if not rows or not complete or not whole or numbered != list(range(len(rows))):
+        raise UserError(f"{path} does not hold every trial of a search, whole; `dvc repro` makes it")
+    return rows
 
 
 def write_profiles(path: Path, results: Sequence[Result]) -> None:
@@ -120,8 +142,44 @@ def write_profiles(path: Path, results: Sequence[Result]) -> None:
 
 
 def read_profiles(path: Path) -> dict[str, ndarray]:
-    """The columns of gradients.parquet."""
-    return {name: np.asarray(values) for name, values in parquet.read_table(path).to_pydict().items()}
+    """The columns of gradients.parquet; raises `UserError` where it is missing or is something else."""
+    try:
+        found = {name: np.asarray(values) for name, values in parquet.read_table(path).to_pydict().items()}
+        wrong = [name for name, kinds in PROFILE.items() if found[name].dtype.kind not in kinds]
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        raise UserError(
+            f"{path} can't be read as gradients of a search ({_why(error)}); `dvc repro` makes it"
+        ) from error
+    if wrong:
+        raise UserError(f"{path} has something else than numbers in {', '.join(wrong)}; `dvc repro` makes it")
+    return found
+
+
+def require_same(
+    folder: Path,
+    horizon: Mapping[str, Any],
+    rows: Rows,
+    profiles: Mapping[str, ndarray],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Raise `UserError` where the files of a search, in a folder named TASK-CELL, are not those of one search."""
+    named, cost = f"{horizon['task']}-{horizon['cell']}", sum(float(row["cost"]) for row in rows)
+    if named != folder.name:
+        raise UserError(f"{folder / 'horizon.json'} is of {named}, not of {folder.name}; `dvc repro` makes it anew")
+    if (len(rows), cost) != (horizon["trials"], horizon["compute"]):
+        raise UserError(f"{folder / 'trials.csv'} holds other trials than horizon.json is of; `dvc repro` makes it")
+    same = [horizon[name] == told for name, told in _told(settings).items()]
+    if not all(same):
+        raise UserError(f"{folder / 'settings.json'} is of another search than horizon.json; `dvc repro` makes it")
+    lengths = {(int(row["ordinal"]), int(row["length"])) for row in rows}
+    if lengths != set(zip(profiles["trial"].tolist(), profiles["length"].tolist(), strict=True)):
+        raise UserError(f"{folder / 'gradients.parquet'} is of other trials than trials.csv; `dvc repro` makes it")
+
+
+def _told(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What horizon.json tells of the settings of its search."""
+    search = {name: settings["search"][name] for name in ("length_min", "length_max", "replicas", "level")}
+    return {**search, "budget": settings["training"]["updates"], "goal": settings["task"]["goal"]}
 
 
 def horizon_json(
@@ -164,28 +222,71 @@ def loosely(result: Result) -> Observation:
 
 def read_horizon(path: Path) -> dict[str, Any]:
     """horizon.json; raises `UserError` where it is missing or is something else."""
-    return _read_json(path, ("task", "cell", "t50", "t90", "by_budget", "loose"))
+    return _read_json(path, ("task", "cell", "t50", "t90", "by_budget", "loose"), _use_horizon)
+
+
+def _use_horizon(horizon: Mapping[str, Any]) -> None:
+    """Say what is said of a horizon; raises some error where it can't be said."""
+    tuned = [horizon["tuned"]["plain"]] if horizon.get("tuned") else []
+    for estimate in (horizon["t50"], horizon["t90"], horizon["loose"]["t50"], *horizon["by_budget"], *tuned):
+        phrase(estimate)
+    for name in ("goal", "chance", "level", "compute"):
+        f"{horizon[name]:g}"
+    for name in ("length_min", "length_max", "budget", "replicas", "trials"):
+        f"{horizon[name]:d}"
+    f"{horizon['loose']['goal']:g}"
+    for name in ("task", "cell"):
+        f"{horizon[name]:s}"
+    "".join(horizon["diagnostics"])
 
 
 def read_outcome(path: Path) -> dict[str, Any]:
     """outcome.json of train; raises `UserError` where it is missing or is something else."""
-    return _read_json(path, ("task", "cell", "length", "solved", "replicas"))
+    return _read_json(path, ("task", "cell", "length", "solved", "replicas"), _use_outcome)
+
+
+def _use_outcome(outcome: Mapping[str, Any]) -> None:
+    for name in ("length", "solved"):
+        f"{outcome[name]:d}"
+    for row in outcome["replicas"]:
+        f"{row['updates_to_solve'] or 0:d} {row['best_score'] or 0:g} {row['solved']:d}"
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """settings.json of a search; raises `UserError` where it is missing or is something else."""
-    return _read_json(path, ("task", "cell", "training", "search"))
+    return _read_json(path, ("task", "cell", "training", "search"), _use_settings)
 
 
-def _read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
+def _use_settings(settings: Mapping[str, Any]) -> None:
+    dict(settings["cell"].items())
+    _told(settings)
+
+
+def _read_json(path: Path, names: Sequence[str], use: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """The content of a file that has these names, and values for them that can be used."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(), parse_constant=_no_number)
         missing = [name for name in names if name not in content]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} can't be read ({error}); `dvc repro` makes it") from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} can't be read ({_why(error)}); `dvc repro` makes it") from error
     if missing:
         raise UserError(f"{path} has no {', '.join(missing)}; `dvc repro` makes it anew")
+    try:
+        use(content)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise UserError(f"{path} has a value that can't be used ({_why(error)}); `dvc repro` makes it anew") from error
     return content
+
+
+def _no_number(text: str) -> None:
+    """JSON has no NaN and no Infinity, but Python reads them."""
+    raise ValueError(f"{text} is no number")
+
+
+def _why(error: BaseException) -> str:
+    """What an error says, in one line; the kind of error for a name that is missing."""
+    said = (str(error).strip().splitlines() or [""])[0]
+    return f"no {said}" if isinstance(error, KeyError) else said or type(error).__name__
 
 
 def belief(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> Posterior:

@@ -20,6 +20,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import charts, drawing, figures, ranking, records
+from pipeline.errors import UserError
 from pipeline.files import digest, replaced, write_json
 from pipeline.settings import CONF, Settings, stage
 
@@ -57,13 +58,22 @@ def main(settings: Settings) -> None:
 def read(results: Path, name: str) -> Pair:
     """All that the stages wrote about one pair; raises `UserError` where something is missing."""
     search, train = results / "search" / name, results / "train" / name
-    return Pair(
-        name,
-        records.read_horizon(search / "horizon.json"),
-        records.read_trials(search / "trials.csv"),
+    horizon, trials = records.read_horizon(search / "horizon.json"), records.read_trials(search / "trials.csv")
+    profiles, outcome = (
         records.read_profiles(search / "gradients.parquet"),
         records.read_outcome(train / "outcome.json"),
-        flat(records.read_settings(search / "settings.json")),
+    )
+    settings = records.read_settings(search / "settings.json")
+    records.require_same(search, horizon, trials, profiles, settings)
+    if (told := f"{outcome['task']}-{outcome['cell']}") != name:
+        raise UserError(f"{train / 'outcome.json'} is of {told}, not of {name}; `dvc repro` makes it anew")
+    return Pair(
+        name,
+        horizon,
+        trials,
+        profiles,
+        outcome,
+        flat(settings),
         {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
     )
 

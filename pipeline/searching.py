@@ -58,6 +58,7 @@ def storage(settings: Settings) -> str:
 @contextmanager
 def opened(settings: Settings, shown: Display) -> Iterator["Searching"]:
     """A search whose run in MLflow ends with the block, as the block ends."""
+    settings.require_runs()
     study = study_of(settings)
     tags = {"stage": "search", **settings.tags, "study": study.study_name}
     name = f"{settings.experiment or settings.names['cell']} · search"

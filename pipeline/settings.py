@@ -17,10 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from inspect import isabstract, signature
+from inspect import Parameter, signature
 from math import isinf
 from pathlib import Path
-from pkgutil import resolve_name
 from types import FrameType, NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -33,20 +32,26 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import messages
+from pipeline import messages, room
 from pipeline.errors import UserError, require
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.regularizer import require_served
 from pipeline.learning.training import Training
+from pipeline.stores import require_store
 from pipeline.tasks.task import Task
+from pipeline.trust import require_plain_hydra, trusted
 from pipeline.tuning.options import TuneOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
+WHOLE = 2**63  # whole numbers stay below, in size: numpy and torch have no larger ones
+LARGEST = 3.4e38  # the same of other numbers: a float32 has no larger ones
+SMALLEST = 2.3e-308  # of those that are not 0: a training takes denormal ones for 0
+BOUNDLESS = ("training.clip",)  # may be infinite
+MOST = 1024  # processes and threads that an executor may be asked for
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
-TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie: configuration can't run code
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # by the disk: no mistake of ours
 
 Section = TypeVar("Section")
@@ -81,14 +86,14 @@ class Tracking:
 class Sweep:
     """Which searches `sweep` runs side by side."""
 
-    tasks: list[str] | None
-    cells: list[str] | None
+    tasks: Any  # a list of words, or None
+    cells: Any
 
     def check(self) -> None:
         """Raise `UserError` where a word is not the name of a task or cell."""
         for group, words in (("task", self.tasks), ("cell", self.cells)):
             known = messages.options(CONF, group)
-            kept = words is None or (isinstance(words, list) and len(words) > 0 and set(words) <= set(known))
+            kept = words is None or (isinstance(words, list) and words != [] and all(word in known for word in words))
             require(kept, f"sweep.{group}s", f"must be null, or a list of {', '.join(known)}", words)
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -214,6 +219,11 @@ class Settings:
             return self.results / "multirun" / name / self.pair / self.folder
         return self.results / name / self.pair
 
+    def require_runs(self) -> None:
+        """Raise `UserError` where runs go to a file of ours that is no database of them."""
+        if self.tracking.enabled and not os.environ.get("MLFLOW_TRACKING_URI"):
+            require_store(self.state / "mlflow.db", "experiments")
+
     @property
     def state(self) -> Path:
         """The folder of what is no result of a stage: stores, which outlive a rerun and a copy of the project."""
@@ -251,8 +261,11 @@ def stage(run: Callable[[Settings], None]) -> Callable[[], None]:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors over instead of printing them
         signal.signal(signal.SIGTERM, _terminate)
         try:
+            require_plain_hydra(sys.argv[1:], CONF)
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except UserError as error:
+            messages.fail(str(error))
+        except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
             if running:
                 raise  # not the user's doing
             messages.fail(messages.sentence(error, CONF))
@@ -324,9 +337,11 @@ def check(
     for group in PARTS:
         require(names[group] is not None, group, f"must be one of {', '.join(messages.options(CONF, group))}", None)
     try:
-        tree: Any = OmegaConf.to_container(config, resolve=True)
+        tree: Any = _with_infinities(OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         raise UserError(messages.sentence(error, CONF)) from error
+    for group in PARTS:
+        require(isinstance(tree.get(group), Mapping), group, "is a group of settings", tree.get(group))
     tune = section("tune", TuneOptions, tree.pop("tune", None))  # of one stage, so that no other shows or keeps them
     for name in tree:
         if name not in (*SECTIONS, *PARTS):
@@ -340,18 +355,51 @@ def check(
 
 
 def check_parts(settings: Settings) -> None:
-    """Raise `UserError` where a part can't be made, or does not fit the other settings."""
-    require_served(settings.training.regularizer, settings.part("cell"))
-    require_rowwise(settings.part("optimizer"))
-    settings.part("executor")
-    shortest, tested = settings.task.shortest, settings.training.test_lengths
+    """Raise `UserError` where a part can't be made, or does not fit the other settings or this machine."""
+    cell, executor, task, training = settings.part("cell"), settings.part("executor"), settings.task, settings.training
+    require_served(training.regularizer, cell)
+    require_optimizer(settings.part("optimizer"))
+    for name in ("workers", "threads"):
+        count = getattr(executor, name, 1)
+        require(count <= MOST, f"executor.{name}", f"must be at most {MOST}", count)
     for name, length in (
-        ("training.length", settings.training.length),
-        ("training.shortest", settings.training.shortest or shortest),
-        *(("training.test_lengths", each) for each in tested),
+        ("training.length", training.length),
+        ("training.shortest", training.shortest or task.shortest),
+        *(("training.test_lengths", each) for each in training.test_lengths),
         ("search.length_min", settings.search.length_min),
     ):
-        require(length >= shortest, name, f"must be at least {shortest} for the task {settings.names['task']}", length)
+        rule = f"must be at least {task.shortest} for the task {settings.names['task']}"
+        require(length >= task.shortest, name, rule, length)
+    require_memory(settings, cell.hidden)
+
+
+def require_optimizer(make: Callable[..., Any]) -> None:
+    """Raise `UserError` where torch can't use the optimizer, whatever it says then."""
+    try:
+        require_rowwise(make)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"optimizer can't be used: {messages.first_line(error)}") from error
+
+
+def require_memory(settings: Settings, hidden: int) -> None:
+    """Raise `UserError` where held-out sequences or an update can't fit into memory; see `room`."""
+    task, train, search, count = settings.task, settings.training, settings.search, settings.data.held_out
+    for name, length in (
+        ("training.length", train.length),
+        ("search.length_max", search.length_max),
+        *(("training.test_lengths", each) for each in train.test_lengths),
+    ):
+        room.require_room(room.held_out(task, length, count), {"data.held_out": count, name: length})
+    elsewhere = train.device != "cpu" or settings.tree["executor"].get("address") is not None
+    same = {"training.batch": train.batch, "cell.hidden": hidden}
+    for section, name, length, replicas in (
+        ("training", "training.length", train.length, train.replicas),
+        ("search", "search.length_max", search.length_max, search.replicas),
+    ):
+        needed = room.training(task, length, replicas, train.batch, hidden)
+        room.require_room(needed, {f"{section}.replicas": replicas, name: length, **same}, elsewhere)
 
 
 def section(name: str, kind: type[Section], values: Any) -> Section:
@@ -376,49 +424,76 @@ def typed(name: str, kind: type[Section], values: Any) -> Section:
 
 def of_type(name: str, value: Any, kind: Any) -> Any:
     """The value, a whole number as float where a float is wanted; raises `UserError` where it has another type."""
+    if get_origin(kind) is Mapping:
+        require(isinstance(value, Mapping), name, "is a group of settings", value)
+        return value
     allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if not set(allowed) <= set(KINDS):
         return value  # a class that wants something else checks it itself
-    if float in allowed and type(value) is int:
-        return float(value)
     words = " or ".join(KINDS[each] for each in allowed)
+    if type(value) is int and {int, float} & set(allowed):
+        require(abs(value) < WHOLE, name, f"must be {words}, below 2^63 in size", value)
+        return value if int in allowed else float(value)
     require(type(value) in allowed, name, f"must be {words}", value)
+    small = not isinstance(value, float) or abs(value) < LARGEST or name in BOUNDLESS
+    require(small, name, f"must be {words}, below {LARGEST:g} in size", value)
+    normal = not isinstance(value, float) or value == 0 or abs(value) >= SMALLEST
+    require(normal, name, f"must be {words}, 0 or at least {SMALLEST:g} in size", value)
     return value
 
 
 def build(values: Any, name: str, **arguments: Any) -> Any:
     """The part that `_target_` names, made from the other values; raises `UserError` where they do not fit.
 
-    With `_partial_: true` the part is made when it is called with what is known only then.
+    An optimizer has `_partial_: true`: it is made when it is called with the weights.
     """
     require(isinstance(values, Mapping), name, "is a group of settings", values)
-    target = str(values.get("_target_", ""))
-    given = {key: value for key, value in values.items() if key not in ("_target_", "_partial_")} | arguments
+    target, later = str(values.get("_target_", "")), values.get("_partial_", False)
+    given = {key: value for key, value in values.items() if key not in ("_target_", "_partial_")}
     kind = trusted(target, name)
+    require(later is (name == "optimizer"), f"{name}._partial_", f"must be {str(name == 'optimizer').lower()}", later)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return typed(name, kind, given)
+        return typed(name, kind, given | arguments)
+    like_defaults(name, kind, given)
     try:
-        return partial(kind, **given) if values.get("_partial_") else kind(**given)
+        return partial(kind, **given, **arguments) if later else kind(**given, **arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"{name} can't be built from {target}: {messages.first_line(error)}") from error
 
 
-def trusted(target: str, name: str) -> Any:
-    """What a `_target_` names; raises `UserError` where it was not defined in a trusted place."""
-    setting, rule = f"{name}._target_", f"must begin with {' or '.join(TRUSTED)}"
-    require(target.startswith(TRUSTED), setting, rule, target)
-    try:
-        found = resolve_name(target)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{setting} can't be found: {messages.first_line(error)}; got {target!r}") from error
-    origin = f"{getattr(found, '__module__', '')}."  # not where it was imported to: pipeline.tracking.os.system
-    require(callable(found) and origin.startswith(TRUSTED), setting, f"{rule}, as something defined there", target)
-    require(not isabstract(found), setting, "must be a class that can be used as it is", target)
-    return found
+def like_defaults(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise `UserError` where another library's class has no such parameter, or its default is of another type."""
+    parameters = signature(kind).parameters
+    for key, value in given.items():
+        default = parameters[key].default if key in parameters else Parameter.empty
+        if default is Parameter.empty:
+            raise UserError(messages.unknown(f"{name}.{key}", CONF))
+        _like(f"{name}.{key}", value, default)
+
+
+def _like(name: str, value: Any, default: Any) -> None:
+    if isinstance(default, tuple):
+        same = isinstance(value, list) and len(value) == len(default)
+        require(same, name, f"must be a list of {len(default)}, like {list(default)}", value)
+        for each, other in zip(value, default, strict=True):
+            _like(name, each, other)
+    elif default is None:
+        of_type(name, value, int | float | bool | str | None)
+    elif type(default) in KINDS:
+        of_type(name, value, float if type(default) is int else type(default))
+    else:
+        raise UserError(f"{name} must be left out, for no text can say it; got {value!r}")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _with_infinities(value: Any) -> Any:
+    """Settings with numbers for `.inf` and `.nan`, which are such in YAML, and text on Hydra's command line."""
+    if isinstance(value, dict):
+        return {key: _with_infinities(each) for key, each in value.items()}
+    return float(value.replace(".", "")) if value in (".inf", "-.inf", ".nan") else value
 
 
 def _as_json(value: Any) -> Any:

@@ -36,6 +36,7 @@ WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its o
 def main(settings: Settings) -> None:
     """Train one cell on one task at one length."""
     settings = tuned(settings)
+    settings.require_runs()
     title = f"{settings.title} T={settings.training.length}"
     name = f"{settings.experiment or settings.names['cell']} · T={settings.training.length} · train"
     tags = {"stage": "train", **settings.tags}

@@ -23,7 +23,7 @@ from torch import Tensor
 from pipeline.errors import UserError, require
 from pipeline.files import write_json
 from pipeline.learning.attempt import Attempt
-from pipeline.learning.model import Layout, Model
+from pipeline.learning.model import Layout, Model, begin
 from pipeline.settings import Settings, build
 from pipeline.tasks.held_out import draw
 
@@ -81,8 +81,13 @@ def load(folder: str | Path) -> Trained:
         about = json.loads((path / DESCRIPTION).read_text())
         weights = load_file(path / WEIGHTS)
         layout = Layout({name: tuple(weight.shape[1:]) for name, weight in weights.items()})
-        rows = torch.cat([weight.flatten(1) for weight in weights.values()], dim=1)
         cell = build(about["settings"], "cell")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise UserError(f"{path} holds no trained model ({error}); `python -m pipeline.train` writes one") from error
+        fresh, expected = begin(cell, int(about["channels"]), int(about["outputs"]), 0, [0])
+        shapes = {name: (int(about["replicas"]), *shape) for name, shape in expected.shapes.items()}
+        if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes or int(about["answers"]) < 1:
+            raise ValueError(f"{WEIGHTS} has not the weights of the cell and task that {DESCRIPTION} names")
+        rows = torch.cat([weight.flatten(1) for weight in weights.values()], dim=1).to(fresh)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path} holds no trained model ({reason}); `python -m pipeline.train` writes one") from error
     return Trained(Model(cell, layout, rows, "auto", 1), about, len(rows))

@@ -50,6 +50,7 @@ def main(settings: Settings) -> None:
     """Find settings for one pair."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space, plain = asked(settings)
+    settings.require_runs()
     tags = {"stage": "tune", "task": settings.names["task"], "cell": settings.names["cell"]}
     name = f"{settings.names['cell']} · tune"
     with (

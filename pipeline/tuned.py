@@ -3,6 +3,7 @@
 What the command line names stays as it says, and a published setting (+experiment=NAME) as it was published.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,8 @@ def file_of(settings: Settings) -> Path:
 def tuned(settings: Settings) -> Settings:
     """The settings with those of the pair's file, if it has one and search.tuned says so."""
     path = file_of(settings)
-    if not settings.search.tuned or settings.experiment or not path.exists():
+    there = path.exists() or path.is_symlink()  # a link to nothing is a file that can't be read
+    if not settings.search.tuned or settings.experiment or not there:
         return settings
     content = read(path)
     if not content:
@@ -51,7 +53,7 @@ def read(path: Path) -> dict[str, Any]:
     """The content of a file, empty for a pair that was not tuned; raises `UserError` where it is something else."""
     try:
         content: Any = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(
             f"{path} can't be read ({str(error).splitlines()[0]}); `python -m pipeline.tune` makes it"
         ) from error
@@ -63,6 +65,12 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} must have provenance and any of {', '.join(SECTIONS)}, each a group; "
             "`python -m pipeline.tune` makes it, and search.tuned=false does without it"
         )
+    try:
+        json.dumps(content["provenance"], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: provenance must be what JSON can say ({error}); search.tuned=false does without"
+        ) from error
     return dict(content)
 
 

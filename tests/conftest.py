@@ -4,7 +4,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -67,11 +67,11 @@ def task(request: pytest.FixtureRequest) -> Task:
     return compose(f"task={request.param}").task
 
 
-def run_stage(main: Callable[[], None], arguments: str) -> Ended:
-    """Run a stage's `main` in this process, with a command line."""
+def run_stage(main: Callable[[], None], arguments: str | Sequence[str]) -> Ended:
+    """Run a stage's `main` in this process, with a command line, or with the words of one."""
     handler, environment, line = signal.getsignal(signal.SIGTERM), dict(os.environ), sys.argv
     out, err, status = io.StringIO(), io.StringIO(), 0
-    sys.argv = [main.__module__, *arguments.split()]
+    sys.argv = [main.__module__, *(arguments.split() if isinstance(arguments, str) else arguments)]
     try:
         with redirect_stdout(out), redirect_stderr(err):
             main()

@@ -70,7 +70,7 @@ WRONG = {
     "tune=3": "tune is a group of settings; got 3",
     "paths.results=[a,b]": "paths.results must be text; got ['a', 'b']",
     "optimizer.lr=-1": "optimizer can't be used: Invalid learning rate: -1",
-    "+optimizer.speed=3": "optimizer can't be used: Adam.__init__() got an unexpected keyword argument 'speed'",
+    "+optimizer.speed=3": "optimizer.speed is not a setting; --help lists them",
     "optimizer._target_=torch.optim.Muon": "optimizer must be elementwise, as replicas share it; this one mixes them",
     "optimizer._target_=os.system": "optimizer._target_ must begin with pipeline. or torch.optim. or optuna.samplers.; "
     "got 'os.system'",

@@ -50,7 +50,9 @@ def trial(ordinal: int, length: int, solved: int) -> dict[str, str]:
 
 def profiles(trials: list[dict[str, str]]) -> dict[str, np.ndarray]:
     rows = [(int(t["ordinal"]), when, step) for t in trials for when in records.PROFILES for step in (1, 2)]
-    columns = {"trial": [r[0] for r in rows], "when": [r[1] for r in rows], "step": [r[2] for r in rows]}
+    lengths = {int(t["ordinal"]): int(t["length"]) for t in trials}
+    columns = {"length": [lengths[r[0]] for r in rows]}
+    columns |= {"trial": [r[0] for r in rows], "when": [r[1] for r in rows], "step": [r[2] for r in rows]}
     columns |= {"update": [100 if r[1] == "last" else 1 for r in rows]}
     columns |= {f"log2_norm_{name}": [-float(r[0]) for r in rows] for name in ("median", "least", "greatest")}
     return {name: np.asarray(values) for name, values in columns.items()}

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from pipeline.errors import require
 
+REPLICAS = 256  # of a trial: the table of what may come out grows with their square
+PER_OCTAVE = 1024  # lengths in a doubling
+BUDGETS = 64  # halvings, after which no budget is left
+
 
 @dataclass
 class SearchOptions:
@@ -31,7 +35,8 @@ class SearchOptions:
         require(self.length_min >= 1, "search.length_min", "must be at least 1", self.length_min)
         above = self.length_max > self.length_min
         require(above, "search.length_max", f"must be above search.length_min ({self.length_min})", self.length_max)
-        require(self.replicas >= 1, "search.replicas", "must be at least 1", self.replicas)
+        replicas = 1 <= self.replicas <= REPLICAS
+        require(replicas, "search.replicas", f"must be from 1 to {REPLICAS}", self.replicas)
         require(self.factor > 1, "search.factor", "must be above 1", self.factor)
         require(0 < self.level < 1, "search.level", "is a probability, above 0 and below 1", self.level)
         require(0.5 < self.certainty < 1, "search.certainty", "is a probability above 0.5 and below 1", self.certainty)
@@ -42,6 +47,7 @@ class SearchOptions:
         compute = self.compute is None or self.compute > 0
         require(compute, "search.compute", "must be above 0, or null for no limit", self.compute)
         require(self.leap > 1, "search.leap", "must be above 1", self.leap)
-        require(self.per_octave >= 1, "search.per_octave", "must be at least 1", self.per_octave)
+        lengths = 1 <= self.per_octave <= PER_OCTAVE
+        require(lengths, "search.per_octave", f"must be from 1 to {PER_OCTAVE}", self.per_octave)
         require(self.t90_trials >= 0, "search.t90_trials", "must be at least 0", self.t90_trials)
-        require(self.budgets >= 1, "search.budgets", "must be at least 1", self.budgets)
+        require(1 <= self.budgets <= BUDGETS, "search.budgets", f"must be from 1 to {BUDGETS}", self.budgets)

@@ -3,6 +3,7 @@
 import re
 import time
 import warnings
+from pathlib import Path
 
 import optuna
 from optuna import Study
@@ -12,10 +13,13 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy.exc import DatabaseError
 
+from pipeline.stores import require_store
+
 PATIENCE = 100  # seconds that a process waits for another one's write to a sqlite file
 LOCKED = 5  # seconds after which the lock that a killed process left on a journal file is broken
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds before a database is opened again
 JOURNAL = "journal:"
+SQLITE = "sqlite:///"
 
 
 def storage_at(url: str) -> BaseStorage:
@@ -23,6 +27,8 @@ def storage_at(url: str) -> BaseStorage:
     if url.startswith(JOURNAL):
         path = url.removeprefix(JOURNAL)
         return JournalStorage(JournalFileBackend(path, JournalFileSymlinkLock(path, grace_period=LOCKED)))
+    if url.startswith(SQLITE):
+        require_store(Path(url.removeprefix(SQLITE)), "studies")
     return _database(url)
 
 

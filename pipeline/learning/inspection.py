@@ -54,7 +54,8 @@ class Inspector:
         """Inspect this update, if it is one of those."""
         if update in self._before:
             started = self._before.pop(update)
-            self.record(update, running, self.figures(started, model, sequences))
+            sound = bool(started.isfinite().all(dim=1).any())  # else there is nothing to look at
+            self.record(update, running, self.figures(started, model, sequences) if sound else {})
 
     def figures(
         self, started: Float[Tensor, "replica weight"], model: Model, sequences: Sequences

@@ -37,7 +37,8 @@ class HeldOut:
 
     def prepared(self) -> bool:
         """Whether the folder has been prepared, with these or other settings."""
-        return (self.folder / DESCRIPTION).exists()
+        path = self.folder / DESCRIPTION
+        return path.exists() or path.is_symlink()  # a link to nothing is a file that can't be read
 
     def digest(self, length: int) -> str:
         """The digest of the sequences of one length."""
@@ -60,7 +61,7 @@ class HeldOut:
     def description(self) -> dict[str, Any]:
         """task.json, or nothing where the folder is not prepared."""
         path = self.folder / DESCRIPTION
-        if not path.exists():
+        if not self.prepared():
             return {}
         try:
             description: dict[str, Any] = json.loads(path.read_text())
@@ -69,7 +70,7 @@ class HeldOut:
                 "lengths": dict(description["lengths"]),
                 "digest": description["digest"],
             }
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{path} is not a task description ({error}); remove its folder to have it made again"
             ) from error

@@ -8,6 +8,7 @@ from pipeline.errors import require
 
 COUNTS = ("per_octave", "generations", "settings", "finalists", "seeds", "rates", "rate_seeds")
 SEEDS = 2**16  # different seeds of a choice
+MOST = 256  # of what is counted, so that generations x settings stay below the 2^18 seeds that one choice has for them
 
 
 @dataclass
@@ -35,12 +36,9 @@ class TuneOptions:
 
     def check(self) -> None:
         """Raise `UserError` for the first value that is out of range."""
-        for name in ("space", "cells", "sampler"):
-            require(
-                isinstance(getattr(self, name), Mapping), f"tune.{name}", "is a group of settings", getattr(self, name)
-            )
         for name in COUNTS:
-            require(getattr(self, name) >= 1, f"tune.{name}", "must be at least 1", getattr(self, name))
+            value = getattr(self, name)
+            require(1 <= value <= MOST, f"tune.{name}", f"must be from 1 to {MOST}", value)
         require(self.settings >= 2, "tune.settings", "must be at least 2", self.settings)
         for name in ("kept", "explore"):
             value = getattr(self, name)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeAlias
 
 import optuna
@@ -56,6 +57,9 @@ Space: TypeAlias = dict[str, Choices | Range]
 
 def space_of(common: Mapping[str, Any], own: Mapping[str, Any] | None) -> Space:
     """Return what may vary for one cell, by full names; raise `UserError` where that can't be read or may not vary."""
+    groups = {f"tune.space.{section}": values for section, values in common.items()} | {"tune.cells": own}
+    for name, values in groups.items():
+        require(values is None or isinstance(values, Mapping), name, "is a group of settings", values)
     tree = {section: dict(values or {}) for section, values in common.items()}
     tree["cell"] = tree.get("cell", {}) | dict(own or {})
     found: Space = {}
@@ -75,7 +79,7 @@ def _read(name: str, given: Any) -> Choices | Range:
         return Choices(tuple(given))
     if isinstance(given, Mapping) and {"low", "high"} <= set(given) <= {"low", "high", "log"}:
         low, high, log = given["low"], given["high"], bool(given.get("log", False))
-        numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
+        numbers = all(type(end) in (int, float) and abs(end) < inf for end in (low, high))
         require(numbers and low < high, name, "must have numbers with low below high", dict(given))
         require(not log or low > 0, name, "must have low above 0 on a logarithmic scale", low)
         return Range(float(low), float(high), log)

@@ -1,0 +1,92 @@
+"""A small piece of every stage's work, to see whether settings that were accepted can be used."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+import torch
+from optuna.storages import InMemoryStorage
+
+from pipeline import records, train, trained
+from pipeline.errors import UserError
+from pipeline.files import write_json
+from pipeline.horizon import driver
+from pipeline.horizon.driver import Inline
+from pipeline.horizon.study import open_study
+from pipeline.learning.attempt import attempt
+from pipeline.prepare import held_out_of, lengths
+from pipeline.settings import Settings
+from pipeline.trial import Trial
+from pipeline.tune import asked, sampler
+from pipeline.tuning.space import propose
+
+MUCH = 3_000_000  # multiplications, roughly, that a test may ask for
+
+
+def dear(settings: Settings) -> bool:
+    """Whether the settings are merely big: they can be used, and it takes more than a test's time."""
+    training, search, hidden = settings.training, settings.search, settings.part("cell").hidden
+    longest = max([training.length, search.length_max, *training.test_lengths])
+    replicas = max(training.replicas, search.replicas) * search.trials
+    size = settings.task.steps(longest) * (hidden + settings.task.channels)
+    return size * (training.updates * replicas * training.batch + settings.data.held_out) > MUCH or hidden > 200
+
+
+def use(settings: Settings, folder: Path, words: Sequence[str]) -> None:
+    """Train and write what a training writes, its figures apart; then search and tune where a word is about that.
+
+    Raises what they raise.
+    """
+    line = " ".join(words)
+    try:
+        use_training(settings, folder)
+        if re.search("search|sampler|task|data", line):
+            use_search(settings, folder)
+        if re.search("tune|optimizer|cell", line):
+            use_tuning(settings)
+    finally:
+        torch.set_flush_denormal(False)  # a training sets it, and hypothesis draws numbers that it would take for 0
+
+
+def use_training(settings: Settings, folder: Path) -> None:
+    """What `train` does."""
+    task, cell, training, held_out = settings.task, settings.part("cell"), settings.training, held_out_of(settings)
+    sequences = held_out.sequences(training.length)
+    done = attempt(task, cell, settings.part("optimizer"), training, sequences, range(training.replicas))
+    tests = train.tested(settings, held_out, done)
+    write_json(folder / "outcome.json", train.outcome(settings, done) | {"tested": tests})
+    write_json(folder / "settings.json", settings.recorded)
+    trained.save(folder, settings, done)
+    assert trained.load(folder).replicas == training.replicas
+    assert records.read_outcome(folder / "outcome.json")["length"] == training.length
+
+
+def use_search(settings: Settings, folder: Path) -> None:
+    """What `search` does, and of `prepare` the lengths."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    options = settings.search
+    study = open_study(InMemoryStorage(), "study", settings.part("sampler", options=options))
+    found = driver.search(study, Trial(settings, held_out_of(settings)), options, Inline())
+    seen = records.read_study(study)
+    assert found.trials == len(seen) >= 1
+    assert {each.seen.length for each in seen} <= {*range(options.length_min, options.length_max + 1)}
+    assert lengths(settings)[-1] == options.length_max
+    write_json(folder / "horizon.json", records.horizon_json(settings.names, settings.task, found, seen, options))
+    write_json(folder / "metrics.json", records.headline(found))
+
+
+def use_tuning(settings: Settings) -> None:
+    """What `tune` asks Optuna for, after it has looked at the space."""
+    space, _ = asked(settings)
+    assert len(propose(space, sampler(settings, 0), [], 2)) == 2
+
+
+def refused_by_a_stage(settings: Settings) -> str | None:
+    """What is refused by the one stage that uses it: the sampler by search, the space by tune."""
+    try:
+        settings.part("sampler", options=settings.search)
+        asked(settings)
+    except UserError as error:
+        return str(error)
+    return None
