@@ -185,8 +185,9 @@ class Watcher:
         solved = [each.solved for each in climbs].count(best)
         words = f"length {best} solved by {solved}" if best else "nothing solved"
         self.shown.say(f"generation {generation + 1}: {len(climbs)} settings, {words}")
-        for place, (climbed, octaves) in enumerate(zip(climbs, reached, strict=True)):
-            self.log(generation * self.settings.tune.settings + place, climbed, octaves)
+        ordinals = self.settings.tune.ordinals(generation)
+        for ordinal, climbed, octaves in zip(ordinals, climbs, reached, strict=True):
+            self.log(ordinal, climbed, octaves)
         self.run.flush()
 
     def log(self, ordinal: int, climbed: Climb, octaves: float) -> None:

@@ -32,6 +32,7 @@ SMALL = [
     "search.replicas=2",
     "search.trials=3",
     "search.t90=false",
+    "tune.first=4",
     "tune.settings=4",
     "tune.generations=2",
     "tune.searches=6",

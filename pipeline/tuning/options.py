@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.errors import require
 
-COUNTS = ("per_octave", "generations", "settings", "finalists", "seeds", "rates", "rate_seeds")
+COUNTS = ("per_octave", "generations", "first", "settings", "finalists", "seeds", "rates", "rate_seeds")
 SEEDS = 2**16  # different seeds of a choice
 MOST = 256  # of what is counted, so that generations x settings stay below the 2^18 seeds that one choice has for them
 
@@ -19,7 +19,8 @@ class TuneOptions:
     cells: Mapping[str, Any]  # what is added for one cell
     sampler: Mapping[str, Any]  # of Optuna
     generations: int  # times that the sampler is asked
-    settings: int  # tried side by side in each
+    first: int  # settings tried side by side in the first
+    settings: int  # the same in each later one
     kept: float  # share that goes on to the next length
     per_octave: int  # lengths in a doubling, after the first generation
     back: float  # a generation begins at the longest solved length over this
@@ -34,12 +35,17 @@ class TuneOptions:
     seed: int  # of the choice
     fresh: bool  # start a new study, keeping the old one
 
+    def ordinals(self, generation: int) -> range:
+        """The numbers of the settings that a generation tries, from 0 on in the order of the generations."""
+        begin = self.first + (generation - 1) * self.settings if generation else 0
+        return range(begin, begin + (self.settings if generation else self.first))
+
     def check(self) -> None:
         """Raise `UserError` for the first value that is out of range."""
         for name in COUNTS:
             value = getattr(self, name)
             require(1 <= value <= MOST, f"tune.{name}", f"must be from 1 to {MOST}", value)
-        require(self.settings >= 2, "tune.settings", "must be at least 2", self.settings)
+        require(self.first >= 2, "tune.first", "must be at least 2", self.first)
         for name in ("kept", "explore"):
             value = getattr(self, name)
             require(0 < value < 1, f"tune.{name}", "is a share, above 0 and below 1", value)

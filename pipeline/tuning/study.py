@@ -110,12 +110,12 @@ class Tuning:
 
     def generation(self, number: int, before: Sequence[Climb], allowed: float) -> list[dict[str, Any]]:
         """Settings that the sampler proposes, the plain ones among the first, and how far they climbed."""
-        question, count = self.question, self.options.settings
+        question, ordinals = self.question, self.options.ordinals(number)
         plain = [question.plain] if number == 0 else []
         params = [dict(each) for each in plain]
-        params += propose(question.space, self.sampler(number), self.seen(number), count - len(plain))
+        params += propose(question.space, self.sampler(number), self.seen(number), len(ordinals) - len(plain))
         values = [*plain, *({**question.plain, **rounded(each)} for each in params[len(plain) :])]
-        seeds = [seed_of(self.options, GENERATIONS, number * count + place) for place in range(count)]
+        seeds = [seed_of(self.options, GENERATIONS, ordinal) for ordinal in ordinals]
         entrants = [Entrant(each, seed) for each, seed in zip(values, seeds, strict=True)]
         climbs = climb(entrants, self.lengths(before), self.train, self.options.kept, question.budget, allowed)
         return [each.as_dict() | {"params": given} for each, given in zip(climbs, params, strict=True)]
@@ -178,8 +178,7 @@ class Tuning:
     def note(self, generation: int, content: Sequence[Mapping[str, Any]], climbs: Sequence[Climb]) -> None:
         """Add the trials of a generation that are not in the study; plain settings beyond the space are no trial."""
         known = {trial.user_attrs["ordinal"] for trial in recorded(self.study)}
-        for place, (entry, climbed) in enumerate(zip(content, climbs, strict=True)):
-            ordinal = generation * self.options.settings + place
+        for ordinal, entry, climbed in zip(self.options.ordinals(generation), content, climbs, strict=True):
             params = {name: entry["params"][name] for name in self.question.space}
             if ordinal not in known and climbed.finishes and holds(self.question.space, params):
                 attributes = {"ordinal": ordinal, "generation": generation, **climbed.as_dict(), "cost": climbed.cost}

@@ -19,7 +19,7 @@ def tune(path: Path, toy: Toy, **changes: Any) -> tuple[Chosen, Tuning]:
 
 
 def test_it_finds_the_learning_rate_that_the_toy_hides(tmp_path: Path) -> None:
-    chosen, made = tune(tmp_path / "study.db", Toy(), generations=6, settings=12)
+    chosen, made = tune(tmp_path / "study.db", Toy(), generations=6, first=12, settings=12)
     values = chosen.order[0].values
     assert BEST / 3 < values["optimizer.lr"] < 3 * BEST
     assert values["cell.init"] == "orthogonal"
@@ -62,13 +62,13 @@ def test_where_nothing_is_solved_the_plain_settings_stay(tmp_path: Path) -> None
 
 def test_killed_at_any_point_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole = Toy()
-    undisturbed, made = tune(tmp_path / "whole.db", whole, generations=2, settings=4)
+    undisturbed, made = tune(tmp_path / "whole.db", whole, generations=2, first=4, settings=4)
     trials = [(trial.params, trial.value, trial.user_attrs) for trial in recorded(made.study)]
     for call in range(len(whole.calls)):
         path = tmp_path / f"{call}.db"
         with pytest.raises(Killed):
-            tune(path, Toy(killed_at=call), generations=2, settings=4)
-        resumed, again = tune(path, Toy(), generations=2, settings=4)
+            tune(path, Toy(killed_at=call), generations=2, first=4, settings=4)
+        resumed, again = tune(path, Toy(), generations=2, first=4, settings=4)
         assert resumed == undisturbed
         assert [(trial.params, trial.value, trial.user_attrs) for trial in recorded(again.study)] == trials
 
@@ -83,11 +83,11 @@ def test_a_finished_tuning_trains_nothing_when_it_is_run_again(tmp_path: Path) -
 def test_a_trial_that_was_not_yet_noted_when_it_was_killed_is_noted_later(tmp_path: Path) -> None:
     """A generation is kept in one piece; its trials for Optuna follow from it, however many were written."""
     path = tmp_path / "study.db"
-    _, made = tune(path, Toy(), generations=1, settings=4)
+    _, made = tune(path, Toy(), generations=1, first=4, settings=4)
     content = made.study.user_attrs["generation 0"]
     empty = open_study(f"sqlite:///{path}", "other", sampler(0))
     empty.set_user_attr("generation 0", content)
-    again = Tuning(empty, question(), options(generations=1, settings=4), Toy(), sampler)
+    again = Tuning(empty, question(), options(generations=1, first=4, settings=4), Toy(), sampler)
     again.explore()
     assert [trial.value for trial in recorded(empty)] == [trial.value for trial in recorded(made.study)]
 
@@ -95,7 +95,7 @@ def test_a_trial_that_was_not_yet_noted_when_it_was_killed_is_noted_later(tmp_pa
 def test_plain_settings_beyond_the_space_compete_and_are_no_trial(tmp_path: Path) -> None:
     far = question(plain=PLAIN | {"optimizer.lr": 5.0})
     study = open_study(f"sqlite:///{tmp_path / 'study.db'}", "tune", sampler(0))
-    chosen = Tuning(study, far, options(generations=1, settings=4), Toy(), sampler).run()
+    chosen = Tuning(study, far, options(generations=1, first=4, settings=4), Toy(), sampler).run()
     assert [trial.user_attrs["ordinal"] for trial in recorded(study)] == [1, 2, 3]
     assert any(each.plain and each.values["optimizer.lr"] == 5.0 for each in chosen.order)
 
@@ -112,7 +112,7 @@ def test_the_seeds_of_a_choice_are_those_of_no_search_and_of_no_other_round() ->
 
 def test_settings_are_tried_on_seeds_of_their_own_and_finalists_on_the_same(tmp_path: Path) -> None:
     toy = Toy()
-    tune(tmp_path / "study.db", toy, generations=2, settings=4)
+    tune(tmp_path / "study.db", toy, generations=2, first=4, settings=4)
     seen: dict[int, set[float]] = {}
     for who, _, _ in toy.calls:
         for entrant in who:
