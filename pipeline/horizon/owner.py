@@ -26,10 +26,20 @@ def here() -> dict[str, Any]:
 @cache
 def machine() -> str:
     """Return a name shared by the processes that see each other: host, boot and process namespace."""
-    parts = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
+    parts = [socket.gethostname(), boot()]
     with suppress(OSError):  # not Linux
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return "/".join(part for part in parts if part)
+
+
+def boot() -> str:
+    """Return what tells this start of the machine from the others; empty where the system does not tell."""
+    return _read("/proc/sys/kernel/random/boot_id")
+
+
+def runs(process: int, since: str) -> bool:
+    """Return whether the process of this machine with this number, that started then, still runs."""
+    return _is_running(process) and started(process) == since
 
 
 def started(process: int) -> str:
@@ -47,7 +57,7 @@ def lives(trial: FrozenTrial, now: float | None = None) -> bool:
     """
     owner = trial.user_attrs.get("owner")
     if owner is not None and owner["machine"] == machine():
-        return _is_running(owner["process"]) and started(owner["process"]) == owner["started"]
+        return runs(owner["process"], owner["started"])
     return _silence(trial, time.monotonic() if now is None else now) < (GRACE if owner is None else SILENCE)
 
 
