@@ -1,0 +1,72 @@
+"""Faults that befall a search, each made for real, and what they did to it.
+
+    python -m tests.benchmarks.faults                              the whole table, in some minutes
+    python -m tests.benchmarks.faults --only killed --times 100    one of them
+
+prints a row for each: how often it was made, how many finished trials were lost or run twice, how many statuses are
+untrue and how many files half written, and whether all results are, byte for byte, those of a search without a fault.
+Ends with status 1 where one did harm.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import optuna
+
+from tests.faults import processes
+from tests.faults.evidence import Evidence
+
+FAULTS: dict[str, tuple[Callable[[Path, int], list[Evidence]], int]] = {  # and how often each is made
+    "killed": (processes.killed, 100),
+    "killed_for_real": (processes.killed_for_real, 20),
+    "stopped": (processes.stopped, 10),
+    "two_at_once": (processes.two_at_once, 20),
+    "worker_killed": (processes.worker_killed, 5),
+    "clock_jumps": (processes.clock_jumps, 4),
+}
+DEFAULT_FILE = "results/benchmarks/faults.json"
+COLUMNS = ("times", "lost", "doubled", "untrue", "half written", "same result")
+
+
+def markdown(found: Sequence[Evidence]) -> str:
+    """The table."""
+    lines = ["| fault | made how | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for each in found:
+        numbers = f"{each.times} | {each.lost} | {each.doubled} | {each.untrue} | {each.halves}"
+        lines.append(f"| {each.fault} | {each.how} | {numbers} | {'yes' if each.same else '**no**'} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the faults that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=FAULTS, action="append", help="one fault; may be given several times")
+    parser.add_argument("--times", type=int, help="how often each is made")
+    parser.add_argument("--file", type=Path, default=DEFAULT_FILE, help=f"the table as JSON; {DEFAULT_FILE}")
+    asked = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    found = list[Evidence]()
+    for name in asked.only or FAULTS:
+        make, times = FAULTS[name]
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+            rows = make(Path(folder), asked.times or times)
+        found += rows
+        for row in rows:
+            print(f"{name}: {row}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    print(markdown(found))
+    asked.file.parent.mkdir(parents=True, exist_ok=True)
+    asked.file.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n")
+    sys.exit(0 if all(each.harmless for each in found) else 1)
+
+
+if __name__ == "__main__":
+    main()
