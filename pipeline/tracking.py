@@ -5,6 +5,7 @@ batches. If the server does not answer, training goes on, and what is logged wai
 does; at its end a command waits for it a while. What was not delivered is stated then, and in a tag of the run.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -43,6 +44,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.horizon import owner
 from pipeline.outbox import Outbox, RefusedError, counted, reason
 
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what the outbox says
+
+DATABASE = "mlflow.db"  # where no other store is named
 BATCH = 1000  # metrics, what the server takes in one call
 PARAMS = 100  # the same for params
 LISTED = 20  # newest parent runs that `links` names in each experiment
@@ -277,7 +281,7 @@ def wrote(state: Path, address: str, tag: str) -> dict[str, str]:
 
 def uri(state: Path) -> str:
     """Where runs are kept."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / DATABASE}"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -309,11 +313,24 @@ def _store(state: Path, experiment: str) -> tuple[MlflowClient, str]:
     """What speaks to the store, and the identifier of an experiment, made if it is not there."""
     (state / ".state").mkdir(parents=True, exist_ok=True)
     with FileLock(state / ".state" / "mlflow.lock"):  # processes that make a new database at once would break it
+        _make_database(state)
         client = MlflowClient(uri(state))
         found = client.get_experiment_by_name(experiment)
         identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state), KIND)
         _close_abandoned(client, identifier)
     return client, identifier
+
+
+def _make_database(state: Path) -> None:
+    """Make the local database, if it is the store and not there, and move it to its place when it is whole.
+
+    MLflow makes it in dozens of steps, and can never open one whose maker was killed between two of them.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI") or (state / DATABASE).exists():
+        return
+    with tempfile.TemporaryDirectory(prefix="mlflow-", dir=state / ".state") as place:
+        MlflowClient(f"sqlite:///{place}/{DATABASE}")
+        (Path(place) / DATABASE).replace(state / DATABASE)
 
 
 def _describe_model(made: LoggedModel, shapes: Shapes, folder: Path) -> None:

@@ -439,3 +439,15 @@ def test_weights_are_stored_once_with_their_model(state: Path, client: MlflowCli
     assert (kept / "weights.safetensors").read_bytes() == b"content"
     signature = yaml.safe_load((kept / "MLmodel").read_text())["signature"]
     assert json.loads(signature["inputs"])[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, -1, 2]}
+
+
+@pytest.mark.slow
+def test_a_database_whose_maker_was_killed_on_the_way_is_made_anew(tmp_path: Path) -> None:
+    maker = "from pathlib import Path; from pipeline import tracking; tracking._store(Path({!r}), 'killed')"
+    process = subprocess.Popen([sys.executable, "-c", maker.format(str(tmp_path))], cwd=ROOT)
+    wait_for(lambda: any(path.stat().st_size for path in tmp_path.rglob("mlflow.db")), process)
+    process.kill()
+    process.wait()
+    with tracking.run(True, tmp_path, "killed", "next", {}):
+        pass
+    assert found(MlflowClient(tracking.uri(tmp_path)), "next").info.status == "FINISHED"
