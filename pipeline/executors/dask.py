@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import UserError, require
 
 SCHEMES = ("tcp", "tls", "ws", "wss")
-CONNECT = 20  # seconds for the first answer of a scheduler
+CONNECT = 20.0  # seconds for the first answer of a scheduler
 
 
 @dataclass
