@@ -20,7 +20,7 @@ from pathlib import Path
 
 import optuna
 
-from tests.faults import processes
+from tests.faults import disks, processes, servers
 from tests.faults.evidence import Evidence
 
 FAULTS: dict[str, tuple[Callable[[Path, int], list[Evidence]], int]] = {  # and how often each is made
@@ -30,6 +30,11 @@ FAULTS: dict[str, tuple[Callable[[Path, int], list[Evidence]], int]] = {  # and 
     "two_at_once": (processes.two_at_once, 20),
     "worker_killed": (processes.worker_killed, 5),
     "clock_jumps": (processes.clock_jumps, 4),
+    "disk_full": (disks.full, 4),
+    "dask_worker_killed": (servers.worker_killed, 5),
+    "scheduler_restarted": (servers.scheduler_restarted, 5),
+    "database_restarted": (servers.database_restarted, 9),
+    "tracking_away": (servers.tracking_away, 3),
 }
 DEFAULT_FILE = "results/benchmarks/faults.json"
 COLUMNS = ("times", "lost", "doubled", "untrue", "half written", "same result")

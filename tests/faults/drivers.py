@@ -180,7 +180,10 @@ class RealSearch(Search):
         search.main()
 
     def untrue_runs(self, and_finished: int = 0) -> int:
-        return untrue_runs(self.tracking, and_finished + sum(driver.status == 0 for driver in self.drivers))
+        told = [
+            driver for driver in self.drivers if driver.status == 0 and "not delivered of run" not in driver.words()
+        ]
+        return untrue_runs(self.tracking, and_finished + len(told))
 
 
 def _become(work: Callable[[], None], said: Path, environment: Mapping[str, str]) -> None:
