@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system in memory, mounted where a search keeps its data, its state or its results."""
+"""A disk that is full: a small file system in memory, mounted where a search keeps data, state or results."""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ ROOM = 1 << 28  # bytes, more than enough
 
 
 def full(folder: Path, times: int) -> list[Evidence]:
-    """The disk full at data, state and results, after other shares of what the search needs; then there is room again."""
+    """The disk full at data, state and results, each time with room for another share; then there is room again."""
     reference = RealSearch(folder / "expected")
     expected = reference.undisturbed()
     found = []
