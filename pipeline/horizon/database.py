@@ -14,6 +14,17 @@ from pipeline.errors import UserError
 PATIENCE = 100  # seconds that a process waits for another one's write to a sqlite file
 AWAY = 300.0  # seconds that a database may be away before a search gives up
 PAUSE = 0.5  # seconds before it is asked again
+CONNECT: dict[str, dict[str, Any]] = {  # what their drivers are told
+    "sqlite": {"timeout": PATIENCE},
+    "postgresql": {  # a host that vanished is noticed within a minute, and its locks are not kept for longer
+        "connect_timeout": 20,
+        "tcp_user_timeout": 60_000,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "options": "-c idle_in_transaction_session_timeout=60000",
+    },
+}
 OPENING = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds before it is opened again: processes that make it at once stumble
 CALLS = (  # of a storage, by a study; made twice, each has the effect of once, or of a trial that nobody owns
     "create_new_study",
@@ -44,8 +55,8 @@ class Database(RDBStorage):
     """
 
     def __init__(self, url: str) -> None:
-        local = url.startswith("sqlite")
-        engine = {"connect_args": {"timeout": PATIENCE}} if local else {"pool_pre_ping": True}
+        scheme = url.partition(":")[0].partition("+")[0]
+        engine = {"connect_args": CONNECT.get(scheme, {}), "pool_pre_ping": scheme != "sqlite"}
         for pause in (*OPENING, None):
             try:
                 super().__init__(url, engine_kwargs=engine)

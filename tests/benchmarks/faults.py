@@ -20,7 +20,7 @@ from pathlib import Path
 
 import optuna
 
-from tests.faults import disks, processes, servers
+from tests.faults import disks, network, processes, servers
 from tests.faults.evidence import Evidence
 
 FAULTS: dict[str, tuple[Callable[[Path, int], list[Evidence]], int]] = {  # and how often each is made
@@ -35,6 +35,7 @@ FAULTS: dict[str, tuple[Callable[[Path, int], list[Evidence]], int]] = {  # and 
     "scheduler_restarted": (servers.scheduler_restarted, 5),
     "database_restarted": (servers.database_restarted, 9),
     "tracking_away": (servers.tracking_away, 3),
+    "two_hosts": (network.two_hosts, 4),
 }
 DEFAULT_FILE = "results/benchmarks/faults.json"
 COLUMNS = ("times", "lost", "doubled", "untrue", "half written", "same result")

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.drivers import RealSearch, ended_with
+from tests.faults.drivers import ended_with
 from tests.faults.evidence import Evidence, combined
+from tests.faults.real import RealSearch
 
 PAGE = 4096  # bytes, what a file takes at least
 ROOM = 1 << 28  # bytes, more than enough

@@ -1,4 +1,4 @@
-"""Drivers of a search in processes of their own, which faults befall: a toy of no training, and the real command.
+"""Drivers of a search in processes of their own, which faults befall; here of a toy, without training.
 
 Each is a fork of a process that has imported everything, so that a fault after a random time falls into the work and
 not into the imports.
@@ -14,28 +14,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline import search
 from pipeline.files import replaced, write_json
 from pipeline.horizon.study import open_study
 from pipeline.horizon.trials import trial_rows
-from tests.faults.evidence import Files, Ledger, files, untrue_runs
+from tests.faults.evidence import Files, Ledger, files
 from tests.horizon import toy_search
 
-REAL = (
-    "task=temporal_order",
-    "cell=gru",
-    "cell.hidden=8",
-    "data.held_out=100",
-    "optimizer.lr=0.01",
-    "training.updates=60",
-    "training.probe_every=20",
-    "training.threads=1",
-    "search.tuned=false",
-    "search.length_max=60",
-    "search.replicas=2",
-    "search.trials=5",
-)
-PAIR = "temporal_order-gru"
 ENDLESS = 300  # seconds after which a driver that has not ended is a failure of the test
 
 
@@ -145,47 +129,6 @@ class ToySearch(Search):
                 table.writerows(rows)
 
 
-@dataclass
-class RealSearch(Search):
-    """`python -m pipeline.search` on a task, so small that it takes seconds."""
-
-    overrides: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.storage = self.storage or f"sqlite:///{self.folder}/state/.state/optuna.db"
-        if not self.storage.startswith("sqlite"):
-            self.environment = {**self.environment, "OPTUNA_STORAGE": self.storage}
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results" / "search" / PAIR
-
-    @property
-    def tracking(self) -> str:
-        """Where its runs are."""
-        return self.environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder}/state/mlflow.db"
-
-    def arguments(self) -> list[str]:
-        """The command line."""
-        places = [f"paths.{name}={self.folder / name}" for name in ("data", "results", "state", "tuned")]
-        return [*REAL, *places, *self.overrides]
-
-    def command(self) -> list[str]:
-        """The same as a command of its own."""
-        return [sys.executable, "-m", "pipeline.search", *self.arguments()]
-
-    def work(self, *overrides: str) -> None:
-        sys.argv = ["search", *self.arguments(), *overrides]
-        search.main()
-
-    def untrue_runs(self, and_finished: int = 0) -> int:
-        told = [
-            driver for driver in self.drivers if driver.status == 0 and "not delivered of run" not in driver.words()
-        ]
-        return untrue_runs(self.tracking, and_finished + len(told))
-
-
 def _become(work: Callable[[], None], said: Path, environment: Mapping[str, str]) -> None:
     """In a fork: do the work, say everything to a file, and end."""
     status = 1
@@ -220,3 +163,11 @@ def ended_with(*searches: Search) -> Iterator[None]:
             for driver in each.drivers:
                 driver.send(signal.SIGKILL)
                 driver.wait()
+
+
+if __name__ == "__main__":  # a toy on another host: STORAGE FOLDER SECONDS HEARTBEAT SILENCE
+    from pipeline.horizon import driver as driving
+    from pipeline.horizon import owner
+
+    storage, place, each, driving.HEARTBEAT, owner.SILENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
+    ToySearch(Path(place), storage=storage, seconds=each).work()

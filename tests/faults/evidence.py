@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import optuna
-from mlflow import MlflowClient
 from optuna import Study
 from optuna.trial import TrialState
 
@@ -120,17 +119,3 @@ def combined(accounts: Sequence[Evidence]) -> Evidence:
 def files(folder: Path) -> dict[str, bytes]:
     """All files of a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def untrue_runs(tracking: str, finished: int) -> int:
-    """Runs in MLflow that do not say how they ended: still RUNNING, or parents FINISHED that were not, or not so."""
-    client = MlflowClient(tracking)
-    runs = client.search_runs(experiments(client), max_results=5000)
-    parents = [run for run in runs if run.data.tags.get("level") == "parent"]
-    ended_well = sum(run.info.status == "FINISHED" for run in parents)
-    return sum(run.info.status == "RUNNING" for run in runs) + abs(ended_well - finished)
-
-
-def experiments(client: MlflowClient) -> list[str]:
-    """All experiments of a store."""
-    return [experiment.experiment_id for experiment in client.search_experiments()]

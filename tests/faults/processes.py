@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.faults.drivers import Driver, RealSearch, Search, ToySearch, ended_with
+from tests.faults.drivers import Driver, Search, ToySearch, ended_with
 from tests.faults.evidence import Evidence, Files, combined
+from tests.faults.real import RealSearch
 
 SEED = 20
 DAY = 86_400

@@ -10,8 +10,9 @@ from mlflow import MlflowClient
 
 from pipeline import tracking
 from tests import services
-from tests.faults.drivers import Driver, RealSearch, Search, ToySearch, ended_with
-from tests.faults.evidence import Evidence, Ledger, combined, experiments
+from tests.faults.drivers import Driver, Search, ToySearch, ended_with
+from tests.faults.evidence import Evidence, Ledger, combined
+from tests.faults.real import RealSearch, experiments
 from tests.services.server import Server
 
 SEED = 21
