@@ -64,8 +64,8 @@ class Outbox:
         try:
             if not self.send(urgent=True) and time.monotonic() < until:
                 self.say(f"what was logged is not delivered; waiting for the server, {patience:.0f} s at most")
-                while time.monotonic() < until and not self.send():
-                    time.sleep(PAUSE / 5)
+                while time.monotonic() < until and not self.send(urgent=True):
+                    time.sleep(PAUSE)
         finally:
             for _, kind, count in self.waiting:
                 self.lost[kind] += count

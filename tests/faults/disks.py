@@ -5,25 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.drivers import ended_with
+from tests.faults.drivers import PAGE, ended_with
 from tests.faults.evidence import Evidence, combined
 from tests.faults.real import RealSearch
 
-PAGE = 4096  # bytes, what a file takes at least
 ROOM = 1 << 28  # bytes, more than enough
 
 
 def full(folder: Path, times: int) -> list[Evidence]:
     """The disk full at data, state and results, each time with room for another share; then there is room again."""
-    reference = RealSearch(folder / "expected")
-    expected = reference.undisturbed()
-    found = []
+    found, needs = [], RealSearch.undisturbed().needs
     for place in ("data", "state", "results"):
         accounts = []
         for number in range(times):
             search = RealSearch(folder / f"{place}-{number}")
-            ledger = search.ledger(expected)
-            size = int(taken(reference.folder / place) * (number + 0.5) / times)
+            ledger = search.ledger()
+            size = int(needs[place] * (number + 0.5) / times)
             with disk(search.folder / place, max(size, 2 * PAGE)) as mounted, ended_with(search):
                 driver = search.start()
                 status, words = driver.wait(), driver.words()
@@ -38,11 +35,6 @@ def full(folder: Path, times: int) -> list[Evidence]:
                 accounts.append(ledger.evidence(f"disk full at {place}", how, 1, search.untrue_runs(), said))
         found.append(combined(accounts))
     return found
-
-
-def taken(folder: Path) -> int:
-    """Bytes that the files of a folder take on a disk."""
-    return sum(-(-path.stat().st_size // PAGE) * PAGE for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager

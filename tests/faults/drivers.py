@@ -8,10 +8,12 @@ import csv
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from pipeline.files import replaced, write_json
@@ -20,6 +22,7 @@ from pipeline.horizon.trials import trial_rows
 from tests.faults.evidence import Files, Ledger, files
 from tests.horizon import toy_search
 
+PAGE = 4096  # bytes, what a file takes at least
 ENDLESS = 300  # seconds after which a driver that has not ended is a failure of the test
 
 
@@ -84,9 +87,9 @@ class Search:
         """What a driver does."""
         raise NotImplementedError
 
-    def ledger(self, expected: Files) -> Ledger:
+    def ledger(self) -> Ledger:
         """An account of it."""
-        return Ledger(self.storage, self.results, expected)
+        return Ledger(self.storage, self.results, self.undisturbed().files)
 
     @property
     def results(self) -> Path:
@@ -97,11 +100,30 @@ class Search:
         """Runs in MLflow whose status is not how they ended; `and_finished`: drivers that others started."""
         return 0
 
-    def undisturbed(self) -> dict[str, bytes]:
-        """Run it without a fault; return its files."""
-        driver = self.start()
-        assert driver.wait() == 0, driver.words()
-        return files(self.results)
+    @classmethod
+    @cache
+    def undisturbed(cls) -> "Reference":
+        """What such a search leaves without a fault."""
+        with tempfile.TemporaryDirectory() as place:
+            search = cls(Path(place))
+            driver = search.start()
+            assert driver.wait() == 0, driver.words()
+            needs = {path.name: taken(path) for path in Path(place).iterdir() if path.is_dir()}
+            return Reference(files(search.results), needs)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A search without a fault."""
+
+    files: Files
+    needs: Mapping[str, int]  # bytes on a disk, by folder
+
+
+def taken(folder: Path) -> int:
+    """Bytes that the files of a folder take on a disk."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return sum(-(-size // PAGE) * PAGE for size in sizes)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.drivers import Driver, Search, ToySearch, ended_with
-from tests.faults.evidence import Evidence, Files, combined
+from tests.faults.evidence import Evidence, combined
 from tests.faults.real import RealSearch
 
 SEED = 20
@@ -20,23 +20,18 @@ DAY = 86_400
 
 def killed(folder: Path, times: int) -> list[Evidence]:
     """A driver killed with -9 at random moments, some of them while it makes its stores or writes its answer."""
-    expected = ToySearch(folder / "expected").undisturbed()
     how = "toy search, kill -9 after a random time"
-    return [struck(lambda name: ToySearch(folder / name), [signal.SIGKILL], times, 1.2, expected, "driver killed", how)]
+    return [struck(lambda name: ToySearch(folder / name), [signal.SIGKILL], times, 1.2, "driver killed", how)]
 
 
 def killed_for_real(folder: Path, times: int) -> list[Evidence]:
     """The same with real training, and runs in MLflow."""
-    expected = RealSearch(folder / "expected").undisturbed()
     how = "pipeline.search, kill -9 after a random time"
-    return [
-        struck(lambda name: RealSearch(folder / name), [signal.SIGKILL], times, 4.0, expected, "driver killed", how)
-    ]
+    return [struck(lambda name: RealSearch(folder / name), [signal.SIGKILL], times, 4.0, "driver killed", how)]
 
 
 def stopped(folder: Path, times: int) -> list[Evidence]:
     """A driver that is interrupted, by a key or by SIGTERM."""
-    expected = RealSearch(folder / "expected").undisturbed()
     found = []
     for number in (signal.SIGINT, signal.SIGTERM):
 
@@ -44,7 +39,7 @@ def stopped(folder: Path, times: int) -> list[Evidence]:
             return RealSearch(folder / f"{number.name}-{name}")
 
         how = f"pipeline.search, {number.name} after a random time"
-        found.append(struck(make, [number], times, 4.0, expected, number.name, how))
+        found.append(struck(make, [number], times, 4.0, number.name, how))
     return found
 
 
@@ -53,7 +48,6 @@ def struck(
     signals: Sequence[signal.Signals],
     times: int,
     longest: float,
-    expected: Files,
     fault: str,
     how: str,
 ) -> Evidence:
@@ -64,7 +58,7 @@ def struck(
     draw, accounts, done = random.Random(SEED), list[Evidence](), 0
     while done < times:
         search = make(str(len(accounts)))
-        ledger, here = search.ledger(expected), 0
+        ledger, here = search.ledger(), 0
         with ended_with(search):
             while done + here < times:
                 driver = search.start()
@@ -96,11 +90,10 @@ def two_at_once(folder: Path, times: int) -> list[Evidence]:
     """Two drivers of one study that start together; in every other round one of them is killed on the way."""
     found = []
     for kind, each, longest in ((ToySearch, times, 0.6), (RealSearch, max(1, times // 5), 2.0)):
-        expected = kind(folder / f"{kind.__name__}-expected").undisturbed()
         draw, accounts = random.Random(SEED), []
         for number in range(each):
             search = kind(folder / f"{kind.__name__}-{number}")
-            ledger = search.ledger(expected)
+            ledger = search.ledger()
             with ended_with(search):
                 pair = [search.start(), search.start()]
                 if number % 2:
@@ -118,11 +111,10 @@ def two_at_once(folder: Path, times: int) -> list[Evidence]:
 
 def worker_killed(folder: Path, times: int) -> list[Evidence]:
     """A process of executor=processes killed while it trains."""
-    expected = RealSearch(folder / "expected").undisturbed()
     search = RealSearch(
         folder / "struck", overrides=("executor=processes", "executor.workers=1", f"executor.retries={times}")
     )
-    ledger, done = search.ledger(expected), 0
+    ledger, done = search.ledger(), 0
     with ended_with(search):
         driver = search.start()
         while done < times and not driver.ended():
@@ -157,14 +149,13 @@ def clock_jumps(folder: Path, times: int) -> list[Evidence]:
     adds to what the kernel says. The monotonic clock does not jump, as in reality.
     """
     library = clock(folder)
-    expected = RealSearch(folder / "expected").undisturbed()
     accounts = []
     for number in range(times):
         offset = folder / f"offset-{number}"
         offset.write_text("0")
         jump = {"LD_PRELOAD": str(library), "CLOCK_OFFSET_FILE": str(offset)}
         search = RealSearch(folder / f"jump-{number}")
-        ledger = search.ledger(expected)
+        ledger = search.ledger()
         with ended_with(search):
             other = subprocess.Popen(
                 search.command(), env=os.environ | jump, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

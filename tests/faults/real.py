@@ -1,9 +1,11 @@
-"""The real command, which faults befall."""
+"""The real command, which faults befall. What it imports late is imported here, so that its forks have it."""
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+import optuna_dashboard  # noqa: F401
 from mlflow import MlflowClient
 
 from pipeline import search

@@ -1,0 +1,61 @@
+"""Each fault, made for real once or a few times: nothing is lost or done twice, and the results are as without it.
+
+`python -m tests.benchmarks.faults` makes them more often, and makes the table of LOG.md.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import ENVIRONMENT, ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def made(folder: Path, times: int, *names: str) -> list[dict[str, Any]]:
+    """The rows of the table for these faults."""
+    file, only = folder / "faults.json", [word for name in names for word in ("--only", name)]
+    command = [sys.executable, "-m", "tests.benchmarks.faults", *only, "--times", str(times), "--file", str(file)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert file.exists(), done.stderr
+    rows: list[dict[str, Any]] = json.loads(file.read_text())
+    assert (done.returncode == 0) == all(harmless(row) for row in rows)
+    return rows
+
+
+def harmless(row: dict[str, Any]) -> bool:
+    return row["same"] and not (row["lost"] or row["doubled"] or row["untrue"] or row["halves"])
+
+
+def test_a_driver_that_is_killed_or_stopped_or_whose_disk_is_full_loses_nothing(tmp_path: Path) -> None:
+    rows = made(tmp_path, 1, "killed", "stopped", "disk_full")
+    assert [row["fault"] for row in rows] == [
+        "driver killed",
+        "SIGINT",
+        "SIGTERM",
+        "disk full at data",
+        "disk full at state",
+        "disk full at results",
+    ]
+    assert [row for row in rows if not harmless(row) or row["times"] != 1] == []
+    data, state, results = (row["told"] for row in rows[3:])
+    assert data.startswith("error: ") and data.endswith("No space left on device; what was there is kept")
+    assert "finished trials are kept" in state or "not delivered of run" in state
+    assert "/results" in results and results.endswith("No space left on device; what was there is kept")
+
+
+@pytest.mark.service
+def test_servers_that_go_and_come_back_lose_nothing(tmp_path: Path) -> None:
+    rows = made(tmp_path, 1, "database_restarted", "scheduler_restarted")
+    assert [row["fault"] for row in rows] == ["PostgreSQL restarted", "PostgreSQL restarted", "scheduler restarted"]
+    assert [row for row in rows if not harmless(row) or row["times"] != 1] == []
+
+
+@pytest.mark.service
+def test_a_host_that_is_cut_off_from_the_study_takes_nothing_with_it(tmp_path: Path) -> None:
+    (row,) = made(tmp_path, 1, "cut_off")
+    assert harmless(row) and row["times"] == 1
