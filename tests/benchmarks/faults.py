@@ -33,9 +33,12 @@ FAULTS: dict[str, tuple[Callable[[Path, int], list[Evidence]], int]] = {  # and 
     "scheduler_restarted": (servers.scheduler_restarted, 5),
     "database_restarted": (servers.database_restarted, 6),
     "tracking_away": (servers.tracking_away, 2),
+    "tracking_lost": (servers.tracking_lost, 1),
     "disk_full": (disks.full, 3),
     "clock_jumps": (processes.clock_jumps, 4),
-    "two_hosts": (network.two_hosts, 3),
+    "host_killed": (network.host_killed, 3),
+    "host_cut_off": (network.host_cut_off, 3),
+    "host_blinks": (network.host_blinks, 2),
 }
 DEFAULT_FILE = "results/benchmarks/faults.json"
 COLUMNS = ("times", "lost", "doubled", "untrue", "half written", "same result")
@@ -55,8 +58,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=FAULTS, action="append", help="one fault; may be given several times")
     parser.add_argument("--times", type=int, help="how often each is made")
+    parser.add_argument("--away", type=float, help="seconds that MLflow's server is away; 60")
     parser.add_argument("--file", type=Path, default=DEFAULT_FILE, help=f"the table as JSON; {DEFAULT_FILE}")
     asked = parser.parse_args()
+    servers.MINUTE = asked.away or servers.MINUTE
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     os.environ["OMP_NUM_THREADS"] = "1"
     found = list[Evidence]()

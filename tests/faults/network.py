@@ -134,27 +134,34 @@ def blinks(host: Host, driver: subprocess.Popen[str], ledger: Ledger) -> None:
     host.mend()
 
 
-HOW = {  # and how long a trial of the toy takes, in seconds
-    dies: ("one fails (kill -9)", 0.5),
-    is_cut_off: ("one is cut off until the other has taken over, then joined again", 0.5),
-    blinks: ("one is cut off for a moment in a trial that takes longer than a driver may be silent", 2.4),
-}
+def host_killed(folder: Path, times: int) -> list[Evidence]:
+    """A host fails in the middle of a trial."""
+    return two_hosts(folder, times, dies, "one fails (kill -9)")
 
 
-def two_hosts(folder: Path, times: int, blows: Sequence[Blow] = (dies, is_cut_off, blinks)) -> list[Evidence]:
-    """Drivers on two hosts search one study on PostgreSQL while one of the hosts fails or is cut off."""
-    found = []
+def host_cut_off(folder: Path, times: int) -> list[Evidence]:
+    """A host is cut off in the middle of a trial, which the other one therefore runs again."""
+    return two_hosts(folder, times, is_cut_off, "one is cut off until the other has taken over, then joined again")
+
+
+def host_blinks(folder: Path, times: int) -> list[Evidence]:
+    """A host is cut off for a moment, in trials that take longer than a driver may be silent."""
+    return two_hosts(
+        folder, times, blinks, "one is cut off for a moment; trials take longer than it may be silent", 2.4
+    )
+
+
+def two_hosts(folder: Path, times: int, blow: Blow, words: str, seconds: float = 0.5) -> list[Evidence]:
+    """Drivers on two hosts search one study on PostgreSQL, with trials of so many seconds, while a blow befalls one."""
+    accounts = []
     with services.postgres() as database, hosts() as pair:
-        for blow in blows:
-            (words, seconds), accounts = HOW[blow], []
-            for number in range(times):
-                name = f"{blow.__name__}-{number}"
-                with relay(pair[0], database, name) as first, relay(pair[1], database, name) as second:
-                    search = ToySearch(folder / name, storage=database.url(name), seconds=seconds)
-                    how = f"toy search on PostgreSQL, two network namespaces as hosts: {words}"
-                    accounts.append(one_round(search, pair, (first, second), blow, number, how))
-            found.append(combined(accounts))
-    return found
+        for number in range(times):
+            name = f"{blow.__name__}-{number}"
+            with relay(pair[0], database, name) as first, relay(pair[1], database, name) as second:
+                search = ToySearch(folder / name, storage=database.url(name), seconds=seconds)
+                how = f"toy search on PostgreSQL, two network namespaces as hosts: {words}"
+                accounts.append(one_round(search, pair, (first, second), blow, number, how))
+    return [combined(accounts)]
 
 
 def one_round(

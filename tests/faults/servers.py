@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests import services
 from tests.faults.drivers import Driver, Search, ToySearch, ended_with
 from tests.faults.evidence import Evidence, Ledger, combined
 from tests.faults.real import RealSearch, experiments
+from tests.services.runs import MLflow
 from tests.services.server import Server
 
 SEED = 21
@@ -54,18 +56,10 @@ def restarted(search: Search, server: Server, times: int, pause: float) -> int:
     return done
 
 
-def tracking_away(folder: Path, times: int, seconds: float = MINUTE) -> list[Evidence]:
-    """MLflow's server away for a minute, from a moment between two trials, and away for good.
-
-    In the first case every run must be there in the end, with all figures and files, as without the fault. In the
-    second the loss must be stated, and the same command again must show everything.
-    """
-    with services.postgres() as database, services.s3() as store, services.mlflow(database, store) as server:
-        place = {"MLFLOW_TRACKING_URI": server.url}
-        with ended_with(whole := RealSearch(folder / "whole", place)):
-            assert whole.start().wait() == 0, whole.drivers[0].words()
-        complete = newest(server.url)
-        accounts = []
+def tracking_away(folder: Path, times: int) -> list[Evidence]:
+    """MLflow's server away for a minute; in the end every run is there, with all figures and files."""
+    accounts = []
+    with whole(folder) as (server, place, complete):
         for number in range(times):
             search = RealSearch(folder / f"away-{number}", place)
             ledger = search.ledger()
@@ -73,37 +67,59 @@ def tracking_away(folder: Path, times: int, seconds: float = MINUTE) -> list[Evi
                 driver = search.start()
                 wait_for_trials(ledger, driver, 1 + number % 3)
                 server.kill()
-                time.sleep(seconds)
+                time.sleep(MINUTE)
                 server.start()
                 assert driver.wait() == 0, driver.words()
-            how = f"pipeline.search, MLflow's server killed after a trial and back {seconds:.0f} s later; all delivered"
+            how = f"pipeline.search, MLflow's server killed after a trial and back {MINUTE:.0f} s later; all delivered"
             accounts.append(ledger.evidence("MLflow away", how, 1, differing(newest(server.url), complete)))
-        return [combined(accounts), lost_for_good(folder, server, complete)]
+    return [combined(accounts)]
 
 
-def lost_for_good(folder: Path, server: Server, complete: "Shown") -> Evidence:
-    """MLflow's server goes and is not back when the search gives up waiting for it."""
-    search = RealSearch(folder / "lost", {"MLFLOW_TRACKING_URI": f"http://{server.address}"})
-    ledger = search.ledger()
+def tracking_lost(folder: Path, times: int) -> list[Evidence]:
+    """MLflow's server goes and is not back when the search ends: the loss is stated, and the next start shows all."""
+    accounts = []
+    with whole(folder) as (server, place, complete):
+        trials = {name: shown for name, shown in complete.items() if name != "parent"}  # which tells of one start alone
+        for number in range(times):
+            search = RealSearch(folder / f"lost-{number}", place)
+            ledger = search.ledger()
+            with ended_with(search), impatient():
+                driver = search.start()
+                wait_for_trials(ledger, driver, 1 + number % 3)
+                server.kill()
+                assert driver.wait() == 0, driver.words()
+                ledger.note()
+                server.start()
+                assert search.start().wait() == 0, search.drivers[-1].words()
+            stated = [line for line in driver.words().splitlines() if "not delivered of run" in line]
+            shown = {name: shown for name, shown in newest(server.url).items() if name != "parent"}
+            how = (
+                "pipeline.search, MLflow's server killed after a trial and not back; loss stated, next start shows all"
+            )
+            untrue = differing(shown, trials) + (not stated)
+            accounts.append(ledger.evidence("MLflow away", how, 1, untrue, "; ".join(stated)))
+    return [combined(accounts)]
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[tuple[MLflow, dict[str, str], "Shown"]]:
+    """A server, the environment that names it, and what it shows of a search without a fault."""
+    with services.postgres() as database, services.s3() as store, services.mlflow(database, store) as server:
+        place = {"MLFLOW_TRACKING_URI": server.url}
+        search = RealSearch(folder / "whole", place)
+        with ended_with(search):
+            assert search.start().wait() == 0, search.drivers[0].words()
+        yield server, place, newest(server.url)
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Drivers that wait for a server at their end for five seconds only."""
     patience, tracking.PATIENCE = tracking.PATIENCE, 5.0
     try:
-        with ended_with(search):
-            driver = search.start()
-            wait_for_trials(ledger, driver, 1)
-            server.kill()
-            assert driver.wait() == 0, driver.words()
+        yield
     finally:
         tracking.PATIENCE = patience
-    ledger.note()
-    stated = [line for line in driver.words().splitlines() if "not delivered of run" in line]
-    server.start()
-    with ended_with(search):
-        assert search.start().wait() == 0, search.drivers[-1].words()
-    how = "pipeline.search, MLflow's server killed after a trial and not back; loss stated, shown by the next start"
-    trials = {name: shown for name, shown in complete.items() if name != "parent"}  # which tells of this start alone
-    shown = {name: shown for name, shown in newest(f"http://{server.address}").items() if name != "parent"}
-    untrue = differing(shown, trials) + (not stated)
-    return ledger.evidence("MLflow away", how, 1, untrue, "; ".join(stated))
 
 
 Shown = dict[str, Any]

@@ -19,7 +19,18 @@ pytestmark = pytest.mark.slow
 def made(folder: Path, times: int, *names: str) -> list[dict[str, Any]]:
     """The rows of the table for these faults."""
     file, only = folder / "faults.json", [word for name in names for word in ("--only", name)]
-    command = [sys.executable, "-m", "tests.benchmarks.faults", *only, "--times", str(times), "--file", str(file)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.faults",
+        *only,
+        "--times",
+        str(times),
+        "--away",
+        "5",
+        "--file",
+        str(file),
+    ]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert file.exists(), done.stderr
     rows: list[dict[str, Any]] = json.loads(file.read_text())
@@ -50,12 +61,12 @@ def test_a_driver_that_is_killed_or_stopped_or_whose_disk_is_full_loses_nothing(
 
 @pytest.mark.service
 def test_servers_that_go_and_come_back_lose_nothing(tmp_path: Path) -> None:
-    rows = made(tmp_path, 1, "database_restarted", "scheduler_restarted")
-    assert [row["fault"] for row in rows] == ["PostgreSQL restarted", "PostgreSQL restarted", "scheduler restarted"]
+    rows = made(tmp_path, 1, "database_restarted", "scheduler_restarted", "tracking_away")
+    assert [row["fault"] for row in rows] == [*["PostgreSQL restarted"] * 2, "scheduler restarted", "MLflow away"]
     assert [row for row in rows if not harmless(row) or row["times"] != 1] == []
 
 
 @pytest.mark.service
 def test_a_host_that_is_cut_off_from_the_study_takes_nothing_with_it(tmp_path: Path) -> None:
-    (row,) = made(tmp_path, 1, "cut_off")
+    (row,) = made(tmp_path, 1, "host_cut_off")
     assert harmless(row) and row["times"] == 1
