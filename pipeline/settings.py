@@ -47,7 +47,8 @@ CONF = ROOT / "conf"
 PARTS = ("task", "cell", "optimizer", "sampler", "executor")  # groups of conf/ with one part a file
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie: configuration can't run code
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # by the disk: no mistake of ours
+# by the disk: no mistake of ours
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 Section = TypeVar("Section")
 

@@ -51,11 +51,13 @@ BATCH = 1000  # metrics, what the server takes in one call
 PARAMS = 100  # the same for params
 LISTED = 20  # newest parent runs that `links` names in each experiment
 ELSEWHERE = (".safetensors",)  # weights are stored once, with the model that they belong to
-PATIENCE = 120.0  # seconds that a command waits at its end for a server that is away
+PATIENCE = 120.0  # seconds that a command waits, for all of its runs together, at their end for a server that is away
 REFUSING = (400, 401, 403, 404, 405, 409, 413, 422)  # HTTP statuses of what a server will never take
 LOST = "undelivered"  # tag: what the server did not take
 OWNER = "owner"  # tag: the process that runs it, so that what a kill left RUNNING can be closed
 
+
+_waited: list[float] = []  # seconds, so far
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]  # of "inputs" and "outputs": numpy's type, and sizes, -1: any
 Scores = Mapping[str, tuple[int, float]]  # by name of the metric: its step and value
@@ -251,9 +253,11 @@ def _end(opened: Run, status: str, patience: float) -> None:
     if lost := opened.outbox.lost:
         opened.tags({LOST: counted(lost)})
     opened.close(status)
+    began = time.monotonic()
     try:
-        opened.outbox.settle(patience)
+        opened.outbox.settle(max(0.0, patience - sum(_waited)))
     finally:  # also where the user does not want to wait
+        _waited.append(time.monotonic() - began)
         if lost := opened.outbox.lost:
             _warn(f"not delivered of run {opened.name}: {counted(lost)}; the files are not affected")
 

@@ -286,12 +286,26 @@ def test_what_waited_is_delivered_once_and_in_its_order_when_the_server_is_back(
     ]
 
 
-def test_a_command_waits_at_its_end_for_a_server_that_it_knows(down: Down, parent: tracking.Run) -> None:
+def test_a_command_waits_at_its_end_for_a_server_that_it_knows(
+    down: Down, parent: tracking.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "_waited", [])
     down.down = True
     parent.metrics(1, {"loss": 1.0})
     threading.Timer(0.5, setattr, (down, "down", False)).start()
     tracking._end(parent, "FINISHED", patience=60.0)
     assert down.delivered[-2:] == [("parent", 1.0), ("parent", "FINISHED")]
+
+
+def test_many_runs_wait_no_longer_than_one(down: Down, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "_waited", [])
+    began = time.monotonic()
+    for number in range(5):
+        down.down = False
+        run = tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), f"run {number}", {})
+        down.down = True
+        tracking._end(run, "FINISHED", patience=1.0)
+    assert 0.9 < sum(tracking._waited) <= time.monotonic() - began < 4
 
 
 def test_what_the_server_refuses_is_said_and_is_a_tag_and_holds_up_nothing(

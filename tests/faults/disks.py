@@ -1,7 +1,12 @@
-"""A disk that is full: a small file system in memory, mounted where a search keeps data, state or results."""
+"""A disk that is full: a small file system in memory, mounted where a search keeps data, state or results.
 
+Where this process may not mount, the system's limit on the size of a file stands in, and the table says so.
+"""
+
+import resource
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,43 +19,66 @@ ROOM = 1 << 28  # bytes, more than enough
 
 def full(folder: Path, times: int) -> list[Evidence]:
     """The disk full at data, state and results, each time with room for another share; then there is room again."""
+    make, words = (
+        (mounted, "tmpfs") if may_mount(folder / "try") else (limited, "a limit on the size of a file, not tmpfs,")
+    )
     found, needs = [], RealSearch.undisturbed().needs
     for place in ("data", "state", "results"):
         accounts = []
         for number in range(times):
             search = RealSearch(folder / f"{place}-{number}")
             ledger = search.ledger()
-            size = int(needs[place] * (number + 0.5) / times)
-            with disk(search.folder / place, max(size, 2 * PAGE)) as mounted, ended_with(search):
+            size = max(int(needs[place] * (number + 0.5) / times), 2 * PAGE)
+            with make(search.folder / place, size) as make_room, ended_with(search):
                 driver = search.start()
-                status, words = driver.wait(), driver.words()
-                assert status == 2 or (status == 0 and place == "state"), (status, words)
-                assert "Traceback" not in words, words
+                status, said = driver.wait(), driver.words()
+                assert status == 2 or (status == 0 and place == "state"), (status, said)
+                assert "Traceback" not in said, said
+                make_room()
                 ledger.note()
-                resize(mounted, ROOM)
                 again = search.start()
                 assert again.wait() == 0, again.words()
-                how = f"pipeline.search, tmpfs of a share of what it needs at paths.{place}, then room"
-                said = "; ".join(line for line in words.splitlines() if line.startswith(("error", "warning")))
-                accounts.append(ledger.evidence(f"disk full at {place}", how, 1, search.untrue_runs(), said))
+                how = f"pipeline.search, {words} of a share of what it needs at paths.{place}, then room"
+                told = "; ".join(line for line in said.splitlines() if line.startswith(("error", "warning")))
+                accounts.append(ledger.evidence(f"disk full at {place}", how, 1, search.untrue_runs(), told))
         found.append(combined(accounts))
     return found
 
 
-@contextmanager
-def disk(folder: Path, size: int) -> Iterator[Path]:
-    """A file system of so many bytes; raises `PermissionError` where this process may not mount one."""
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PermissionError(f"a full disk can't be made here: {done.stderr.strip()}")
+def may_mount(folder: Path) -> bool:
+    """Whether this process may mount a file system; where not, that is said."""
     try:
-        yield folder
+        with mounted(folder, ROOM):
+            return True
+    except PermissionError as error:
+        print(f"{error}: the limit on the size of a file stands in for a full disk", file=sys.stderr)
+        return False
+
+
+@contextmanager
+def mounted(folder: Path, size: int) -> Iterator[Callable[[], None]]:
+    """A file system of so many bytes; yields what makes room. Raises `PermissionError` where it can't be mounted."""
+    folder.mkdir(parents=True)
+    mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+    try:
+        yield lambda: mount("-o", f"remount,size={ROOM}", str(folder))
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def resize(folder: Path, size: int) -> None:
-    """Give a mounted file system another size."""
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+def mount(*arguments: str) -> None:
+    """Mount; raises `PermissionError` with what the system said."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PermissionError(done.stderr.strip())
+
+
+@contextmanager
+def limited(folder: Path, size: int) -> Iterator[Callable[[], None]]:
+    """Drivers that begin in this block can't write files of more bytes than this, anywhere; yields what ends that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 4, before[1]))
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

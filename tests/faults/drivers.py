@@ -187,9 +187,11 @@ def ended_with(*searches: Search) -> Iterator[None]:
                 driver.wait()
 
 
-if __name__ == "__main__":  # a toy on another host: STORAGE FOLDER SECONDS HEARTBEAT SILENCE
+if __name__ == "__main__":  # a toy on another host: STORAGE FOLDER SECONDS HEARTBEAT SILENCE [NAME]
     from pipeline.horizon import driver as driving
     from pipeline.horizon import owner
 
-    storage, place, each, driving.HEARTBEAT, owner.SILENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
+    storage, place, each, driving.HEARTBEAT, owner.SILENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6])
+    if sys.argv[6:]:
+        owner.machine = lambda: sys.argv[6]
     ToySearch(Path(place), storage=storage, seconds=each).work()
