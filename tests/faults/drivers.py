@@ -154,6 +154,7 @@ class ToySearch(Search):
 def _become(work: Callable[[], None], said: Path, environment: Mapping[str, str]) -> None:
     """In a fork: do the work, say everything to a file, and end."""
     status = 1
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
     try:
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)

@@ -34,7 +34,7 @@ def made(folder: Path, times: int, *names: str) -> list[dict[str, Any]]:
     ]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert file.exists(), done.stderr
-    rows: list[dict[str, Any]] = json.loads(file.read_text())
+    rows: list[dict[str, Any]] = [row for rows in json.loads(file.read_text()).values() for row in rows]
     assert (done.returncode == 0) == all(harmless(row) for row in rows)
     return rows
 
