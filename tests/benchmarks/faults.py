@@ -3,9 +3,9 @@
     python -m tests.benchmarks.faults                              the whole table, in some minutes
     python -m tests.benchmarks.faults --only killed --times 100    one of them
 
-prints the table, in which those that were not asked for keep their rows. A row says how often the fault was made, how many finished trials were lost or run twice, how many statuses are
-untrue and how many files half written, and whether all results are, byte for byte, those of a search without a fault.
-Ends with status 1 where one did harm.
+prints the table and writes it as JSON; faults that were not asked for keep their rows. A row says how often the fault was
+made, how many finished trials were lost or run twice, how many statuses are untrue and how many files half written, and
+whether all results are, byte for byte, those of a search without a fault. Ends with status 1 where one did harm.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main() -> None:
 def kept(file: Path, name: str, rows: Sequence[Evidence]) -> list[Evidence]:
     """Put the rows of a fault into the file, and return the whole table."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}.lock"):
+    with FileLock(Path(tempfile.gettempdir()) / "faults.lock"):
         known = json.loads(file.read_text()) if file.exists() else {}
         known[name] = [asdict(row) for row in rows]
         file.write_text(json.dumps({name: known[name] for name in FAULTS if name in known}, indent=1) + "\n")
