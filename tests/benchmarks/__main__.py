@@ -5,7 +5,7 @@
     python -m tests.benchmarks.search
 
 run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take
-their time.
+their time, and `faults` does harm to searches and says what came of it.
 """
 
 import subprocess

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.faults                              the whole table, in some minutes
     python -m tests.benchmarks.faults --only killed --times 100    one of them
 
-prints the table and writes it as JSON; faults that were not asked for keep their rows. A row says how often the fault was
-made, how many finished trials were lost or run twice, how many statuses are untrue and how many files half written, and
-whether all results are, byte for byte, those of a search without a fault. Ends with status 1 where one did harm.
+prints the table and writes it as JSON; faults that were not asked for keep their rows. A row says how often the fault
+was made, how many finished trials were lost or run twice, how many statuses are untrue and how many files half written,
+and whether all results are, byte for byte, those of a search without a fault. Ends with status 1 where one did harm.
 """
 
 import argparse
