@@ -25,7 +25,8 @@ CONNECT: dict[str, dict[str, Any]] = {  # what their drivers are told
         "options": "-c idle_in_transaction_session_timeout=60000",
     },
 }
-OPENING = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds before it is opened again: processes that make it at once stumble
+# seconds before it is opened again: processes that make it at once stumble, and a server may just be starting
+OPENING = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 CALLS = (  # of a storage, by a study; made twice, each has the effect of once, or of a trial that nobody owns
     "create_new_study",
     "get_all_studies",
