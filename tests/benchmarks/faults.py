@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import optuna
@@ -71,6 +71,7 @@ def main() -> None:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="faults-") as folder:
             rows = make(Path(folder), times if asked.times is None else asked.times)
+        rows = [replace(row, told=row.told.replace(f"{folder}/", "")) for row in rows]
         harmless &= all(row.harmless for row in rows)
         table = kept(asked.file, name, rows)
         print(f"{name}: {rows}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
