@@ -52,7 +52,8 @@ SMALLEST = 2.3e-308  # of those that are not 0: a training takes denormal ones f
 BOUNDLESS = ("training.clip",)  # may be infinite
 MOST = 1024  # processes and threads that an executor may be asked for
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # by the disk: no mistake of ours
+# by the disk: no mistake of ours
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 Section = TypeVar("Section")
 

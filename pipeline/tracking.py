@@ -1,22 +1,25 @@
 """Shows runs in MLflow; the only place that knows it. Files are the record: nothing is read back from here.
 
 The store is $MLFLOW_TRACKING_URI, or mlflow.db in the project (in $DVC_ROOT where DVC runs a copy). Metrics are sent in
-batches. If the server can't be reached, training goes on, and what could not be delivered is stated at the end.
+batches. If the server does not answer, training goes on, and what is logged waits in memory, in its order, until it
+does; at its end a command waits for it a while. What was not delivered is stated then, and in a tag of the run.
 """
 
+import logging
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # some 15 s, not four minutes, for each call that fails
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # not four minutes of them: the outbox tries again
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds, for a server that takes calls and says nothing
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it would show a password; we print our own
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # else it tells of its tables
 
@@ -37,15 +40,26 @@ from mlflow.entities import (
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.horizon import owner
+from pipeline.outbox import Outbox, RefusedError, counted, reason
 from pipeline.redaction import redacted, without_user
 
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what the outbox says
+
+DATABASE = "mlflow.db"  # where no other store is named
 BATCH = 1000  # metrics, what the server takes in one call
 PARAMS = 100  # the same for params
 LISTED = 20  # newest parent runs that `links` names in each experiment
 ELSEWHERE = (".safetensors",)  # weights are stored once, with the model that they belong to
+PATIENCE = 120.0  # seconds that a command waits, for all of its runs together, at their end for a server that is away
+REFUSING = (400, 401, 403, 404, 405, 409, 413, 422)  # HTTP statuses of what a server will never take
+LOST = "undelivered"  # tag: what the server did not take
 OWNER = "owner"  # tag: the process that runs it, so that what a kill left RUNNING can be closed
 
+
+_waited: list[float] = []  # seconds, so far
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]  # of "inputs" and "outputs": numpy's type, and sizes, -1: any
 Scores = Mapping[str, tuple[int, float]]  # by name of the metric: its step and value
@@ -54,40 +68,52 @@ EXTERNAL = "mlflow.model.isExternal"  # loaded by `pipeline.trained`, not by MLf
 
 
 class Run:
-    """One run. Every method but `close` may be called at any rate: what is slow is gathered and sent in batches."""
+    """One run. What it is told goes through the outbox: it may be called at any rate, and whether or not a server
+    answers. A run is made with its first delivery; until then `id` is empty.
+    """
 
     def __init__(
-        self, client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], began: float | None = None
+        self,
+        client: Callable[[], tuple[MlflowClient, str]],
+        outbox: Outbox,
+        name: str,
+        tags: Mapping[str, str],
+        parent: "Run | None" = None,
+        began: float | None = None,
     ) -> None:
-        self.client, self.experiment = client, experiment
-        start = int(began * 1000) if began else None  # milliseconds; None: now
-        made = client.create_run(experiment, start, {OWNER: _owner(), **tags}, name)
-        self.id: str = made.info.run_id
+        self.id = self.experiment = ""
+        self.name, self.outbox, self._connect, self._parent = name, outbox, client, parent
+        self._tags, self._began = {OWNER: _owner(), **tags}, int((began or time.time()) * 1000)
         self._waiting: list[Metric] = []
-        self._full = BATCH  # so many may wait before they are sent
+        self._tried = False
+        self._put(self._make, "runs")
+        outbox.send()
 
     def params(self, settings: Mapping[str, Any]) -> None:
         """Log resolved settings, nested ones as `training.length`."""
         flat = [Param(name, str(value)) for name, value in sorted(flatten(settings).items())]
         for start in range(0, len(flat), PARAMS):
-            self._send(params=flat[start : start + PARAMS])
+            self._batch("params", flat[start : start + PARAMS])
+        self.outbox.send()
 
     def metrics(self, step: int, figures: Mapping[str, float | int]) -> None:
         """Log finite figures of one step: an update, or a length."""
         now = int(time.time() * 1000)
         self._waiting += [Metric(name, float(value), now, step) for name, value in figures.items()]
-        if len(self._waiting) >= self._full:
+        if len(self._waiting) >= BATCH:
             self.flush()
-            self._full = len(self._waiting) + BATCH  # a server that is down is not asked again at each update
 
     def flush(self) -> None:
         """Send the metrics that wait; those that can't be sent wait on."""
-        while self._waiting and self._send(metrics=self._waiting[:BATCH]):
-            del self._waiting[:BATCH]
+        for start in range(0, len(self._waiting), BATCH):
+            self._batch("metrics", self._waiting[start : start + BATCH])
+        self._waiting = []
+        self.outbox.send()
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
-        self._send(tags=[RunTag(name, value) for name, value in tags.items()])
+        self._batch("tags", [RunTag(name, value) for name, value in tags.items()])
+        self.outbox.send()
 
     def note(self, markdown: str) -> None:
         """Describe the run in words."""
@@ -96,62 +122,99 @@ class Run:
     def dataset(self, name: str, digest: str, source: str, profile: str) -> None:
         """Tie the run to its data; `source` is the DVC path."""
         dataset = Dataset(name, digest, source_type="dvc", source=source, profile=profile)
-        with _reported():
-            self.client.log_inputs(self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "held-out")])])
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "held-out")])]
+        self._put(lambda: self.client.log_inputs(self.id, inputs), "data sets")
+        self.outbox.send()
 
     def artifacts(self, folder: Path) -> None:
-        """Store every file of a folder."""
-        with _reported():
-            for path in sorted(path for path in folder.rglob("*") if path.suffix not in ELSEWHERE and path.is_file()):
-                inside = path.parent.relative_to(folder)
-                self.client.log_artifact(self.id, str(path), None if inside == Path() else str(inside))
+        """Store every file of a folder as it is now; they are sent later, so that results never wait for a server."""
+        for path in sorted(path for path in folder.rglob("*") if path.suffix not in ELSEWHERE and path.is_file()):
+            inside = path.parent.relative_to(folder)
+            self._put(partial(self._store, path.name, path.read_bytes(), inside), "files")
 
     def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None:
         """Store a trained model as an external one: its files, its signature and how it scored; see `Shapes`."""
-        with _reported():
-            made = self.client.create_logged_model(self.experiment, name, self.id, {EXTERNAL: "true"}, dict(about))
+        made: list[LoggedModel] = []
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+        def create() -> None:
+            made.append(
+                self.client.create_logged_model(self.experiment, name, self.id, {EXTERNAL: "true"}, dict(about))
+            )
+
+        def upload() -> None:
             with tempfile.TemporaryDirectory() as place:
-                _describe_model(made, shapes, Path(place))
-                self.client.log_model_artifacts(made.model_id, place)
-            self.client.log_model_artifacts(made.model_id, str(folder))
-            self.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-            for metric, (step, value) in scores.items():
-                self.client.log_metric(self.id, metric, value, step=step, model_id=made.model_id)
+                _describe_model(_the(made), shapes, Path(place))
+                for file, content in files.items():
+                    (Path(place) / file).write_bytes(content)
+                self.client.log_model_artifacts(_the(made).model_id, place)
+            self.client.finalize_logged_model(_the(made).model_id, LoggedModelStatus.READY)
+
+        def score(metric: str, step: int, value: float, now: int) -> None:
+            identifier = _the(made).model_id
+            self.client.log_metric(self.id, metric, value, timestamp=now, step=step, model_id=identifier)
+
+        self._put(create, "models")
+        self._put(upload, "files of models", len(files))
+        for metric, (step, value) in scores.items():
+            self._put(partial(score, metric, step, value, int(time.time() * 1000)), "metrics")
+        self.outbox.send()
 
     def link(self, address: str) -> str:
-        """Where the run opens in the UI that `make ui` starts at an address, or in that of the server."""
-        return link(address, self.experiment, self.id)
+        """Where the run opens in the UI that `make ui` starts at an address, or in that of the server; or ""."""
+        return link(address, self.experiment, self.id) if self.id else ""
 
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "Run":
         """A nested run, begun now or at a time in seconds since 1970; the caller closes it."""
-        with _reported():
-            return Run(self.client, self.experiment, name, {MLFLOW_PARENT_RUN_ID: self.id, **tags}, began)
-        return Silent()
+        return Run(self._connect, self.outbox, name, tags, self, began)
 
     def close(self, status: str = "FINISHED") -> None:
         """End the run as FINISHED, FAILED or KILLED."""
         self.flush()
-        if self._waiting:
-            _warn(f"{len(self._waiting)} metrics of run {self.id} were not delivered")
-        with _reported():
-            self.client.set_terminated(self.id, status)
+        now = int(time.time() * 1000)
+        self._put(lambda: self.client.set_terminated(self.id, status, now), "ends of runs")
+        self.outbox.send()
 
-    def _send(self, **batch: Any) -> bool:
-        with _reported() as outcome:
-            self.client.log_batch(self.id, **batch)
-        return not outcome
+    @property
+    def client(self) -> MlflowClient:
+        """What speaks to the server about this run. Raises `RefusedError` where the server did not take the run."""
+        if not self.id:
+            raise RefusedError(f"the run {self.name} was not made")
+        return self._connect()[0]
+
+    def _make(self) -> None:
+        """Make the run, unless an earlier try did and its answer was lost."""
+        client, self.experiment = self._connect()
+        tags = self._tags | ({MLFLOW_PARENT_RUN_ID: self._parent.id} if self._parent else {})
+        if self._tried:
+            same = f"attributes.start_time = {self._began} and tags.{OWNER} = '{tags[OWNER]}'"
+            found = [each for each in client.search_runs([self.experiment], same) if each.info.run_name == self.name]
+            self.id = found[0].info.run_id if found else ""
+        self._tried = True
+        self.id = self.id or client.create_run(self.experiment, self._began, tags, self.name).info.run_id
+
+    def _store(self, name: str, content: bytes, inside: Path) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / name
+            path.write_bytes(content)
+            self.client.log_artifact(self.id, str(path), None if inside == Path() else str(inside))
+
+    def _batch(self, kind: str, entries: list[Any]) -> None:
+        batch: dict[str, Any] = {kind: entries}
+        self._put(lambda: self.client.log_batch(self.id, **batch), kind, len(entries))
+
+    def _put(self, call: Callable[[], Any], kind: str, count: int = 1) -> None:
+        self.outbox.put(partial(_told, call), kind, count)
 
 
 class Silent(Run):
     """Takes everything and shows nothing: tracking.enabled=false."""
 
     def __init__(self) -> None:
-        self.id, self._waiting, self._full = "", [], BATCH
+        self.id, self.experiment, self.name, self._waiting = "", "", "", []
+        self.outbox = Outbox(_warn)
 
-    def _send(self, **batch: Any) -> bool:
-        return True
-
-    def dataset(self, name: str, digest: str, source: str, profile: str) -> None:
+    def metrics(self, step: int, figures: Mapping[str, float | int]) -> None:
         """Nothing."""
 
     def artifacts(self, folder: Path) -> None:
@@ -160,15 +223,11 @@ class Silent(Run):
     def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None:
         """Nothing."""
 
-    def link(self, address: str) -> str:
-        """Nothing."""
-        return ""
-
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> Run:
         """Another silent run."""
         return self
 
-    def close(self, status: str = "FINISHED") -> None:
+    def _put(self, call: Callable[[], Any], kind: str, count: int = 1) -> None:
         """Nothing."""
 
 
@@ -177,19 +236,32 @@ def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[st
     """A run that ends as it really ended: FINISHED, FAILED on an error, KILLED on SIGINT and SIGTERM."""
     opened: Run = Silent()
     if enabled:
-        with _reported():
-            opened = _open(state, experiment, name, {**tags, **_origin()})
-        if isinstance(opened, Silent):
-            _warn("going on without it")
+        store = cache(partial(_store, state, experiment))
+        opened = Run(store, Outbox(_warn), name, {"level": "parent", **tags, **_origin()})
     try:
         yield opened
     except (KeyboardInterrupt, SystemExit):
-        opened.close("KILLED")
+        _end(opened, "KILLED", patience=0.0)
         raise
     except BaseException:
-        opened.close("FAILED")
+        _end(opened, "FAILED", patience=0.0)
         raise
-    opened.close()
+    _end(opened, "FINISHED", PATIENCE)
+
+
+def _end(opened: Run, status: str, patience: float) -> None:
+    """Close a run, and state what was not delivered."""
+    opened.flush()
+    if lost := opened.outbox.lost:
+        opened.tags({LOST: counted(lost)})
+    opened.close(status)
+    began = time.monotonic()
+    try:
+        opened.outbox.settle(max(0.0, patience - sum(_waited)))
+    finally:  # also where the user does not want to wait
+        _waited.append(time.monotonic() - began)
+        if lost := opened.outbox.lost:
+            _warn(f"not delivered of run {opened.name}: {counted(lost)}; the files are not affected")
 
 
 def server(address: str) -> str:
@@ -215,7 +287,7 @@ def wrote(state: Path, address: str, tag: str) -> dict[str, str]:
 
 def uri(state: Path) -> str:
     """Where runs are kept."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / DATABASE}"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -243,15 +315,28 @@ def _words(found: StoredRun) -> str:
     return f"{found.info.run_name}: {answer}"
 
 
-def _open(state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
-    state.mkdir(parents=True, exist_ok=True)
-    (state / ".state").mkdir(exist_ok=True)
+def _store(state: Path, experiment: str) -> tuple[MlflowClient, str]:
+    """What speaks to the store, and the identifier of an experiment, made if it is not there."""
+    (state / ".state").mkdir(parents=True, exist_ok=True)
     with FileLock(state / ".state" / "mlflow.lock"):  # processes that make a new database at once would break it
+        _make_database(state)
         client = MlflowClient(uri(state))
         found = client.get_experiment_by_name(experiment)
         identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state), KIND)
         _close_abandoned(client, identifier)
-    return Run(client, identifier, name, {"level": "parent", **tags})
+    return client, identifier
+
+
+def _make_database(state: Path) -> None:
+    """Make the local database, if it is the store and not there, and move it to its place when it is whole.
+
+    MLflow makes it in dozens of steps, and can never open one whose maker was killed between two of them.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI") or (state / DATABASE).exists():
+        return
+    with tempfile.TemporaryDirectory(prefix="mlflow-", dir=state / ".state") as place:
+        MlflowClient(f"sqlite:///{place}/{DATABASE}")
+        (Path(place) / DATABASE).replace(state / DATABASE)
 
 
 def _describe_model(made: LoggedModel, shapes: Shapes, folder: Path) -> None:
@@ -273,27 +358,24 @@ def _artifacts(state: Path) -> str | None:
 
 def _close_abandoned(client: MlflowClient, experiment: str) -> None:
     """End as KILLED what a process of this machine, now gone, left RUNNING."""
-    host = socket.gethostname()
-    for found in client.search_runs([experiment], f"attributes.status = 'RUNNING' and tags.{OWNER} LIKE '{host}:%'"):
-        if not _alive(found.data.tags[OWNER]):
+    mine = f"attributes.status = 'RUNNING' and tags.{OWNER} LIKE '{owner.machine().partition('/')[0]}%'"
+    for found in client.search_runs([experiment], mine):
+        if _gone(found.data.tags[OWNER]):
             client.set_terminated(found.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
 def _owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    me = owner.here()
+    return f"{me['machine']}:{me['process']}:{me['started']}"
 
 
-def _alive(owner: str) -> bool:
-    _, process, started = owner.rsplit(":", 2)
-    return _started(int(process)) == started
-
-
-def _started(process: int) -> str:
-    """When a process began, in the system's ticks: tells it from a later one of the same number."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+def _gone(tag: str) -> bool:
+    """Whether the process of an `owner` tag has ended; not known of other machines, and of containers beside this."""
+    machine, process, started = tag.rsplit(":", 2)
+    host, _, boot = machine.partition("/")
+    if machine == owner.machine():
+        return not owner.runs(int(process), started)
+    return host == owner.machine().partition("/")[0] and boot.partition("/")[0] != owner.boot()
 
 
 def _origin() -> dict[str, str]:
@@ -324,15 +406,31 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-@contextmanager
-def _reported() -> Iterator[list[str]]:
-    """Turn a failing server into one warning; the list is empty where nothing failed."""
-    failed: list[str] = []
+def _told(call: Callable[[], Any]) -> None:
+    """Make a call to the server; raise `RefusedError` where making it again would not help."""
     try:
-        yield failed
-    except (MlflowException, OSError) as error:
-        failed.append(str(error))
-        _warn(str(error).strip().splitlines()[0])
+        call()
+    except (MlflowException, OSError, SQLAlchemyError) as error:
+        if _status(error) in REFUSING:
+            raise RefusedError(reason(error)) from error
+        raise
+    except RefusedError:
+        raise
+    except Exception as error:  # whatever a store of artifacts may raise: this is a window, the files are the record
+        raise RefusedError(f"{type(error).__name__}: {reason(error)}") from error
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status that an error stands for."""
+    if isinstance(error, MlflowException):
+        return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
+    return int(getattr(getattr(error, "response", None), "status_code", 0))
+
+
+def _the(made: list[LoggedModel]) -> LoggedModel:
+    if not made:
+        raise RefusedError("the model was not made")
+    return made[-1]
 
 
 def _warn(text: str) -> None:

@@ -1,5 +1,6 @@
 """Results are replaced as a whole, or not at all."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -68,3 +69,22 @@ def test_json_is_the_same_bytes_for_the_same_content_and_ends_with_a_line(tmp_pa
 def test_json_holds_no_number_that_other_programs_can_not_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "bad", {"a": float("nan")})
+
+
+def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes_is_not(folder: Path) -> None:
+    (folder.parent / ".results-dead").mkdir()
+    (folder.parent / ".results-dead" / "half.txt").write_text("half")
+    (folder.parent / ".results-of-another").mkdir()
+    with replaced(folder) as mine:
+        (mine / "a.txt").write_text("mine")
+        with replaced(folder) as other:
+            (other / "a.txt").write_text("other")
+        assert (mine / "a.txt").read_text() == "mine"
+    assert contents(folder)["a.txt"] == "mine"
+    assert [path.name for path in folder.parent.iterdir()] == ["results"]
+
+
+def test_a_full_disk_names_the_folder(folder: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '.*/results'") as told, replaced(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert told.value.filename == str(folder)

@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +20,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.entities import Run as Stored
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from pipeline import tracking
 from pipeline.errors import UserError
+from pipeline.horizon import owner
+from pipeline.outbox import Outbox
 from tests.conftest import ROOT
 
 UNREACHABLE = "http://127.0.0.1:9"
@@ -144,14 +149,17 @@ def test_more_metrics_than_one_call_takes_arrive_in_their_order(state: Path, cli
 
 
 def test_runs_of_this_machine_that_a_kill_left_running_are_closed(state: Path, client: MlflowClient) -> None:
-    host = socket.gethostname()
-    owners = {"gone": f"{host}:999999999:5", "recycled": f"{host}:{os.getpid()}:1", "elsewhere": "elsewhere:1:1"}
+    me, host = owner.machine(), socket.gethostname()
+    container = me.rpartition("/")[0] + "/pid:[1]"  # its process numbers mean nothing here
+    owners = {"gone": f"{me}:999999999:5", "recycled": f"{me}:{os.getpid()}:1", "rebooted": f"{host}/boot/pid:[1]:1:1"}
+    owners |= {"elsewhere": f"elsewhere/boot/pid:[1]:{os.getpid()}:1", "beside": f"{container}:1:1"}
     with tracking.run(True, state, "abandoned", "alive", {}) as run:
-        for name, owner in owners.items():
-            client.create_run(run.experiment, run_name=name, tags={tracking.OWNER: owner})
+        for name, tag in owners.items():
+            client.create_run(run.experiment, run_name=name, tags={tracking.OWNER: tag})
         with tracking.run(True, state, "abandoned", "next", {}):
             statuses = {name: found(client, name).info.status for name in ("alive", *owners)}
-    assert statuses == {"alive": "RUNNING", "gone": "KILLED", "recycled": "KILLED", "elsewhere": "RUNNING"}
+    killed, running = dict.fromkeys(["gone", "recycled", "rebooted"], "KILLED"), ["alive", "elsewhere", "beside"]
+    assert statuses == killed | dict.fromkeys(running, "RUNNING")
 
 
 @pytest.mark.slow
@@ -203,73 +211,173 @@ def test_processes_may_make_the_same_database_at_once(tmp_path: Path) -> None:
 
 
 class Down(MlflowClient):  # type: ignore[misc]
-    """A client whose server goes down after the run has begun."""
+    """A client whose server is down, or refuses one kind of call, and that keeps what was delivered."""
 
     def __init__(self) -> None:
-        self.down, self.calls, self.delivered = True, 0, list[float]()
+        self.down, self.refused, self.calls, self.delivered = False, "", 0, list[object]()
 
-    def create_run(self, *_: object, **__: object) -> SimpleNamespace:
-        return SimpleNamespace(info=SimpleNamespace(run_id="abc"))
+    def search_runs(self, *_: object) -> list[Stored]:
+        return []
 
-    def log_batch(self, _: str, metrics: Sequence[Metric] = (), **__: object) -> None:
+    def create_run(self, _: str, start: int, tags: object, name: str) -> SimpleNamespace:
+        self.answer("create_run", name)
+        return SimpleNamespace(info=SimpleNamespace(run_id=name))
+
+    def log_batch(self, run: str, metrics: Sequence[Metric] = (), **others: Any) -> None:
+        self.answer("log_batch", *((run, metric.value) for metric in metrics), *((run, name) for name in others))
+
+    def set_terminated(self, run: str, status: str, end: int) -> None:
+        self.answer("set_terminated", (run, status))
+
+    def answer(self, call: str, *told: object) -> None:
         self.calls += 1
-        self.fail()
-        self.delivered += [metric.value for metric in metrics]
-
-    def set_terminated(self, *_: object) -> None:
-        self.fail()
-
-    def fail(self) -> None:
         if self.down:
             raise MlflowException("API request failed\nwith a long story")
+        if call == self.refused:
+            raise MlflowException("there is no such thing", RESOURCE_DOES_NOT_EXIST)
+        self.delivered += told
 
 
-def test_a_server_that_goes_down_is_a_warning_and_training_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    client = Down()
-    run = tracking.Run(client, "1", "down", {})
+@pytest.fixture
+def down() -> Down:
+    return Down()
+
+
+@pytest.fixture
+def parent(down: Down) -> tracking.Run:
+    return tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), "parent", {})
+
+
+def test_a_server_that_is_away_is_one_warning_and_is_not_asked_at_each_update(
+    down: Down, parent: tracking.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    down.down, down.calls = True, 0
     for update in range(5000):
-        run.metrics(update, {"loss": float(update)})
-    run.tags({"a": "b"})
-    assert client.calls == 6  # not one at each update
-    run.close()
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "warning: MLflow: API request failed"
-    assert "warning: MLflow: 5000 metrics of run abc were not delivered" in lines
-    assert all(line.startswith("warning: MLflow: ") for line in lines)
+        parent.metrics(update, {"loss": float(update)})
+    child = parent.child("child", {})
+    child.tags({"a": "b"})
+    child.close()
+    assert down.calls == 1
+    tracking._end(parent, "FINISHED", patience=0.0)
+    waits, lost = capsys.readouterr().err.splitlines()
+    assert waits == "warning: MLflow: API request failed; what is logged waits until the server answers"
+    what = "5000 metrics, 1 runs, 1 tags, 2 ends of runs"
+    assert lost == f"warning: MLflow: not delivered of run parent: {what}; the files are not affected"
 
 
-def test_what_waited_is_delivered_once_when_the_server_is_back() -> None:
-    client = Down()
-    run = tracking.Run(client, "1", "down", {})
+def test_what_waited_is_delivered_once_and_in_its_order_when_the_server_is_back(
+    down: Down, parent: tracking.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.outbox.PAUSE", 0.0)
+    monkeypatch.setattr("pipeline.outbox.SHARE", 1e9)
     for update in range(2500):
-        client.down = update < 1800
-        run.metrics(update, {"loss": float(update)})
-    run.close()
-    assert client.delivered == [float(update) for update in range(2500)]
+        down.down = update < 1800
+        parent.metrics(update, {"loss": float(update)})
+    child = parent.child("child", {})
+    child.metrics(1, {"loss": 0.5})
+    child.close()
+    tracking._end(parent, "FINISHED", patience=0.0)
+    metrics: list[object] = [("parent", float(update)) for update in range(2500)]
+    assert [told for told in down.delivered if told in metrics] == metrics
+    others = [told for told in down.delivered if told not in metrics]
+    assert others == ["parent", "child", ("child", 0.5), ("child", "FINISHED"), ("parent", "FINISHED")]
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "warning: MLflow: the server answers again, and what waited was delivered"
+    ]
 
 
-def test_a_server_that_can_not_be_reached_at_all_is_a_warning(
+def test_a_command_waits_at_its_end_for_a_server_that_it_knows(
+    down: Down, parent: tracking.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "_waited", [])
+    down.down = True
+    parent.metrics(1, {"loss": 1.0})
+    threading.Timer(0.5, setattr, (down, "down", False)).start()
+    tracking._end(parent, "FINISHED", patience=60.0)
+    assert down.delivered[-2:] == [("parent", 1.0), ("parent", "FINISHED")]
+
+
+def test_many_runs_wait_no_longer_than_one(down: Down, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "_waited", [])
+    began = time.monotonic()
+    for number in range(5):
+        down.down = False
+        run = tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), f"run {number}", {})
+        down.down = True
+        tracking._end(run, "FINISHED", patience=1.0)
+    assert 0.9 < sum(tracking._waited) <= time.monotonic() - began < 4
+
+
+def test_what_the_server_refuses_is_said_and_is_a_tag_and_holds_up_nothing(
+    down: Down, parent: tracking.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    down.refused = "create_run"
+    child = parent.child("child", {})
+    child.metrics(1, {"loss": 1.0})
+    child.close()
+    tracking._end(parent, "FINISHED", patience=0.0)
+    lines = capsys.readouterr().err.splitlines()
+    lost = "1 runs, 1 metrics, 1 ends of runs"
+    assert lines[0] == "warning: MLflow: there is no such thing; not taken: 1 runs"
+    assert lines[-1] == f"warning: MLflow: not delivered of run parent: {lost}; the files are not affected"
+    assert down.delivered == ["parent", ("parent", "tags"), ("parent", "FINISHED")]
+
+
+def test_a_loss_is_a_tag_of_the_run(
+    state: Path, client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "figure.svg").write_text("<svg/>")
+
+    def refuse(*_: object) -> None:
+        raise ValueError("this store takes no pictures")
+
+    with tracking.run(True, state, "losses", "loses", {}) as run, monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifact", refuse)
+        run.artifacts(tmp_path)
+        run.flush()
+    stored = found(client, "loses")
+    assert stored.data.tags[tracking.LOST] == "1 files"
+    assert stored.info.status == "FINISHED"
+
+
+def test_a_run_whose_making_was_not_answered_is_made_once(
+    state: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, failures = MlflowClient.create_run, [MlflowException("the answer was lost")]
+
+    def answer_lost(*arguments: Any) -> Any:
+        made = create(*arguments)
+        if failures:
+            raise failures.pop()
+        return made
+
+    monkeypatch.setattr(MlflowClient, "create_run", answer_lost)
+    monkeypatch.setattr("pipeline.outbox.PAUSE", 0.0)
+    monkeypatch.setattr("pipeline.outbox.SHARE", 1e9)
+    with tracking.run(True, state, "once", "once", {}) as run:
+        run.metrics(1, {"loss": 1.0})
+    (stored,) = client.search_runs([run.experiment])
+    assert (stored.info.status, stored.data.metrics) == ("FINISHED", {"loss": 1.0})
+
+
+def test_a_server_that_never_answers_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", UNREACHABLE)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "figure.svg").write_text("<svg/>")
+    began = time.monotonic()
     with tracking.run(True, tmp_path, "unreachable", "unreachable", {}) as run:
         run.metrics(1, {"loss": 1.0})
         run.flush()
         run.dataset("adding", "0", "data", "")
-        run.artifacts(tmp_path)
+        run.artifacts(tmp_path / "figures")
         run.child("child", {}).close()
+        assert run.link("http://127.0.0.1:5000") == ""
+    assert time.monotonic() - began < tracking.PATIENCE / 2
     lines = capsys.readouterr().err.splitlines()
-    assert all(line.startswith("warning: MLflow: ") for line in lines)
-    assert lines[-1] == "warning: MLflow: going on without it"
-
-
-def test_a_child_that_can_not_be_made_is_a_warning(
-    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with tracking.run(True, state, "child", "child", {}) as run, monkeypatch.context() as patch:
-        patch.setattr(run, "client", MlflowClient(UNREACHABLE))
-        run.child("child", {}).metrics(1, {"loss": 1.0})
-    assert capsys.readouterr().err.startswith("warning: MLflow: ")
+    assert [line.startswith("warning: MLflow: ") for line in lines] == [True, True]
+    assert "1 data sets, 1 files" in lines[-1]
 
 
 def test_switched_off_tracking_makes_nothing(tmp_path: Path) -> None:
@@ -345,3 +453,15 @@ def test_weights_are_stored_once_with_their_model(state: Path, client: MlflowCli
     assert (kept / "weights.safetensors").read_bytes() == b"content"
     signature = yaml.safe_load((kept / "MLmodel").read_text())["signature"]
     assert json.loads(signature["inputs"])[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, -1, 2]}
+
+
+@pytest.mark.slow
+def test_a_database_whose_maker_was_killed_on_the_way_is_made_anew(tmp_path: Path) -> None:
+    maker = "from pathlib import Path; from pipeline import tracking; tracking._store(Path({!r}), 'killed')"
+    process = subprocess.Popen([sys.executable, "-c", maker.format(str(tmp_path))], cwd=ROOT)
+    wait_for(lambda: any(path.stat().st_size for path in tmp_path.rglob("mlflow.db")), process)
+    process.kill()
+    process.wait()
+    with tracking.run(True, tmp_path, "killed", "next", {}):
+        pass
+    assert found(MlflowClient(tracking.uri(tmp_path)), "next").info.status == "FINISHED"

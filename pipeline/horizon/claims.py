@@ -17,6 +17,7 @@ from optuna import Study, Trial
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.errors import UserError
 from pipeline.horizon import owner
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.trials import LENGTH, TrialResult, attributes, seeds
@@ -88,9 +89,8 @@ def is_running(study: Study, number: int) -> bool:
 
 def beat(mine: Claim) -> None:
     """Give a sign of life for processes on other machines."""
-    with suppress(
-        UpdateFinishedTrialError, StorageInternalError
-    ):  # `finish` will notice; the next beat may get through
+    # `finish` will notice; the next beat may get through
+    with suppress(UpdateFinishedTrialError, StorageInternalError, UserError):
         mine.trial.set_user_attr("heartbeat", time.time())
 
 
@@ -110,7 +110,7 @@ def beating(claims: Mapping[int, Claim], every: float) -> Iterator[None]:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(owner.GRACE)  # it may wait for a database that is away
 
 
 def close_orphans(study: Study) -> None:

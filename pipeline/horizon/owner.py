@@ -14,7 +14,8 @@ HEARTBEAT = 30.0  # seconds between signs of life
 SILENCE = 120.0  # seconds without one after which a process on another machine is taken for dead
 GRACE = 2.0  # seconds that a new trial may take to name its owner
 
-_heard: dict[Any, tuple[Any, float]] = {}  # by trial: its last sign of life, and when this process first saw that
+# by trial: its last sign of life, when this process first saw that, and when it last looked
+_heard: dict[Any, tuple[Any, float, float]] = {}
 
 
 def here() -> dict[str, Any]:
@@ -25,10 +26,20 @@ def here() -> dict[str, Any]:
 @cache
 def machine() -> str:
     """Return a name shared by the processes that see each other: host, boot and process namespace."""
-    parts = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
+    parts = [socket.gethostname(), boot()]
     with suppress(OSError):  # not Linux
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return "/".join(part for part in parts if part)
+
+
+def boot() -> str:
+    """Return what tells this start of the machine from the others; empty where the system does not tell."""
+    return _read("/proc/sys/kernel/random/boot_id")
+
+
+def runs(process: int, since: str) -> bool:
+    """Return whether the process of this machine with this number, that started then, still runs."""
+    return _is_running(process) and started(process) == since
 
 
 def started(process: int) -> str:
@@ -41,11 +52,12 @@ def lives(trial: FrozenTrial, now: float | None = None) -> bool:
     """Return whether a RUNNING trial is still worked on; `now` in seconds of this process's own clock.
 
     Clocks of two machines are never compared, and a clock that is set does no harm: a process on another machine is
-    taken for dead when this one has looked for `SILENCE` seconds and heard no new sign of life.
+    taken for dead when this one has looked for `SILENCE` seconds and heard no new sign of life. If it could not look
+    meanwhile, for it was suspended or the database was away, it listens anew.
     """
     owner = trial.user_attrs.get("owner")
     if owner is not None and owner["machine"] == machine():
-        return _is_running(owner["process"]) and started(owner["process"]) == owner["started"]
+        return runs(owner["process"], owner["started"])
     return _silence(trial, time.monotonic() if now is None else now) < (GRACE if owner is None else SILENCE)
 
 
@@ -53,9 +65,11 @@ def _silence(trial: FrozenTrial, now: float) -> float:
     """Return for how long this process has known the last sign of life of a trial, in seconds."""
     sign = (trial.user_attrs.get("owner") is None, trial.user_attrs.get("heartbeat"))
     key = (trial.number, trial._trial_id, trial.datetime_start)
-    if key not in _heard or _heard[key][0] != sign:
-        _heard[key] = (sign, now)
-    return now - _heard[key][1]
+    known, since, looked = _heard.get(key, (None, now, now))
+    if known != sign or now - looked > SILENCE / 2:
+        since = now
+    _heard[key] = (sign, since, now)
+    return now - since
 
 
 def newborn(trial: FrozenTrial) -> bool:

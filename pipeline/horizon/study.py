@@ -1,7 +1,6 @@
 """Opening a study: its storage, its name, its sampler."""
 
 import re
-import time
 import warnings
 from pathlib import Path
 
@@ -9,15 +8,13 @@ import optuna
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from sqlalchemy.exc import DatabaseError
 
+from pipeline.horizon.database import Database
 from pipeline.stores import require_store
 
-PATIENCE = 100  # seconds that a process waits for another one's write to a sqlite file
 LOCKED = 5  # seconds after which the lock that a killed process left on a journal file is broken
-PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds before a database is opened again
 JOURNAL = "journal:"
 SQLITE = "sqlite:///"
 
@@ -29,18 +26,7 @@ def storage_at(url: str) -> BaseStorage:
         return JournalStorage(JournalFileBackend(path, JournalFileSymlinkLock(path, grace_period=LOCKED)))
     if url.startswith(SQLITE):
         require_store(Path(url.removeprefix(SQLITE)), "studies")
-    return _database(url)
-
-
-def _database(url: str) -> RDBStorage:
-    """Return a database storage; processes that make a new database at the same moment stumble over each other."""
-    patience = {"connect_args": {"timeout": PATIENCE}} if url.startswith("sqlite") else {}
-    for pause in PAUSES:
-        try:
-            return RDBStorage(url, engine_kwargs=patience)
-        except DatabaseError:
-            time.sleep(pause)
-    return RDBStorage(url, engine_kwargs=patience)
+    return Database(url)
 
 
 def open_study(storage: str | BaseStorage, name: str, sampler: BaseSampler, fresh: bool = False) -> Study:

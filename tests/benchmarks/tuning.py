@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.tuning [copy-lstm temporal_order-rnn …] [tune.settings=24 …]
 
-For each pair and each of `SEEDS`: choose settings as `pipeline.tune` does, then search their horizon, on replicas that no
-choice uses. The first is what stands in conf/tuned and results/search. Two horizons agree where the distance of their
-medians, in octaves, is what their credible intervals make likely: |m_1 - m_2| <= sqrt(w_1^2 + w_2^2), w half an interval;
-and where both lie beyond the same end of the range. A choice that was made before, by the same code with the same
-settings, is read from the result file.
+For each pair and each of `SEEDS`: choose settings as `pipeline.tune` does, then search their horizon, on replicas that
+no choice uses. The first is what stands in conf/tuned and results/search. Two horizons agree where the distance of
+their medians, in octaves, is what their credible intervals make likely: |m_1 - m_2| <= sqrt(w_1^2 + w_2^2), w half an
+interval; and where both lie beyond the same end of the range. A choice that was made before, by the same code with the
+same settings, is read from the result file.
 """
 
 import json
@@ -36,7 +36,7 @@ from pipeline.tuned import file_of, read
 from pipeline.tuning.study import Tuning
 from tests.conftest import compose
 
-SEEDS = (0, 1, 2)
+SEEDS = (1, 2)
 RESULT = Path("results/benchmarks/tuning.json")
 
 
@@ -124,11 +124,8 @@ def main() -> None:
             RESULT.write_text(json.dumps(rows, indent=2) + "\n")
             found.append(rows[key])
         for row in found:
-            print(
-                f"{task} {cell}, seed {row['seed']}: {phrase(row['horizon'])}; cost {row['tuned_searches']:.1f} searches, "
-                f"{row['plain_searches']:.1f} with plain settings",
-                flush=True,
-            )
+            cost = f"{row['tuned_searches']:.1f} searches, {row['plain_searches']:.1f} with plain settings"
+            print(f"{task} {cell}, seed {row['seed']}: {phrase(row['horizon'])}; cost {cost}", flush=True)
         agreed += [agree(one["horizon"], other["horizon"]) for one, other in combinations(found, 2)]
     print(f"{sum(agreed)} of {len(agreed)} pairs of horizons agree")
 

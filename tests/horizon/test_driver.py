@@ -234,14 +234,22 @@ def test_a_trial_of_another_machine_is_left_alone_until_its_heart_stops() -> Non
     trial = study.ask()
     trial.set_user_attr("owner", owner.here() | {"machine": "elsewhere"})
     (frozen,) = study.trials
-    assert owner.lives(frozen, now=1000.0)
-    assert owner.lives(frozen, now=1100.0)
+    assert all(owner.lives(frozen, now=1000.0 + seconds) for seconds in (0, 50, 100))
     assert not owner.lives(frozen, now=1130.0)
     trial.set_user_attr("heartbeat", 5.0)  # its clock may say what it likes
     (frozen,) = study.trials
-    assert owner.lives(frozen, now=1140.0)
-    assert owner.lives(frozen, now=1250.0)
+    assert all(owner.lives(frozen, now=1140.0 + seconds) for seconds in (0, 50, 100))
     assert not owner.lives(frozen, now=1270.0)
+
+
+def test_who_could_not_look_for_a_while_listens_anew_before_it_takes_a_trial_for_dead() -> None:
+    study = new_study(options())
+    study.ask().set_user_attr("owner", owner.here() | {"machine": "elsewhere"})
+    (frozen,) = study.trials
+    assert owner.lives(frozen, now=1000.0)
+    assert owner.lives(frozen, now=2000.0)  # suspended, or the database was away
+    assert all(owner.lives(frozen, now=2000.0 + seconds) for seconds in (50, 100))
+    assert not owner.lives(frozen, now=2130.0)
 
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
