@@ -91,7 +91,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*_: object) -> None:
         raise AssertionError("the command began")
 
-    monkeypatch.setattr("pipeline.tracking._open", start)
+    monkeypatch.setattr("pipeline.tracking.Run", start)
     monkeypatch.setattr("pipeline.prepare.prepare", start)
     monkeypatch.setattr("pipeline.train.ensure_prepared", start)
 
