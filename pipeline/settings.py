@@ -435,7 +435,7 @@ def of_type(name: str, value: Any, kind: Any) -> Any:
     if type(value) is int and {int, float} & set(allowed):
         require(abs(value) < WHOLE, name, f"must be {words}, below 2^63 in size", value)
         return value if int in allowed else float(value)
-    require(type(value) in allowed, name, f"must be {words}", value)
+    require(type(value) in allowed and value == value, name, f"must be {words}", value)  # nan equals nothing
     small = not isinstance(value, float) or abs(value) < LARGEST or name in BOUNDLESS
     require(small, name, f"must be {words}, below {LARGEST:g} in size", value)
     normal = not isinstance(value, float) or value == 0 or abs(value) >= SMALLEST

@@ -49,7 +49,7 @@ WRONG = {
     "task=temporal_order search.length_min=9": "search.length_min must be at least 10 for the task temporal_order; "
     "got 9",
     "training.clip=0": "training.clip is a gradient norm, above 0 (.inf for no clipping); got 0.0",
-    "training.clip=nan": "training.clip is a gradient norm, above 0 (.inf for no clipping); got nan",
+    "training.clip=nan": "training.clip must be a number; got nan",
     "training.seed=-1": "training.seed must be from 0 to 2^63 - 1; got -1",
     "training.device=tpu": "training.device must be cpu or cuda; got 'tpu'",
     "training.kernel=numba": "training.kernel must be one of auto, fused, torch, stepwise; got 'numba'",

@@ -32,6 +32,7 @@ from pipeline.horizon.driver import Inline, search
 from pipeline.horizon.sampler import HorizonSampler
 from pipeline.horizon.study import open_study
 from pipeline.horizon.trials import LENGTH, attributes, seeds
+from pipeline.outbox import Outbox
 from tests import services
 from tests.benchmarks import capacity
 from tests.horizon.toy import Toy, options
@@ -169,7 +170,8 @@ FEW, MANY = slice(0, 5), slice(5, 10)
 
 def make_run(client: MlflowClient, experiment: str, number: int) -> None:
     """A run as a trial's: one in ten is a parent."""
-    made = tracking.Run(client, experiment, f"T={number}", {"level": "parent" if number % 10 == 0 else "child"})
+    tags = {"level": "parent" if number % 10 == 0 else "child"}
+    made = tracking.Run(lambda: (client, experiment), Outbox(print), f"T={number}", tags)
     made.params({f"setting.{each}": each for each in range(40)})
     for step in range(10):
         made.metrics(step, {f"gradient/figure_{each}": 0.5 for each in range(10)})
