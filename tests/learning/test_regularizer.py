@@ -207,7 +207,14 @@ def test_another_cell_is_refused() -> None:
         compose("task=temporal_order", "cell=gru", "training.regularizer=2")
 
 
-@pytest.mark.parametrize("weight", ["-1", "inf", "nan"])
-def test_a_weight_that_is_none_is_refused(weight: str) -> None:
-    with pytest.raises(UserError, match=r"^training\.regularizer is the weight of Omega, at least 0; got"):
+@pytest.mark.parametrize(
+    ("weight", "rule"),
+    [
+        ("-1", "is the weight of Omega, at least 0"),
+        ("inf", "must be a number, below"),
+        ("nan", "must be a number"),
+    ],
+)
+def test_a_weight_that_is_none_is_refused(weight: str, rule: str) -> None:
+    with pytest.raises(UserError, match=rf"^training\.regularizer {rule}.*; got {weight}"):
         compose("task=temporal_order", "cell=rnn", f"training.regularizer={weight}")
