@@ -36,7 +36,6 @@ from pipeline.outbox import Outbox
 from tests import services
 from tests.benchmarks import capacity
 from tests.horizon.toy import Toy, options
-from tests.horizon.toy_search import check_no_trial_is_lost_doubled_or_blocked
 
 SHORT = Toy(seconds=0.05)  # a trial that takes so long
 ASKS = 20
@@ -87,9 +86,11 @@ def throughput(storage: str, workers: int, trials: int) -> Row:
         ended = list(pool.map(partial(work, storage, workers), [trials] * workers))
     seconds = max(each["seconds"] for each in ended)
     study = optuna.load_study(study_name=NAME, storage=storage)
-    check_no_trial_is_lost_doubled_or_blocked(study)
-    complete = sum(trial.state == TrialState.COMPLETE for trial in study.trials)
-    assert complete == trials
+    numbers = [trial.user_attrs["ordinal"] for trial in study.trials if trial.state == TrialState.COMPLETE]
+    complete = len(numbers)
+    assert trials <= complete < trials + workers, f"{complete} of {trials}"  # those that ran when it was enough end
+    assert len(set(numbers)) == complete, "a trial was made twice"
+    assert max(numbers) < complete + workers, "trials are missing"  # but for claims that waited to be made again
     waits, asks = ([each for row in ended for each in row[name]] for name in ("waits", "asks"))
     return {
         "store": storage.partition(":")[0],
