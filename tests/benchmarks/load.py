@@ -40,7 +40,7 @@ from tests.horizon.toy import Toy, options
 SHORT = Toy(seconds=0.05)  # a trial that takes so long
 ASKS = 20
 SIZES = {"each": 200, "long": 2000, "runs": 1000}  # trials of a worker, of a long study; runs
-NAME = "load"
+NAME, LONG = "load", "long"  # studies
 STORAGE = ("set_trial_user_attr", "set_trial_system_attr", "set_trial_param", "set_trial_state_values")
 STORAGE += ("create_new_trial", "get_all_trials", "get_trial", "get_best_trial")  # calls that a search makes
 DEFAULT_FILE = "results/benchmarks/load.json"
@@ -116,10 +116,9 @@ def throughput(storage: str, workers: int, trials: int) -> Row:
 def long_study(storage: str, trials: int) -> Row:
     """How long an ask takes once a study has many trials: to claim the next one, with all that belongs to it."""
     choices = options(trials=2 * trials, factor=1.0001)
-    study = open_study(storage, NAME, HorizonSampler.of(choices))
-    begun = len(study.trials)
-    study.add_trials([finished(number) for number in range(begun, trials)])
-    study = open_study(storage, NAME, HorizonSampler.of(choices))  # a process that has read nothing yet
+    study = open_study(storage, LONG, HorizonSampler.of(choices))
+    study.add_trials([finished(number) for number in range(trials)])
+    study = open_study(storage, LONG, HorizonSampler.of(choices))  # a process that has read nothing yet
     asks = list[float]()
     first = time.monotonic()
     study.get_trials(deepcopy=False)
