@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from pipeline.errors import first_line
 from pipeline.redaction import redacted
 
 HIDDEN = ("experiment", "tuned")  # groups that are listed on their own, or that nobody chooses
@@ -19,11 +20,6 @@ def fail(sentence: str, status: int = 2) -> NoReturn:
     """End the command with one sentence on standard error."""
     print(f"error: {redacted(sentence)}", file=sys.stderr)
     sys.exit(status)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def sentence(error: BaseException, conf: Path) -> str:

@@ -5,6 +5,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipeline.errors import first_line
+
 SHARE = 0.1  # of the time, at most, that may go into asking a server that does not answer
 PAUSE = 1.0  # seconds before it is asked again, at least
 
@@ -43,7 +45,7 @@ class Outbox:
             try:
                 call()
             except RefusedError as error:
-                self.say(f"{reason(error)}; not taken: {counted({kind: count})}")
+                self.say(f"{first_line(error)}; not taken: {counted({kind: count})}")
                 self.lost[kind] += count
             except Exception as error:
                 self._is_away(error, time.monotonic() - began)
@@ -74,13 +76,8 @@ class Outbox:
     def _is_away(self, error: Exception, took: float) -> None:
         self._again = time.monotonic() + max(PAUSE, took / SHARE)
         if not self.away:
-            self.say(f"{reason(error)}; what is logged waits until the server answers")
+            self.say(f"{first_line(error)}; what is logged waits until the server answers")
         self.away = True
-
-
-def reason(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def counted(kinds: Counter[str] | dict[str, int]) -> str:

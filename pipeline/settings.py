@@ -33,7 +33,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import messages, room
-from pipeline.errors import UserError, require
+from pipeline.errors import UserError, first_line, require
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.regularizer import require_served
@@ -381,7 +381,7 @@ def require_optimizer(make: Callable[..., Any]) -> None:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"optimizer can't be used: {messages.first_line(error)}") from error
+        raise UserError(f"optimizer can't be used: {first_line(error)}") from error
 
 
 def require_memory(settings: Settings, hidden: int) -> None:
@@ -459,7 +459,7 @@ def build(values: Any, name: str, **arguments: Any) -> Any:
     try:
         return partial(kind, **given, **arguments) if later else kind(**given, **arguments)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{name} can't be built from {target}: {messages.first_line(error)}") from error
+        raise UserError(f"{name} can't be built from {target}: {first_line(error)}") from error
 
 
 def like_defaults(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> None:

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 import optuna
 
 from pipeline import searching
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 from pipeline.horizon import driver
 from pipeline.horizon.driver import Crew
-from pipeline.messages import first_line
 from pipeline.progress import Display, display
 from pipeline.searching import Searching
 from pipeline.settings import Settings, grid, stage

@@ -42,8 +42,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.errors import first_line
 from pipeline.horizon import owner
-from pipeline.outbox import Outbox, RefusedError, counted, reason
+from pipeline.outbox import Outbox, RefusedError, counted
 from pipeline.redaction import redacted, without_user
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what the outbox says
@@ -412,12 +413,12 @@ def _told(call: Callable[[], Any]) -> None:
         call()
     except (MlflowException, OSError, SQLAlchemyError) as error:
         if _status(error) in REFUSING:
-            raise RefusedError(reason(error)) from error
+            raise RefusedError(first_line(error)) from error
         raise
     except RefusedError:
         raise
     except Exception as error:  # whatever a store of artifacts may raise: this is a window, the files are the record
-        raise RefusedError(f"{type(error).__name__}: {reason(error)}") from error
+        raise RefusedError(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def _status(error: Exception) -> int:

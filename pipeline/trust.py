@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import UserError, require
+from pipeline.errors import UserError, first_line, require
 
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie
 BASES = {  # what a part is derived from, by the setting that holds its `_target_`
@@ -42,8 +42,7 @@ def trusted(target: str, name: str) -> Any:
     try:
         found = resolve_name(target)
     except (ImportError, AttributeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{setting} can't be found: {reason}; got {target!r}") from error
+        raise UserError(f"{setting} can't be found: {first_line(error)}; got {target!r}") from error
     kind, base = found if isinstance(found, type) else getattr(found, "__self__", None), resolve_name(BASES[name])
     fits = callable(found) and isinstance(kind, type) and issubclass(kind, base)
     defined = all(f"{getattr(each, '__module__', '')}.".startswith(TRUSTED) for each in (found, kind))
