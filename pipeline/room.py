@@ -12,11 +12,7 @@ KEPT = 2  # every state of a pass, and the error that comes back to it
 GIB = 2**30  # bytes
 ELSEWHERE = 2**44  # bytes: no other device or machine, of which nothing is known here, has more
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of the group of processes, on Linux
-NUMBERS = (
-    "regression",
-    "tolerance",
-    "sign",
-)  # kinds of tasks that read channels; the others may read symbols of a byte
+NUMBERS = ("regression", "tolerance", "sign")  # kinds of tasks that read channels; others may read symbols of a byte
 
 
 def memory() -> int:
