@@ -145,17 +145,21 @@ template <class T> inline V<T> tanh(V<T> x) {
 // ---------------------------------------------------------------- the problem
 
 // What a call works on; kernels/fused.py holds the same fields. R replicas, T steps, K outputs, I channels, and
-//     weights as in torch.nn: weight_ih [R, GH, I], weight_hh [R, GH, H], bias_ih and bias_hh [R, GH]
+//     weights as in torch.nn: weight_ih [R, GH, I], weight_hh [R, GH, H], bias_ih and bias_hh [R, GH]; `strides` says, in
+//     this order, how far one replica's lie from the next one's, and `d_strides` the same of their gradients
 //     inputs [R or 1, T, B, I], or tokens [R or 1, T, B] of 1 or 8 bytes
 //     h and c [R, T + 1, B, H] with zeros at step 0, kept [R, T, B, (gates) H]; null where nothing is to be kept
 //     out and upstream = dL/d(out) [R, K, B, H]; norms_h and norms_c [R, T], log2, or null
 //     states = h and errors = dL/dh after each step, at its true scale [R, T, B, H], or null
 struct Problem {
     long cell, replicas, time, batch, channels, hidden, outputs, threads, token_bytes, input_stride;
-    const void *weight_ih, *weight_hh, *bias_ih, *bias_hh, *inputs;
+    const void *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+    long strides[4];
+    const void* inputs;
     void *h, *c, *kept, *scratch, *out;
     const void* upstream;
     void *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh;
+    long d_strides[4];
     void *norms_h, *norms_c;
     double floor;  // log2 of the norm of a gradient that is exactly zero
     void *states, *errors;
@@ -364,13 +368,13 @@ template <class Cell, class T> struct Replica {
     const Problem& p;
     long r, steps = p.time, B = p.batch, H = p.hidden, I = p.channels;
     long columns = Cell::COLUMNS * H, recurrent = Cell::RECURRENT * H;
-    const T *weight_ih = of(p.weight_ih, recurrent * I), *weight_hh = of(p.weight_hh, recurrent * H);
-    const T *bias_ih = of(p.bias_ih, recurrent), *bias_hh = of(p.bias_hh, recurrent);
+    const T *weight_ih = of(p.weight_ih, p.strides[0]), *weight_hh = of(p.weight_hh, p.strides[1]);
+    const T *bias_ih = of(p.bias_ih, p.strides[2]), *bias_hh = of(p.bias_hh, p.strides[3]);
 
     Replica(const Problem& p, long r) : p(p), r(r) {}
 
-    // This replica's part, `size` long, of an array.
-    T* of(const void* array, long size) const { return array ? (T*)array + r * size : nullptr; }
+    // This replica's part of an array; one's part lies `stride` from the next one's.
+    T* of(const void* array, long stride) const { return array ? (T*)array + r * stride : nullptr; }
     T* h(long t) const { return of(p.h, (steps + 1) * B * H) + t * B * H; }  // before step t
     T* c(long t) const { return of(p.c, (steps + 1) * B * H) + t * B * H; }
     T* kept(long t) const { return of(p.kept, steps * B * Cell::KEPT * H) + t * B * Cell::KEPT * H; }
@@ -653,8 +657,8 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     }
 
     void write_weights() {
-        T *ih = this->of(p.d_weight_ih, recurrent * I), *hh = this->of(p.d_weight_hh, recurrent * H);
-        T *b_ih = this->of(p.d_bias_ih, recurrent), *b_hh = this->of(p.d_bias_hh, recurrent);
+        T *ih = this->of(p.d_weight_ih, p.d_strides[0]), *hh = this->of(p.d_weight_hh, p.d_strides[1]);
+        T *b_ih = this->of(p.d_bias_ih, p.d_strides[2]), *b_hh = this->of(p.d_bias_hh, p.d_strides[3]);
         for (long i = 0; i < I && this->tokens(); i++)  // each sequence has one token
             for (long g = 0; g < columns; g++) sums[(H + I) * width + g] += sums[(H + i) * width + g];
         for (long g = 0; g < recurrent; g++) {

@@ -1,4 +1,8 @@
-"""A cell through time, all replicas at once: the one door to the kernels, which checks and chooses."""
+"""A cell through time, all replicas at once: the door to the kernels, which checks and chooses.
+
+`unroll` is differentiable as any tensor is. `passes` is for a training, which asks for the gradient of every update:
+autograd's graph of one takes longer than the passes through a short sequence.
+"""
 
 from collections.abc import Mapping
 
@@ -42,16 +46,49 @@ def unroll(
     threads   of the fused kernel, each for replicas of its own, by default torch.get_num_threads(); results do not
               depend on it
     """
-    gates = batched.GATES.get(type(cell))
-    width = input_width(cell, gates, weights, inputs, outputs, norms, channels)
-    if trace is not None:
-        trace.check(next(iter(weights.values())), (*inputs.shape[:3], cell.hidden))
+    width = _checked(cell, weights, inputs, outputs, norms, trace, channels)
     kernel = _chosen(kernel, type(cell), inputs.device.type)
     if kernel == "stepwise":
         return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
     if kernel == "torch":
         return batched.unroll(cell, weights, inputs, outputs, norms, trace)
     return fused.unroll(cell, weights, inputs, outputs, norms, threads or torch.get_num_threads(), trace)
+
+
+def passes(
+    cell: Cell,
+    weights: Mapping[str, Float[Tensor, "replica ..."]],
+    inputs: Float[Tensor, "replica time batch input"] | Integer[Tensor, "replica time batch"],
+    outputs: int,
+    norms: Norms | None = None,
+    trace: Trace | None = None,
+    *,
+    kernel: str = "auto",
+    threads: int | None = None,
+) -> fused.Passes | None:
+    """The forward pass of `unroll` and the backward pass through it, without autograd; None where autograd is needed.
+
+    `norms` and `trace` are checked here, and filled when the backward pass is given them.
+    """
+    if _chosen(kernel, type(cell), inputs.device.type) != "fused":
+        return None
+    _checked(cell, weights, inputs, outputs, norms, trace, None)
+    return fused.Passes(cell, weights, inputs, outputs, threads or torch.get_num_threads())
+
+
+def _checked(
+    cell: Cell,
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    outputs: int,
+    norms: Mapping[str, Tensor] | None,
+    trace: Trace | None,
+    channels: int | None,
+) -> int:
+    """The number of input channels; raises ValueError where something does not fit."""
+    if trace is not None:
+        trace.check(next(iter(weights.values())), (*inputs.shape[:3], cell.hidden))
+    return input_width(cell, batched.GATES.get(type(cell)), weights, inputs, outputs, norms, channels)
 
 
 def _chosen(kernel: str, cell: type[Cell], device: str) -> str:

@@ -1,7 +1,7 @@
 """The training loop: replicas side by side, each ends when it solves its task, diverges, or has spent its budget."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -23,6 +23,8 @@ from pipeline.learning.sequences import Sequences
 from pipeline.learning.training import Training
 
 CHUNK = 250  # held-out sequences scored at once: more costs memory and gains no speed
+AHEAD = 10  # updates whose sequences are drawn at once, see `Feed`
+ROOM = 2**24  # bytes of sequences that wait, at most; one update's are always held
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,41 @@ class Problem:
     held_out: Callable[[int], Sequences]  # (number of replicas)
     objective: Objective
     answers: int  # last steps that carry a target
+
+
+@dataclass
+class Feed:
+    """The sequences of one update after the other, drawn for some updates at once.
+
+    Passes through long sequences leave nothing of the code that draws in the processor's caches, so that a draw on its
+    own takes two to six times as long as one that follows another.
+    """
+
+    problem: Problem
+    training: Training
+    waiting: dict[int, Sequences] = field(default_factory=dict)  # by update
+    drawn: Int64[ndarray, " replica"] = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # for whom
+
+    def take(self, running: Int64[ndarray, " running"], update: int) -> Sequences:
+        """The sequences of this update; those for replicas that have ended since they were drawn are left out."""
+        if update not in self.waiting:
+            self.draw(running, update)
+        sequences = self.waiting.pop(update)
+        if len(running) < len(self.drawn):
+            kept = torch.from_numpy(np.flatnonzero(np.isin(self.drawn, running))).to(sequences.inputs.device)
+            sequences = Sequences(sequences.inputs[kept], sequences.targets[kept])
+        return sequences
+
+    def draw(self, running: Int64[ndarray, " running"], update: int) -> None:
+        """Draw from this update on, up to the next probe at most, for there replicas end."""
+        every = self.training.probe_every
+        last = min(update + AHEAD - 1, -(-update // every) * every, self.training.updates)
+        self.drawn, self.waiting, room = running, {}, ROOM
+        for each in range(update, last + 1):
+            if room <= 0:
+                break
+            self.waiting[each] = sequences = self.problem.draw(running, each)
+            room -= sequences.inputs.nbytes
 
 
 @dataclass(frozen=True)
@@ -59,10 +96,10 @@ def fit(
     inspector: Inspector,
 ) -> Float[Tensor, "replica weight"]:
     """Train until no replica runs; `board` and `recorder` are filled, and the best weights of each are returned."""
-    optimizer, best = make_optimizer([model.rows]), model.rows.detach().clone()
+    optimizer, best, feed = make_optimizer([model.rows]), model.rows.detach().clone(), Feed(problem, training)
     for update in range(1, training.updates + 1):
         running = board.running
-        sequences = problem.draw(running, update)
+        sequences = feed.take(running, update)
         inspector.before(update, model.rows)
         step = one_update(model, optimizer, problem, sequences, training.clip, training.regularizer)
         inspector.after(update, running, model, sequences)
@@ -94,14 +131,12 @@ def one_update(
     replicas, time, batch = sequences.inputs.shape[:3]
     norms = {name: torch.empty(replicas, time, device=model.rows.device) for name in model.cell.states}
     trace = Trace.of(model.rows, replicas, time, batch, model.cell.hidden) if regularizer else None
-    losses = problem.objective.loss(model(sequences.inputs, problem.answers, norms, trace), sequences.targets)
-    model.rows.grad = None
-    losses.sum().backward()
+    losses = model.gradient(sequences.inputs, sequences.targets, problem.answers, problem.objective, norms, trace)
     assert model.rows.grad is not None
     if trace is not None:
         add_gradient(model, trace, regularizer)
         trace.give_back()
-    step = Step(losses.detach(), clip(model.rows.grad, largest), norms)
+    step = Step(losses, clip(model.rows.grad, largest), norms)
     optimizer.step()
     return step
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
 from pipeline.kernels.trace import Trace
-from pipeline.kernels.unroll import unroll
+from pipeline.kernels.unroll import passes, unroll
+from pipeline.learning.objective import Objective
 from pipeline.tasks import streams
 
 READOUT = ("readout.weight", "readout.bias")
@@ -52,9 +54,70 @@ class Model:
         readout, bias = (weights.pop(name) for name in READOUT)
         threads = worthwhile(self.threads, weights, inputs)
         states = unroll(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=threads)
-        flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
-        answered: Tensor = flat.unflatten(1, states.shape[1:3])
-        return answered
+        return _read_out(states, readout, bias)
+
+    def gradient(
+        self,
+        inputs: Shaped[Tensor, "replica time batch ..."],
+        targets: Shaped[Tensor, "replica answer batch ..."],
+        answers: int,
+        objective: Objective,
+        norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
+        trace: Trace | None = None,
+    ) -> Float[Tensor, " replica"]:
+        """The loss of each replica; its gradient by the weights goes to `rows.grad`, and fills `norms` and `trace`.
+
+        By hand where the fused pass serves, for there autograd's graph would take longer than a short pass:
+
+            y = V h + v       dL/dV = sum of (dL/dy) h'       dL/dv = sum of dL/dy       dL/dh = V' dL/dy
+        """
+        weights, gradient = self._weights, self._gradient
+        threads = worthwhile(self.threads, weights, inputs)
+        run = passes(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=threads)
+        if run is None:
+            self.rows.grad = None
+            losses = objective.loss(self(inputs, answers, norms, trace), targets)
+            losses.sum().backward()
+            return losses.detach()
+        readout, bias = self._readout
+        states = run.forward(keep=True)
+        losses, slope = objective.slope(_read_out(states, readout, bias), targets)
+        flat, slope = states.flatten(1, 2), slope.flatten(1, 2)
+        gradient[READOUT[0]].copy_(slope.mT @ flat)
+        torch.sum(slope, dim=1, out=gradient[READOUT[1]])
+        run.backward((slope @ readout).view_as(states), gradient, norms, trace)
+        self.rows.grad = self._grad
+        return losses
+
+    @cached_property
+    def _weights(self) -> dict[str, Float[Tensor, "replica ..."]]:
+        """The weights of the cell where they lie in `rows`, without a graph."""
+        views = self.layout.views(self.rows.detach())
+        return {name: view for name, view in views.items() if name not in READOUT}
+
+    @cached_property
+    def _readout(self) -> tuple[Tensor, Tensor]:
+        views = self.layout.views(self.rows.detach())
+        return views[READOUT[0]], views[READOUT[1]]
+
+    @cached_property
+    def _grad(self) -> Float[Tensor, "replica weight"]:
+        """The memory of the gradient: all of it is written in each update."""
+        return torch.empty_like(self.rows.detach())
+
+    @cached_property
+    def _gradient(self) -> dict[str, Float[Tensor, "replica ..."]]:
+        return self.layout.views(self._grad)
+
+
+def _read_out(
+    states: Float[Tensor, "replica answer batch hidden"],
+    readout: Float[Tensor, "replica output hidden"],
+    bias: Float[Tensor, "replica output"],
+) -> Float[Tensor, "replica answer batch output"]:
+    flat = torch.baddbmm(bias.unsqueeze(1), states.flatten(1, 2), readout.mT)
+    answered: Tensor = flat.unflatten(1, states.shape[1:3])
+    return answered
 
 
 def worthwhile(

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 Outputs = Float[Tensor, "replica answer batch output"]
 PerReplica = Float[Tensor, " replica"]
-Measure = Callable[[Outputs, Shaped[Tensor, "replica answer batch ..."]], PerReplica]
+Targets = Shaped[Tensor, "replica answer batch ..."]
+Measure = Callable[[Outputs, Targets], PerReplica]
 
 TOLERANCE = 0.04  # largest squared error of an answer that counts as right (Pascanu et al. 2013, authors' code)
 
@@ -21,6 +22,7 @@ class Objective:
 
     loss: Measure
     score: Measure
+    slope: Callable[[Outputs, Targets], tuple[PerReplica, Outputs]]  # the loss, and its derivative by the outputs
 
 
 def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
@@ -28,10 +30,30 @@ def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch
     return (outputs - targets).square().mean(dim=(1, 2, 3))
 
 
+def slope_of_squared_error(
+    outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]
+) -> tuple[PerReplica, Outputs]:
+    """The mean squared error, and 2 (y - target) / n for n numbers y."""
+    difference = outputs - targets
+    losses = difference.square().mean(dim=(1, 2, 3))
+    return losses, difference.mul_(2 / difference[0].numel())
+
+
 def cross_entropy(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
     """The mean cross entropy of an answer, in nats."""
     entropy = functional.cross_entropy(outputs.flatten(0, 2), targets.flatten(), reduction="none")
     return entropy.view(targets.shape).mean(dim=(1, 2))
+
+
+def slope_of_cross_entropy(
+    outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]
+) -> tuple[PerReplica, Outputs]:
+    """The mean cross entropy of an answer, and (softmax(y) - [target]) / n for n answers y."""
+    logarithms, right = outputs.log_softmax(dim=3), targets.unsqueeze(3)
+    losses = -logarithms.gather(3, right).mean(dim=(1, 2, 3))
+    slope = logarithms.exp_()
+    slope.scatter_add_(3, right, slope.new_full((), -1.0).expand(right.shape))
+    return losses, slope.mul_(1 / targets[0].numel())
 
 
 def not_close(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
@@ -55,11 +77,11 @@ def any_other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer bat
 
 
 OBJECTIVES = {
-    "regression": Objective(squared_error, squared_error),
-    "tolerance": Objective(squared_error, not_close),
-    "sign": Objective(squared_error, other_sign),
-    "classification": Objective(cross_entropy, other_class),
-    "recall": Objective(cross_entropy, any_other_class),
+    "regression": Objective(squared_error, squared_error, slope_of_squared_error),
+    "tolerance": Objective(squared_error, not_close, slope_of_squared_error),
+    "sign": Objective(squared_error, other_sign, slope_of_squared_error),
+    "classification": Objective(cross_entropy, other_class, slope_of_cross_entropy),
+    "recall": Objective(cross_entropy, any_other_class, slope_of_cross_entropy),
 }
 
 

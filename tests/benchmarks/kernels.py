@@ -21,10 +21,11 @@ import torch
 from torch import Tensor
 
 from pipeline.cells.cell import Cell
+from pipeline.kernels import fused
 from pipeline.kernels.scaling import FLOOR
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import model as models
-from pipeline.learning.fit import Problem, one_update
+from pipeline.learning.fit import AHEAD, Problem, one_update
 from pipeline.learning.objective import objective
 from pipeline.learning.sequences import Sequences, training_sequences
 from pipeline.tasks.adding import Adding
@@ -102,16 +103,21 @@ class Ours:
         self.optimizer = torch.optim.Adam([self.model.rows], lr=0.003)
         never = partial(sequences, length)  # drawn by `update` itself
         self.problem = Problem(never, never, objective(TASK.kind), TASK.answers)
-        self.upstream = draw(REPLICAS, 1, BATCH, HIDDEN, dtype=torch.float32) / BATCH
+        self.upstream = draw(REPLICAS, TASK.answers, BATCH, HIDDEN, dtype=torch.float32) / BATCH
+        self.gradient = layout.views(torch.empty_like(rows))
 
     def update(self) -> None:
-        one_update(self.model, self.optimizer, self.problem, sequences(self.length), 1.0)
+        """As many updates as a training draws sequences for at once."""
+        for drawn in [sequences(self.length) for _ in range(AHEAD)]:
+            one_update(self.model, self.optimizer, self.problem, drawn, 1.0)
 
     def passes(self) -> None:
-        """The recurrent passes of such an update alone, with the same weights and inputs."""
-        weights = self.model.layout.views(self.model.rows.detach())
-        recurrent = {key: weights[key].clone().requires_grad_() for key in weights if key not in models.READOUT}
-        run_passes(self.kernel, (self.cell, recurrent, sequences_once(self.length).inputs, self.upstream))
+        """The recurrent passes of such an update alone, with the same weights and inputs; of the fused kernel only."""
+        weights, inputs = self.model.layout.views(self.model.rows.detach()), sequences_once(self.length).inputs
+        norms = {name: torch.empty(inputs.shape[:2]) for name in self.cell.states}
+        run = fused.Passes(self.cell, weights, inputs, TASK.answers, 1)
+        run.forward(keep=True)
+        run.backward(self.upstream, self.gradient, norms)
 
 
 def sequences(length: int, *_: object) -> Sequences:
@@ -141,6 +147,8 @@ def measure_updates(report: Report, length: int, rounds: int) -> dict[str, Secon
             "retained": partial(rival_update, rivals.retained(name, REPLICAS, TASK.channels, HIDDEN), length),
         }
         found[name] = side_by_side(rounds, functions)
+        for way in ("fused", "torch"):
+            found[name][way] /= AHEAD
         report.end_to_end.append({"cell": name, "length": length, **found[name]})
     return found
 

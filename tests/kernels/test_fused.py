@@ -56,6 +56,31 @@ def test_a_replica_is_the_same_whoever_its_neighbours_are(name: str, hidden: int
 
 
 @pytest.mark.parametrize("name", CELLS)
+def test_weights_are_read_and_gradients_written_where_they_lie(name: str) -> None:
+    """All weights of a replica in a row, as in a training, against tensors of their own; nothing else is written."""
+    cell = make_cell(name, 9)
+    weights = make_weights(cell, 3, 2)
+    inputs, upstream = draw(3, 12, 4, 2), draw(3, 2, 4, 9)
+    truth = by_kernel("fused", cell, weights, inputs, upstream)
+    sizes = [weight[0].numel() for weight in weights.values()]
+    between = 7  # numbers of others behind each weight
+    rows, gradient = (torch.full((3, sum(sizes) + between * len(sizes)), 0.5).double() for _ in range(2))
+    views: list[Weights] = []
+    for memory in (rows, gradient):
+        parts = memory.split([size for each in sizes for size in (each, between)], dim=1)[::2]
+        views.append({key: part.view(3, *w.shape[1:]) for part, (key, w) in zip(parts, weights.items(), strict=True)})
+    for key, weight in weights.items():
+        views[0][key].copy_(weight.detach())
+    run = fused.Passes(cell, views[0], inputs, 2, 2)
+    assert torch.equal(run.forward(keep=True), truth.outputs)
+    norms = {part: torch.empty(3, 12, dtype=torch.float64) for part in cell.states}
+    run.backward(upstream, views[1], norms)
+    assert all(torch.equal(views[1][key], truth.gradients[key]) for key in weights)
+    assert all(torch.equal(norms[part], truth.norms[part]) for part in norms)
+    assert int((gradient == 0.5).sum()) == 3 * between * len(sizes)
+
+
+@pytest.mark.parametrize("name", CELLS)
 def test_rescaling_changes_no_bit_of_the_weights_gradients(name: str) -> None:
     """Without norms nothing is rescaled; with them it is, for the gradient falls far below 2^-40."""
     cell = make_cell(name, 16)

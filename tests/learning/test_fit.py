@@ -11,11 +11,11 @@ from pipeline.cells.rnn import RNN
 from pipeline.errors import UserError
 from pipeline.learning import fit
 from pipeline.learning import model as models
-from pipeline.learning.attempt import attempt
+from pipeline.learning.attempt import attempt, problem
 from pipeline.learning.fit import Problem
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
-from pipeline.learning.sequences import shared_sequences
+from pipeline.learning.sequences import Sequences, shared_sequences
 from pipeline.tasks.held_out import draw
 from pipeline.tasks.task import Batch
 from tests.learning.trials import small, train
@@ -66,6 +66,34 @@ def test_gradients_are_recorded_at_their_interval_and_at_the_first_update() -> N
     result = train(small("adding", "rnn", "training.updates=12", "training.record_every=4"), [0], curves)
     assert [record.update for record in result.recorder.through_time] == [1, 4, 8, 12]
     assert [update for update, curve in curves.items() if "gradient/norm" in curve] == [1, 4, 8, 12]
+
+
+def test_sequences_are_drawn_for_some_updates_at_once_and_are_those_of_each() -> None:
+    settings = small("adding", "rnn", "training.updates=33", "training.probe_every=15")
+    posed = problem(settings.task, settings.training, [3, 1, 4], draw(settings.task, 0, 12, 8))
+    asked: list[int] = []
+
+    def noted(running: ndarray, update: int) -> Sequences:
+        asked.append(update)
+        return posed.draw(running, update)
+
+    feed = fit.Feed(replace(posed, draw=noted), settings.training)
+    for update in range(1, 34):
+        running = np.array([0, 1, 2] if update < 4 else [0, 2] if update < 20 else [2])
+        given, expected = feed.take(running, update), posed.draw(running, update)
+        assert torch.equal(given.inputs, expected.inputs) and torch.equal(given.targets, expected.targets)
+        if update in (1, 11, 16, 26, 31):  # never beyond a probe, nor beyond the budget
+            assert asked[-1] == {1: 10, 11: 15, 16: 25, 26: 30, 31: 33}[update]
+    assert asked == list(range(1, 34))
+
+
+def test_long_sequences_are_drawn_one_update_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = small("adding", "rnn")
+    posed = problem(settings.task, settings.training, [0], draw(settings.task, 0, 12, 8))
+    monkeypatch.setattr(fit, "ROOM", 1)
+    feed = fit.Feed(posed, settings.training)
+    feed.take(np.array([0]), 1)
+    assert not feed.waiting
 
 
 @pytest.mark.parametrize("kernel", ["torch", "auto", "stepwise"])

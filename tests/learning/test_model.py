@@ -1,11 +1,13 @@
 """Replicas in rows, and their sequences."""
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.cells.cell import Cell
 from pipeline.learning import model as models
 from pipeline.learning.model import Layout, Model
+from pipeline.learning.objective import objective
 from pipeline.learning.sequences import shared_sequences, training_sequences
 from pipeline.tasks import streams
 from pipeline.tasks.held_out import draw
@@ -54,6 +56,25 @@ def test_the_answer_is_a_linear_readout_of_the_last_states(cell: Cell) -> None:
             if step >= 5:
                 expected = torch.nn.functional.linear(state[0], one["readout.weight"], one["readout.bias"])
                 torch.testing.assert_close(answered[replica, step - 5], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_the_gradient_by_hand_is_that_of_autograd(cell: Cell, kind: str) -> None:
+    """Of the loss by the rows, and through time; the fused pass has no autograd where the loss is asked for."""
+    random = torch.Generator().manual_seed(0)
+    rows, layout = models.begin(cell, 3, 4, 0, [0, 1, 2])
+    inputs = torch.randn(3, 11, 5, 3, generator=random).double()
+    drawn = torch.randn(3, 2, 5, 4, generator=random).double()
+    targets = drawn if kind == "regression" else drawn.argmax(-1)
+    found = {}
+    for kernel in ("auto", "stepwise"):
+        model = Model(cell, layout, rows.double().requires_grad_(), kernel, 1)
+        norms = {name: torch.empty(3, 11, dtype=torch.float64) for name in cell.states}
+        for _ in range(2):  # the memory of the first is used again
+            losses = model.gradient(inputs, targets, 2, objective(kind), norms)
+        assert not losses.requires_grad
+        found[kernel] = losses, model.rows.grad, norms
+    torch.testing.assert_close(found["auto"], found["stepwise"], rtol=1e-9, atol=1e-12)
 
 
 def test_training_sequences_are_those_of_each_replica(task: Task) -> None:

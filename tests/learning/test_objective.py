@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.learning.objective import objective
+from pipeline.learning.objective import OBJECTIVES, objective
 
 SHAPE = (3, 4, 5)  # replica, answer, batch
 
@@ -32,6 +32,19 @@ def test_classification_is_the_cross_entropy_and_the_share_of_wrong_answers(outp
     torch.testing.assert_close(objective("classification").loss(outputs, targets), torch.stack(loss))
     torch.testing.assert_close(objective("classification").score(outputs, targets), torch.tensor(wrong))
     assert wrong[0] == 0
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_the_slope_is_the_derivative_of_the_loss(kind: str) -> None:
+    outputs = torch.randn(*SHAPE, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    if kind in ("classification", "recall"):
+        targets = torch.randint(6, SHAPE, generator=torch.Generator().manual_seed(1))
+    else:
+        targets = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    losses = objective(kind).loss(outputs, targets)
+    (slope,) = torch.autograd.grad(losses.sum(), outputs)
+    found = objective(kind).slope(outputs.detach(), targets)
+    torch.testing.assert_close(found, (losses.detach(), slope), rtol=1e-12, atol=1e-14)
 
 
 def test_a_replica_that_is_not_finite_leaves_the_others_alone(outputs: torch.Tensor) -> None:
