@@ -140,8 +140,7 @@ def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> dict[
 
 def study_of(settings: Settings) -> Study:
     """The study of this choice, opened or made."""
-    place = f"sqlite:///{settings.state / '.state' / 'optuna.db'}"
-    return open_study(place, study_name(settings), sampler(settings, 0), settings.tune.fresh)
+    return open_study(searching.storage(settings), study_name(settings), sampler(settings, 0), settings.tune.fresh)
 
 
 def study_name(settings: Settings) -> str:
@@ -161,8 +160,8 @@ def question_of(settings: Settings, space: Space, plain: Values, base: Mapping[s
     horizon = base["median"] or base["lower"] or base["upper"] or settings.search.length_min
     shortest, longest = settings.search.length_min, settings.search.length_max
     upper = inf if base["upper"] is None else float(base["upper"])
-    budget = settings.training.updates
-    return Question(plain, space, shortest, longest, budget, search_cost, float(horizon), upper)
+    budget, replicas = settings.training.updates, settings.search.replicas
+    return Question(plain, space, shortest, longest, budget, replicas, search_cost, float(horizon), upper)
 
 
 @dataclass

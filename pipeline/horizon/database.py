@@ -10,8 +10,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from pipeline.errors import UserError
+from pipeline.stores import PATIENCE
 
-PATIENCE = 100  # seconds that a process waits for another one's write to a sqlite file
 AWAY = 300.0  # seconds that a database may be away before a search gives up
 PAUSE = 0.5  # seconds before it is asked again
 CONNECT: dict[str, dict[str, Any]] = {  # what their drivers are told

@@ -26,6 +26,13 @@ from pipeline.tuning.final import PER_OCTAVE, Standing, compete, ranked, rate_cu
 from pipeline.tuning.options import TuneOptions
 from pipeline.tuning.space import Space, Values, distributions, holds, propose, rounded
 
+STEEP = 3.0
+"""What a search costs where its curve is steep, in units of its replicas x its budget x the horizon that it finds.
+
+Replicas that solve end early, and a search begins far below the horizon. Those of the default grid cost 2 to 6 of these
+units, more where the curve is shallow, and less where they end above the range (LOG.md, "Five minutes").
+"""
+
 EACH_SEED = 2**20  # replica numbers that one seed of a choice has
 GENERATIONS, FINAL, CURVE = (block * 2**18 for block in range(3))  # where those of each kind of round begin
 
@@ -39,6 +46,7 @@ class Question:
     shortest: int
     longest: int
     budget: int  # updates
+    replicas: int  # of a trial of the search
     search_cost: float  # replica x updates x length
     search_horizon: float  # the median that it found
     search_upper: float = inf  # the upper end of its interval
@@ -148,14 +156,17 @@ class Tuning:
         return rate_curve(chosen.values, seeds, options.rates, options.rate_step, length, self.train)
 
     def allowance(self, climbs: Sequence[Climb]) -> float:
-        """What the choice may cost: some searches. A search costs in proportion to the horizon that it finds.
+        """What the choice may cost: some searches at the horizon that settings were found to reach.
 
-        So where settings were found that solve longer sequences, a search with them is what counts; "solve" is said of
-        the second longest, for the longest may be luck.
+        A search costs in proportion to its horizon: that with the plain settings says how much, unless a steep curve
+        makes it cheaper; the cheaper of both counts, so that the choice does not cost more than it may. "Reached" is
+        what two settings solved, for the longest may be luck.
         """
-        solved = sorted(each.solved for each in climbs)
-        longer = max(1.0, solved[-2] / self.question.search_horizon) if len(solved) > 1 else 1.0
-        return self.options.searches * self.question.search_cost * longer
+        question, solved = self.question, sorted(each.solved for each in climbs)
+        horizon = max(question.search_horizon, solved[-2] if len(solved) > 1 else 0)
+        like_plain = question.search_cost * horizon / question.search_horizon
+        steep = STEEP * question.replicas * question.budget * horizon
+        return self.options.searches * min(like_plain, steep)
 
     def reach(self, climbed: Climb) -> float:
         """How far settings came, octaves; who could not even be tried came as far as the shortest length's failures."""

@@ -1,5 +1,6 @@
 """A whole tuning of a toy: it finds what the toy hides, keeps to its cost, and goes on where it was killed."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,18 @@ import pytest
 from pipeline.horizon.study import open_study
 from pipeline.horizon.trials import seeds
 from pipeline.tasks.streams import TUNING
-from pipeline.tuning.study import CURVE, EACH_SEED, FINAL, GENERATIONS, Chosen, Tuning, importance, recorded, seed_of
+from pipeline.tuning.study import (
+    CURVE,
+    EACH_SEED,
+    FINAL,
+    GENERATIONS,
+    STEEP,
+    Chosen,
+    Tuning,
+    importance,
+    recorded,
+    seed_of,
+)
 from tests.tuning.toy_tuning import BEST, BUDGET, PLAIN, Killed, Toy, options, question, sampler
 
 
@@ -29,15 +41,24 @@ def test_it_finds_the_learning_rate_that_the_toy_hides(tmp_path: Path) -> None:
     assert [trial.user_attrs["ordinal"] for trial in recorded(made.study)] == list(range(72))
 
 
-@pytest.mark.parametrize("searches", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("searches", [1.0, 2.0, 3.0])
 def test_a_choice_costs_no_more_than_its_searches(tmp_path: Path, searches: float) -> None:
     chosen, made = tune(tmp_path / "study.db", Toy(), searches=searches, generations=20)
     longest = sorted(each.solved for each in chosen.climbs)[-2]
-    allowed = searches * question().search_cost * max(1.0, longest / question().search_horizon)
+    horizon = max(longest, question().search_horizon)
+    allowed = searches * STEEP * question().replicas * BUDGET * horizon  # less than 30 x BUDGET x horizon
     assert chosen.cost <= allowed == pytest.approx(made.allowance(chosen.climbs))
     assert chosen.generations < 20
     spent = sum(each.cost for each in chosen.climbs) + sum(each.cost for each in chosen.order)
     assert chosen.cost == spent
+
+
+def test_a_cheap_plain_search_lets_a_choice_cost_less(tmp_path: Path) -> None:
+    made = Tuning(
+        open_study(f"sqlite:///{tmp_path / 'study.db'}", "tune", sampler(0)), question(), options(), Toy(), sampler
+    )
+    cheap = replace(made, question=question(search_cost=2.0 * 50 * BUDGET))
+    assert cheap.allowance([]) == pytest.approx(made.allowance([]) * 2 / (STEEP * question().replicas))
 
 
 def test_where_the_plain_settings_are_the_best_they_stay(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def question(**changes: Any) -> Question:
     """A toy pair."""
     space = space_of(options().space, {})
     known: dict[str, Any] = {"plain": PLAIN, "space": space, "shortest": 10, "longest": 512, "budget": BUDGET}
-    return Question(**(known | {"search_cost": 30.0 * 50 * BUDGET, "search_horizon": 50.0} | changes))
+    known |= {"replicas": 8, "search_cost": 30.0 * 50 * BUDGET, "search_horizon": 50.0}
+    return Question(**(known | changes))
 
 
 def sampler(generation: int) -> Any:
