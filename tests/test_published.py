@@ -25,8 +25,9 @@ def search(folder: Path, median: float, init: str, left: str) -> None:
     (folder / "horizon.json").write_text(json.dumps(HORIZON | {"t50": estimate}))
     with (RESULTS / "search/temporal_order-rnn/trials.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
-    below = row | {"length": int(median / 1.2), "solved": 4, "updates": "[50, 50, 50, 50]"}
-    above = row | {"length": int(median * 1.2), "solved": 0, "updates": "[null, null, null, null]"}
+    replicas = int(row["replicas"])
+    below = row | {"length": int(median / 1.2), "solved": replicas, "updates": json.dumps([50] * replicas)}
+    above = row | {"length": int(median * 1.2), "solved": 0, "updates": json.dumps([None] * replicas)}
     rows = [each | {"ordinal": n, "decay_init": init, "decay_exit": left} for n, each in enumerate([below, above] * 6)]
     with (folder / "trials.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
