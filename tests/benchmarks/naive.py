@@ -57,7 +57,7 @@ def updates_at(rows: list[dict[str, str]], length: int) -> float:
 
 
 def pair(task: str, cell: str) -> dict[str, Any]:
-    """What one pair takes, in minutes, and the time of an update, in milliseconds at length 0 and for each step more."""
+    """Minutes that one pair takes; milliseconds of an update at length 0, and for each step more."""
     settings = compose(f"task={task}", f"cell={cell}")
     search, hidden = settings.search, int(settings.tree["cell"]["hidden"])
     start, slope = seconds_an_update(cell, settings.task.channels, hidden, settings.training.batch)
