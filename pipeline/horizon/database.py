@@ -62,7 +62,7 @@ class Database(RDBStorage):
             try:
                 super().__init__(url, engine_kwargs=engine)
                 break
-            except DatabaseError as error:
+            except (DatabaseError, StorageInternalError) as error:  # Optuna's own where it was at a commit
                 if pause is None:
                     raise UserError(f"the study's database can't be opened: {reason(error)}") from error
                 time.sleep(pause)

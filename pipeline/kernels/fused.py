@@ -71,8 +71,9 @@ class Passes:
         sizes = (CELLS[type(cell)], replicas, time, batch, channels, cell.hidden, outputs, threads, token_bytes, stride)
         self.problem = Problem(*sizes, *map(Tensor.data_ptr, tensors), _strides(tensors), inputs.data_ptr())
         self.problem.floor = FLOOR
-        self.cell, self.like, self.alive = cell, tensors[0], (inputs, *tensors)
+        self.cell, self.like, self.alive = cell, tensors[0], (inputs, *tensors)  # alive: what is pointed to
         self.workspace: Workspace | None = None
+        self.owner = object()  # of the workspace; not this object, or both would outlive their use as a cycle
 
     def forward(self, keep: bool) -> Float[Tensor, "replica outputs batch hidden"]:
         """The outputs; `keep` what a backward pass needs."""
@@ -84,7 +85,7 @@ class Passes:
             shapes.append((replicas, time + 1, batch, hidden))
             shapes.append((replicas, time, batch, KEPT[type(self.cell)] * hidden))
             shapes += [shapes[1]] * (len(self.cell.states) - 1)
-        workspace = lend(self, shapes, like.dtype, like.device)
+        workspace = lend(self.owner, shapes, like.dtype, like.device)
         for name, pointer in zip(("scratch", "h", "kept", "c"), workspace.pointers(shapes), strict=False):
             setattr(problem, name, pointer)
         out = like.new_empty(replicas, problem.outputs, batch, hidden)
@@ -103,9 +104,12 @@ class Passes:
         norms: Norms | None = None,
         trace: Trace | None = None,
     ) -> None:
-        """Write dL/d(weights) into `gradient`, whose tensors lie like weights, and fill `norms` and `trace`."""
+        """Write dL/d(weights) into `gradient`, whose tensors lie like weights, and fill `norms` and `trace`.
+
+        Raises RuntimeError where the memory of the forward pass serves a later one by now.
+        """
         assert self.workspace is not None, "forward(keep=True) comes first"
-        self.workspace.check(self)
+        self.workspace.check(self.owner)
         problem, upstream, found = self.problem, upstream.contiguous(), [gradient[name] for name in NAMES]
         assert all(_dense(tensor) is tensor for tensor in found), "a replica's part of a gradient is contiguous"
         problem.d_weight_ih, problem.d_weight_hh, problem.d_bias_ih, problem.d_bias_hh = map(Tensor.data_ptr, found)
@@ -154,8 +158,8 @@ class _Unroll(torch.autograd.Function):
     ) -> Float[Tensor, "replica outputs batch hidden"]:
         ctx.save_for_backward(*tensors)  # so that autograd notices where one is changed before the backward pass
         ctx.passes, ctx.norms, ctx.trace = Passes(cell, _named(tensors), inputs, outputs, threads), norms, trace
-        outputs_of: Tensor = ctx.passes.forward(keep=True)
-        return outputs_of
+        result: Tensor = ctx.passes.forward(keep=True)
+        return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -14,16 +14,19 @@ from pipeline.cells.cell import Cell
 from pipeline.errors import UserError, require
 from pipeline.kernels import batched, fused, stepwise
 from pipeline.kernels.checks import input_width
+from pipeline.kernels.passes import Weights
 from pipeline.kernels.scaling import Norms
 from pipeline.kernels.trace import Trace
 
 KERNELS = ("auto", "fused", "torch", "stepwise")
 
+Inputs = Float[Tensor, "replica time batch input"] | Integer[Tensor, "replica time batch"]
+
 
 def unroll(
     cell: Cell,
-    weights: Mapping[str, Float[Tensor, "replica ..."]],
-    inputs: Float[Tensor, "replica time batch input"] | Integer[Tensor, "replica time batch"],
+    weights: Weights,
+    inputs: Inputs,
     outputs: int,
     norms: Norms | None = None,
     trace: Trace | None = None,
@@ -57,14 +60,13 @@ def unroll(
 
 def passes(
     cell: Cell,
-    weights: Mapping[str, Float[Tensor, "replica ..."]],
-    inputs: Float[Tensor, "replica time batch input"] | Integer[Tensor, "replica time batch"],
+    weights: Weights,
+    inputs: Inputs,
     outputs: int,
-    norms: Norms | None = None,
-    trace: Trace | None = None,
-    *,
-    kernel: str = "auto",
-    threads: int | None = None,
+    kernel: str,
+    threads: int,
+    norms: Norms,
+    trace: Trace | None,
 ) -> fused.Passes | None:
     """The forward pass of `unroll` and the backward pass through it, without autograd; None where autograd is needed.
 
@@ -73,7 +75,7 @@ def passes(
     if _chosen(kernel, type(cell), inputs.device.type) != "fused":
         return None
     _checked(cell, weights, inputs, outputs, norms, trace, None)
-    return fused.Passes(cell, weights, inputs, outputs, threads or torch.get_num_threads())
+    return fused.Passes(cell, weights, inputs, outputs, threads)
 
 
 def _checked(

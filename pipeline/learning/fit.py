@@ -41,8 +41,8 @@ class Problem:
 class Feed:
     """The sequences of one update after the other, drawn for some updates at once.
 
-    Passes through long sequences leave nothing of the code that draws in the processor's caches, so that a draw on its
-    own takes two to six times as long as one that follows another.
+    Passes through long sequences leave nothing of the code that draws in the processor's caches, so that a draw after
+    an update takes longer than one that follows another (tests/benchmarks/overhead.py says how much).
     """
 
     problem: Problem

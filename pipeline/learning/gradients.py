@@ -48,7 +48,8 @@ def decay(log2_norms: Norms, answers: int) -> PerReplica:
     if len(steps) < 2:
         return np.full(len(before), np.nan)
     slope: PerReplica = before @ steps / (steps @ steps)
-    factor: PerReplica = np.exp2(-slope)
+    with np.errstate(over="ignore"):  # inf says that it grows by more than any number
+        factor: PerReplica = np.exp2(-slope)
     return factor
 
 

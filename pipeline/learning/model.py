@@ -62,7 +62,7 @@ class Model:
         targets: Shaped[Tensor, "replica answer batch ..."],
         answers: int,
         objective: Objective,
-        norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
+        norms: Mapping[str, Float[Tensor, "replica time"]],
         trace: Trace | None = None,
     ) -> Float[Tensor, " replica"]:
         """The loss of each replica; its gradient by the weights goes to `rows.grad`, and fills `norms` and `trace`.
@@ -71,43 +71,36 @@ class Model:
 
             y = V h + v       dL/dV = sum of (dL/dy) h'       dL/dv = sum of dL/dy       dL/dh = V' dL/dy
         """
-        weights, gradient = self._weights, self._gradient
+        weights = {name: view for name, view in self._views.items() if name not in READOUT}
+        readout, bias = (self._views[name] for name in READOUT)
         threads = worthwhile(self.threads, weights, inputs)
-        run = passes(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=threads)
+        run = passes(self.cell, weights, inputs, answers, self.kernel, threads, norms, trace)
         if run is None:
+            outputs = self(inputs, answers, norms, trace)
+            losses, slope = objective.loss(outputs.detach(), targets)
             self.rows.grad = None
-            losses = objective.loss(self(inputs, answers, norms, trace), targets)
-            losses.sum().backward()
-            return losses.detach()
-        readout, bias = self._readout
+            outputs.backward(slope)
+            return losses
         states = run.forward(keep=True)
-        losses, slope = objective.slope(_read_out(states, readout, bias), targets)
+        losses, slope = objective.loss(_read_out(states, readout, bias), targets)
+        memory, gradient = self._gradient
         flat, slope = states.flatten(1, 2), slope.flatten(1, 2)
         gradient[READOUT[0]].copy_(slope.mT @ flat)
         torch.sum(slope, dim=1, out=gradient[READOUT[1]])
         run.backward((slope @ readout).view_as(states), gradient, norms, trace)
-        self.rows.grad = self._grad
+        self.rows.grad = memory
         return losses
 
     @cached_property
-    def _weights(self) -> dict[str, Float[Tensor, "replica ..."]]:
-        """The weights of the cell where they lie in `rows`, without a graph."""
-        views = self.layout.views(self.rows.detach())
-        return {name: view for name, view in views.items() if name not in READOUT}
+    def _views(self) -> dict[str, Float[Tensor, "replica ..."]]:
+        """Each weight where it lies in `rows`, without a graph."""
+        return self.layout.views(self.rows.detach())
 
     @cached_property
-    def _readout(self) -> tuple[Tensor, Tensor]:
-        views = self.layout.views(self.rows.detach())
-        return views[READOUT[0]], views[READOUT[1]]
-
-    @cached_property
-    def _grad(self) -> Float[Tensor, "replica weight"]:
-        """The memory of the gradient: all of it is written in each update."""
-        return torch.empty_like(self.rows.detach())
-
-    @cached_property
-    def _gradient(self) -> dict[str, Float[Tensor, "replica ..."]]:
-        return self.layout.views(self._grad)
+    def _gradient(self) -> tuple[Float[Tensor, "replica weight"], dict[str, Float[Tensor, "replica ..."]]]:
+        """The memory of the gradient, of which each update writes all; and each weight's part of it."""
+        memory = torch.empty_like(self.rows.detach())
+        return memory, self.layout.views(memory)
 
 
 def _read_out(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
-from torch.nn import functional
 
 Outputs = Float[Tensor, "replica answer batch output"]
 PerReplica = Float[Tensor, " replica"]
@@ -20,9 +19,8 @@ TOLERANCE = 0.04  # largest squared error of an answer that counts as right (Pas
 class Objective:
     """The loss that is minimized and the score that the goal is held against; both fall as a replica learns."""
 
-    loss: Measure
+    loss: Callable[[Outputs, Targets], tuple[PerReplica, Outputs]]  # and dL/d(outputs), of outputs without a graph
     score: Measure
-    slope: Callable[[Outputs, Targets], tuple[PerReplica, Outputs]]  # the loss, and its derivative by the outputs
 
 
 def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
@@ -30,25 +28,16 @@ def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch
     return (outputs - targets).square().mean(dim=(1, 2, 3))
 
 
-def slope_of_squared_error(
+def squared_error_loss(
     outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]
 ) -> tuple[PerReplica, Outputs]:
-    """The mean squared error, and 2 (y - target) / n for n numbers y."""
+    """The mean squared error, and its derivative 2 (y - target) / n for n numbers y."""
     difference = outputs - targets
-    losses = difference.square().mean(dim=(1, 2, 3))
-    return losses, difference.mul_(2 / difference[0].numel())
+    return difference.square().mean(dim=(1, 2, 3)), difference.mul_(2 / targets[0].numel())
 
 
-def cross_entropy(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-    """The mean cross entropy of an answer, in nats."""
-    entropy = functional.cross_entropy(outputs.flatten(0, 2), targets.flatten(), reduction="none")
-    return entropy.view(targets.shape).mean(dim=(1, 2))
-
-
-def slope_of_cross_entropy(
-    outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]
-) -> tuple[PerReplica, Outputs]:
-    """The mean cross entropy of an answer, and (softmax(y) - [target]) / n for n answers y."""
+def cross_entropy_loss(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> tuple[PerReplica, Outputs]:
+    """The mean cross entropy of an answer, in nats, and its derivative (softmax(y) - [target]) / n for n answers y."""
     logarithms, right = outputs.log_softmax(dim=3), targets.unsqueeze(3)
     losses = -logarithms.gather(3, right).mean(dim=(1, 2, 3))
     slope = logarithms.exp_()
@@ -77,11 +66,11 @@ def any_other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer bat
 
 
 OBJECTIVES = {
-    "regression": Objective(squared_error, squared_error, slope_of_squared_error),
-    "tolerance": Objective(squared_error, not_close, slope_of_squared_error),
-    "sign": Objective(squared_error, other_sign, slope_of_squared_error),
-    "classification": Objective(cross_entropy, other_class, slope_of_cross_entropy),
-    "recall": Objective(cross_entropy, any_other_class, slope_of_cross_entropy),
+    "regression": Objective(squared_error_loss, squared_error),
+    "tolerance": Objective(squared_error_loss, not_close),
+    "sign": Objective(squared_error_loss, other_sign),
+    "classification": Objective(cross_entropy_loss, other_class),
+    "recall": Objective(cross_entropy_loss, any_other_class),
 }
 
 

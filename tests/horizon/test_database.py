@@ -6,7 +6,8 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import _CachedStorage
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
@@ -96,6 +97,24 @@ def test_a_database_that_can_not_be_opened_is_one_sentence_without_its_password(
     with pytest.raises(UserError, match=r"^the study's database can't be opened: .*refused") as told:
         Database("postgresql+psycopg2://user:secret@127.0.0.1:9/none")
     assert "secret" not in str(told.value)
+
+
+def test_a_database_that_restarts_while_it_is_opened_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a commit it is Optuna that says so, in words of its own."""
+    made, count = RDBStorage.__init__, [0]
+
+    def once(self: RDBStorage, *args: Any, **kwargs: Any) -> None:
+        count[0] += 1
+        if count[0] == 1:
+            raise StorageInternalError("An exception is raised during the commit.")
+        made(self, *args, **kwargs)
+
+    monkeypatch.setattr(database, "OPENING", (0.01,))
+    monkeypatch.setattr(RDBStorage, "__init__", once)
+    Database(f"sqlite:///{tmp_path}/studies.db")
+    assert count == [2]
 
 
 def test_every_call_that_optuna_makes_to_a_database_is_patient() -> None:

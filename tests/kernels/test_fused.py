@@ -1,8 +1,10 @@
 """What holds for the fused passes alone: bits that depend on nothing, memory, and what happens in the C++ library."""
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,19 @@ def test_weights_are_read_and_gradients_written_where_they_lie(name: str) -> Non
     assert all(torch.equal(views[1][key], truth.gradients[key]) for key in weights)
     assert all(torch.equal(norms[part], truth.norms[part]) for part in norms)
     assert int((gradient == 0.5).sum()) == 3 * between * len(sizes)
+
+
+def test_a_pass_that_nobody_holds_gives_its_memory_up_at_once() -> None:
+    """Not when garbage is collected: the next pass may be about to take as much."""
+    run = fused.Passes(make_cell("lstm", 9), make_weights(make_cell("lstm", 9), 3, 2), draw(3, 12, 4, 2), 1, 1)
+    run.forward(keep=True)
+    seen = weakref.ref(run)
+    gc.disable()
+    try:
+        del run
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", CELLS)

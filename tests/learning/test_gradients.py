@@ -1,5 +1,7 @@
 """The figures of the gradient through time against closed forms."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -83,3 +85,11 @@ def test_norms_far_outside_the_range_of_floats_do_no_harm() -> None:
     found = gradients.summary(geometric(2.0**-40, 1000), 1)
     np.testing.assert_allclose(found["gradient/decay"], 2.0**-40, rtol=1e-9)
     np.testing.assert_allclose(found["gradient/first_over_last"], -40 * 999 * np.log10(2), rtol=1e-6)
+
+
+def test_a_gradient_that_grows_by_more_than_any_number_is_infinite_and_no_warning() -> None:
+    growing = -2000.0 * np.arange(3.0)[None]  # log2 norms: 2^2000 with each step back
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert gradients.decay(growing, 1) == np.inf
+    assert np.isnan(gradients.reach(np.array([np.inf]))).all()

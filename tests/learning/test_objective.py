@@ -17,7 +17,7 @@ def outputs() -> torch.Tensor:
 def test_regression_is_the_mean_squared_error(outputs: torch.Tensor) -> None:
     targets = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1))
     expected = torch.stack([functional.mse_loss(o, t) for o, t in zip(outputs, targets, strict=True)])
-    torch.testing.assert_close(objective("regression").loss(outputs, targets), expected)
+    torch.testing.assert_close(objective("regression").loss(outputs, targets)[0], expected)
     torch.testing.assert_close(objective("regression").score(outputs, targets), expected)
 
 
@@ -29,29 +29,32 @@ def test_classification_is_the_cross_entropy_and_the_share_of_wrong_answers(outp
         sum(int(o.argmax()) != int(t) for o, t in zip(oo.flatten(0, 1), tt.flatten(), strict=True)) / 20
         for oo, tt in zip(outputs, targets, strict=True)
     ]
-    torch.testing.assert_close(objective("classification").loss(outputs, targets), torch.stack(loss))
+    torch.testing.assert_close(objective("classification").loss(outputs, targets)[0], torch.stack(loss))
     torch.testing.assert_close(objective("classification").score(outputs, targets), torch.tensor(wrong))
     assert wrong[0] == 0
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_the_slope_is_the_derivative_of_the_loss(kind: str) -> None:
+    """The loss against torch.nn.functional under autograd; each is a mean over a replica's own numbers."""
     outputs = torch.randn(*SHAPE, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     if kind in ("classification", "recall"):
         targets = torch.randint(6, SHAPE, generator=torch.Generator().manual_seed(1))
+        pairs = zip(outputs.flatten(1, 2), targets.flatten(1, 2), strict=True)
+        expected = torch.stack([functional.cross_entropy(one, target) for one, target in pairs])
     else:
         targets = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    losses = objective(kind).loss(outputs, targets)
-    (slope,) = torch.autograd.grad(losses.sum(), outputs)
-    found = objective(kind).slope(outputs.detach(), targets)
-    torch.testing.assert_close(found, (losses.detach(), slope), rtol=1e-12, atol=1e-14)
+        expected = torch.stack([functional.mse_loss(one, t) for one, t in zip(outputs, targets, strict=True)])
+    (slope,) = torch.autograd.grad(expected.sum(), outputs)
+    found = objective(kind).loss(outputs.detach(), targets)
+    torch.testing.assert_close(found, (expected.detach(), slope), rtol=1e-12, atol=1e-14)
 
 
 def test_a_replica_that_is_not_finite_leaves_the_others_alone(outputs: torch.Tensor) -> None:
     targets = torch.randint(6, SHAPE, generator=torch.Generator().manual_seed(1))
-    before = objective("classification").loss(outputs, targets)
+    before = objective("classification").loss(outputs, targets)[0]
     outputs[1] = torch.nan
-    after = objective("classification").loss(outputs, targets)
+    after = objective("classification").loss(outputs, targets)[0]
     assert after[1].isnan()
     assert torch.equal(after[[0, 2]], before[[0, 2]])
 
@@ -72,7 +75,7 @@ def test_a_sign_is_wrong_on_the_other_side_of_zero() -> None:
     torch.testing.assert_close(objective("sign").score(outputs, targets), torch.tensor([3 / 5]))
     finite = slice(0, 4)
     expected = ((outputs - targets)[:, :, finite] ** 2).mean().view(1)
-    torch.testing.assert_close(objective("sign").loss(outputs[:, :, finite], targets[:, :, finite]), expected)
+    torch.testing.assert_close(objective("sign").loss(outputs[:, :, finite], targets[:, :, finite])[0], expected)
 
 
 def test_a_recall_is_wrong_where_any_of_its_symbols_is(outputs: torch.Tensor) -> None:
