@@ -307,7 +307,7 @@ def tell(run: tracking.Run, study: Study, shown: Display, settings: Settings, fo
     run.note(note)
     annotate(study, note)
     kept = "" if found["changed"] else "the plain settings stay: "
-    shown.say(f"{kept}{words}; cost {found['searches']:.2g} searches; {file_of(settings)}")
+    shown.say(f"{kept}{words}; cost {found['searches']:.2g} plain searches; {file_of(settings)}")
 
 
 def note_of(settings: Settings, found: Mapping[str, Any]) -> str:
@@ -325,7 +325,7 @@ def note_of(settings: Settings, found: Mapping[str, Any]) -> str:
             f"\n**{', '.join(flow(found['chosen']))}**\n",
             f"- {found['settings']} settings climbed the lengths in {found['generations']} generations, then the best "
             f"met the plain ones on fresh seeds; in octaves, log2 steps: {found['order'][0]['octaves']:.2f}.",
-            f"- Cost: {found['searches']:.2g} searches of this pair.",
+            f"- Cost: {found['searches']:.2g} searches of this pair with the plain settings.",
             f"- Importance (PED-ANOVA): {share}.",
             f"- Horizon with the plain settings: {records.phrase(found['plain'])}.",
             *places,

@@ -24,6 +24,11 @@ class Standing:
     known: float | None = None  # its horizon in octaves, where a search has found it to lie below the first length
 
     @property
+    def goes_on(self) -> bool:
+        """Whether half of the seeds solved the last length."""
+        return 2 * self.solved[-1] >= self.seeds
+
+    @property
     def octaves(self) -> float:
         """The horizon by Spearman and Kaerber: half a step below the first length, and a step for each share solved.
 
@@ -51,22 +56,26 @@ def compete(
     """Try settings, of which the first are the plain ones, at rising lengths; who solves half of the seeds goes on.
 
     With their horizon in octaves, `plain`, the plain ones are not tried but stand where their search saw them.
-    It ends when no more than one goes on, or the next length might cost more than is left.
+    It ends when no more than one goes on, or the next length will likely cost more than is left.
     """
     standings = [Standing(values, index == 0, seeds=len(seeds)) for index, values in enumerate(settings)]
     if plain is not None:
         standings[0].known = plain
     front = [standing for standing in standings if standing.known is None]
+    before, lately = lengths[0], 0  # the last length, and what it cost those who go on; the first is tried in any case
     for length in lengths if front else []:
-        if allowance < length * budget * len(front) * len(seeds) and length != lengths[0]:
+        likely = lately * (length / before) ** 2  # both the steps and the updates grow with the length
+        if lately and allowance < min(likely, length * budget * len(front) * len(seeds)):
             break
         who = [Entrant(standing.values, seed) for standing in front for seed in seeds]
         finishes = train(who, length, None)
+        before, lately = length, 0
         for index, standing in enumerate(front):
             mine = finishes[index * len(seeds) : (index + 1) * len(seeds)]
             note(standing, length, mine)
+            lately += sum(finish.cost for finish in mine) if standing.goes_on else 0
         allowance -= sum(finish.cost for finish in finishes)
-        front = [standing for standing in front if 2 * standing.solved[-1] >= len(seeds)]
+        front = [standing for standing in front if standing.goes_on]
         if len(front) <= 1:
             break
     return standings

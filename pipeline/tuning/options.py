@@ -30,7 +30,7 @@ class TuneOptions:
     rates: int  # points of the curve over the learning rate
     rate_step: float  # factor between them
     rate_seeds: int  # at each of them
-    searches: float  # the choice costs at most this many searches
+    searches: float  # what the choice may cost, in searches of the pair as they are foreseen
     explore: float  # share of that for the generations
     seed: int  # of the choice
     fresh: bool  # start a new study, keeping the old one

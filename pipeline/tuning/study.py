@@ -26,11 +26,11 @@ from pipeline.tuning.final import PER_OCTAVE, Standing, compete, ranked, rate_cu
 from pipeline.tuning.options import TuneOptions
 from pipeline.tuning.space import Space, Values, distributions, holds, propose, rounded
 
-STEEP = 3.0
-"""What a search costs where its curve is steep, in units of its replicas x its budget x the horizon that it finds.
+TYPICAL = 5.0
+"""What a search costs, in units of its replicas x its budget x the horizon that it finds.
 
-Replicas that solve end early, and a search begins far below the horizon. Those of the default grid cost 2 to 6 of these
-units, more where the curve is shallow, and less where they end above the range (LOG.md, "Five minutes").
+Replicas that solve end early, but a shallow curve takes more trials: within the range of lengths, the searches of the
+default grid cost 2 to 10 of these units (LOG.md, "An easier copy").
 """
 
 EACH_SEED = 2**20  # replica numbers that one seed of a choice has
@@ -113,8 +113,8 @@ class Tuning:
         return climbs, self.options.generations
 
     def at_the_end(self, climbs: Sequence[Climb]) -> bool:
-        """Whether enough settings for the last round solve the longest length: none can be told to go farther."""
-        return sum(each.solved == self.question.longest for each in climbs) >= self.options.finalists
+        """Whether the longest length is reached: no settings can be told to go farther."""
+        return solved_twice(climbs) == self.question.longest
 
     def generation(self, number: int, before: Sequence[Climb], allowed: float) -> list[dict[str, Any]]:
         """Settings that the sampler proposes, the plain ones among the first, and how far they climbed."""
@@ -158,15 +158,17 @@ class Tuning:
     def allowance(self, climbs: Sequence[Climb]) -> float:
         """What the choice may cost: some searches at the horizon that settings were found to reach.
 
-        A search costs in proportion to its horizon: that with the plain settings says how much, unless a steep curve
-        makes it cheaper; the cheaper of both counts, so that the choice does not cost more than it may. "Reached" is
-        what two settings solved, for the longest may be luck.
+        What that search will cost is not known yet. The cheapest that it may come to counts, so that the choice does
+        not cost more than it may: in proportion to the horizon as with the plain settings; with a steep curve; and
+        beyond the longest length, where a search only climbs.
         """
-        question, solved = self.question, sorted(each.solved for each in climbs)
-        horizon = max(question.search_horizon, solved[-2] if len(solved) > 1 else 0)
-        like_plain = question.search_cost * horizon / question.search_horizon
-        steep = STEEP * question.replicas * question.budget * horizon
-        return self.options.searches * min(like_plain, steep)
+        question = self.question
+        horizon = max(question.search_horizon, solved_twice(climbs))
+        costs = [question.search_cost * horizon / question.search_horizon]
+        costs += [TYPICAL * question.replicas * question.budget * horizon]
+        if self.at_the_end(climbs):
+            costs += [question.replicas * each.cost for each in climbs if each.solved == question.longest]
+        return self.options.searches * min(costs)
 
     def reach(self, climbed: Climb) -> float:
         """How far settings came, octaves; who could not even be tried came as far as the shortest length's failures."""
@@ -201,6 +203,11 @@ class Tuning:
                         user_attrs=attributes,
                     )
                 )
+
+
+def solved_twice(climbs: Sequence[Climb]) -> int:
+    """Return the longest length that two settings solved, for what one alone does may be luck; 0 if there is none."""
+    return max([0, *sorted(each.solved for each in climbs)[:-1]])
 
 
 def recorded(study: Study) -> list[FrozenTrial]:

@@ -49,11 +49,10 @@ def pairs(words: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def searched(settings: Settings) -> dict[str, Any]:
-    """The horizon with these settings, as horizon.json states it, and what it took; not T90, which took no part."""
-    options = replace(settings.search, t90=False)
-    study = optuna.create_study(direction="maximize", sampler=HorizonSampler.of(options))
-    driver.search(study, Trial(settings, held_out_of(settings)), options, driver.Inline())
-    found = horizon_from(observations(study), options)
+    """The horizon with these settings, as horizon.json states it, and what its search took."""
+    study = optuna.create_study(direction="maximize", sampler=HorizonSampler.of(settings.search))
+    driver.search(study, Trial(settings, held_out_of(settings)), settings.search, driver.Inline())
+    found = horizon_from(observations(study), settings.search)
     return found.t50.as_dict() | {"trials": found.trials, "compute": found.compute}
 
 

@@ -46,7 +46,21 @@ def test_the_last_round_stops_short_of_what_it_may_not_cost() -> None:
     settings = [{**GOOD, "optimizer.lr": BEST * factor} for factor in (1.0, 0.99)]
     standings = compete(settings, [1, 2], LENGTHS, toy, BUDGET, 200_000.0)
     assert sum(each.cost for each in standings) <= 200_000
-    assert [length for _, length, _ in toy.calls] == [16, 23, 32]
+    assert [length for _, length, _ in toy.calls] == [16, 23, 32, 45]
+
+
+def test_the_last_round_goes_on_past_lengths_that_all_solve_cheaply() -> None:
+    """It foresees the next length from what this one took; with the whole budget for everyone it would end at 23."""
+    toy = Toy(lambda values: 1000.0, scatter=0.0)
+    standings = compete([GOOD, GOOD, GOOD], [1, 2, 3, 4], LENGTHS, toy, BUDGET, 392_000.0)
+    assert standings[0].lengths == LENGTHS
+    assert sum(each.cost for each in standings) <= 392_000
+
+
+@pytest.mark.parametrize("allowance", [0.0, -1.0])
+def test_the_first_length_of_the_last_round_is_tried_in_any_case(allowance: float) -> None:
+    standings = compete([PLAIN, GOOD], [1, 2], LENGTHS, Toy(lambda values: 1000.0), BUDGET, allowance)
+    assert [each.lengths for each in standings] == [[16], [16]]
 
 
 def test_plain_settings_whose_search_ended_below_are_not_tried_again() -> None:

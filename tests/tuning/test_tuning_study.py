@@ -14,7 +14,7 @@ from pipeline.tuning.study import (
     EACH_SEED,
     FINAL,
     GENERATIONS,
-    STEEP,
+    TYPICAL,
     Chosen,
     Tuning,
     importance,
@@ -46,7 +46,7 @@ def test_a_choice_costs_no_more_than_its_searches(tmp_path: Path, searches: floa
     chosen, made = tune(tmp_path / "study.db", Toy(), searches=searches, generations=20)
     longest = sorted(each.solved for each in chosen.climbs)[-2]
     horizon = max(longest, question().search_horizon)
-    allowed = searches * STEEP * question().replicas * BUDGET * horizon  # less than 30 x BUDGET x horizon
+    allowed = searches * TYPICAL * question().replicas * BUDGET * horizon  # less than 50 x BUDGET x horizon
     assert chosen.cost <= allowed == pytest.approx(made.allowance(chosen.climbs))
     assert chosen.generations < 20
     spent = sum(each.cost for each in chosen.climbs) + sum(each.cost for each in chosen.order)
@@ -58,7 +58,15 @@ def test_a_cheap_plain_search_lets_a_choice_cost_less(tmp_path: Path) -> None:
         open_study(f"sqlite:///{tmp_path / 'study.db'}", "tune", sampler(0)), question(), options(), Toy(), sampler
     )
     cheap = replace(made, question=question(search_cost=2.0 * 50 * BUDGET))
-    assert cheap.allowance([]) == pytest.approx(made.allowance([]) * 2 / (STEEP * question().replicas))
+    assert cheap.allowance([]) == pytest.approx(made.allowance([]) * 2 / (TYPICAL * question().replicas))
+
+
+def test_beyond_the_range_a_search_only_climbs_so_a_choice_may_cost_less(tmp_path: Path) -> None:
+    chosen, made = tune(tmp_path / "study.db", Toy(lambda values: 4.0 * question().longest))
+    reached = [each for each in chosen.climbs if each.solved == question().longest]
+    assert made.at_the_end(chosen.climbs)
+    allowed = made.options.searches * question().replicas * min(each.cost for each in reached)
+    assert made.allowance(chosen.climbs) == allowed
 
 
 def test_where_the_plain_settings_are_the_best_they_stay(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def question(**changes: Any) -> Question:
     """A toy pair."""
     space = space_of(options().space, {})
     known: dict[str, Any] = {"plain": PLAIN, "space": space, "shortest": 10, "longest": 512, "budget": BUDGET}
-    known |= {"replicas": 8, "search_cost": 30.0 * 50 * BUDGET, "search_horizon": 50.0}
+    known |= {"replicas": 8, "search_cost": 50.0 * 50 * BUDGET, "search_horizon": 50.0}
     return Question(**(known | changes))
 
 
