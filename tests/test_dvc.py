@@ -1,11 +1,13 @@
 """dvc.yaml says what is so: it knows every file that a stage reads, and lists what the report gathers."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 from hydra import compose, initialize_config_dir
 
 ROOT = Path(__file__).parent.parent
@@ -18,7 +20,7 @@ IRRELEVANT = {
     "train": {"sampler", "executor"},
     "search": set(),
 }
-TUNED = {"prepare": set(), "train": {"conf/tuned/{task}-{cell}.yaml"}, "search": {"conf/tuned/{task}-{cell}.yaml"}}
+TUNED = "conf/tuned/${item.task}-${item.cell}.yaml"
 
 
 def filled(text: str, task: str, cell: str) -> str:
@@ -35,7 +37,6 @@ def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str,
     choices = {group: choice for group, choice in config.hydra.runtime.choices.items() if "/" not in group}
     read = {f"conf/{group}/{choice}.yaml" for group, choice in choices.items() if group not in IRRELEVANT[name]}
     params = {filled(next(iter(param)), task, cell) for param in stage["params"]}
-    read |= {path.format(task=task, cell=cell) for path in TUNED[name]}
     assert read | {"conf/config.yaml"} == params
 
 
@@ -53,6 +54,11 @@ def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else
     files["search"] += ["settings.json", "trials.csv"]
     wanted = {f"results/{stage}/{t}-{c}/{file}" for stage in files for t, c in PAIRS for file in files[stage]}
     assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted
+
+
+@pytest.mark.parametrize("name", ["train", "search"])
+def test_a_stage_that_trains_depends_on_the_tuned_settings(name: str) -> None:
+    assert TUNED in STAGES[name]["deps"]
 
 
 def test_every_dependency_on_code_exists() -> None:
@@ -73,21 +79,21 @@ def test_no_stage_declares_a_database_as_an_out() -> None:
 
 @pytest.mark.parametrize(("task", "cell"), PAIRS)
 def test_every_pair_of_the_grid_has_a_file_of_tuned_settings(task: str, cell: str) -> None:
-    """DVC has no optional parameters: a pair that was not tuned has an empty file."""
+    """DVC has no optional dependencies: a pair that was not tuned has an empty file."""
     assert (ROOT / f"conf/tuned/{task}-{cell}.yaml").exists()
 
 
-def test_the_tuning_is_no_stage_of_the_default_pipeline_and_writes_nothing_that_one_reads() -> None:
+def test_the_tuning_is_no_stage_of_the_default_pipeline_and_has_no_out_that_one_reads() -> None:
     outs = {next(iter(out)) for out in TUNING["outs"]}
     assert outs == {"results/tune/${item.task}-${item.cell}"}
-    read = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert not [dep for dep in read if dep.startswith(("results/tune", "conf"))]
+    read = {dep for stage in STAGES.values() for dep in stage["deps"]}
+    assert {dep for dep in read if dep.startswith(("results/tune", "conf"))} == {TUNED}  # an edit of the configuration
     assert TUNING["wdir"] == "../.."
 
 
 def test_the_tuning_depends_on_all_that_it_uses() -> None:
     search, params = STAGES["search"], {next(iter(param)) for param in TUNING["params"]}
-    assert {next(iter(param)) for param in search["params"]} - params == {"conf/tuned/${item.task}-${item.cell}.yaml"}
+    assert {next(iter(param)) for param in search["params"]} <= params
     space = yaml.safe_load((ROOT / "conf/tune.yaml").read_text())["tune"]["space"]
     assert {f"conf/optimizer/{name}.yaml" for name in space["optimizer"]["name"]} <= params
     assert "conf/tune.yaml" in params
@@ -98,3 +104,12 @@ def test_the_tuning_depends_on_all_that_it_uses() -> None:
         for dep in TUNING["deps"]
         if dep.startswith("pipeline/") and not (ROOT / filled(dep, "copy", "rnn")).exists()
     ]
+
+
+def test_git_tracks_nothing_that_dvc_keeps() -> None:
+    """Else DVC refuses to run the stage again. All pipelines: the main one, that of the tuning, and the papers'."""
+    kept = [Path(out.fs_path).relative_to(ROOT) for out in Repo(str(ROOT)).index.outs if out.use_cache]
+    assert {path.parts[0] for path in kept} == {"data", "results"}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tracked = {Path(line) for line in listed.splitlines()}
+    assert [path for path in tracked if {path, *path.parents} & set(kept)] == []
