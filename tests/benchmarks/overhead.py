@@ -20,6 +20,7 @@ import torch
 from mlflow import MlflowClient
 
 from pipeline import train
+from pipeline.kernels import fused
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import model as models
 from pipeline.learning.fit import Problem, evaluate, one_update
@@ -35,7 +36,7 @@ from tests.conftest import compose, run_stage
 
 CELLS = ("rnn", "gru", "lstm")
 TASKS = ("adding", "copy", "temporal_order")
-SIZES = ((4, 32, 24), (4, 32, 100), (16, 64, 100))  # replicas, units, length: two of a search, and that of kernels.json
+SIZES = ((8, 32, 24), (8, 32, 100), (16, 64, 100))  # replicas, units, length: two of a search, and that of kernels.json
 DEFAULT_FILE = "results/benchmarks/overhead.json"
 LOST = 0.02  # the most that MLflow may take of a run while it trains
 
@@ -77,6 +78,7 @@ class Training:
             answers=task.answers,
         )
         self.drawn = self.sample()
+        self.gradient = self.layout.views(torch.empty_like(self.rows.detach()))
 
     def sample(self) -> Any:
         return training_sequences(self.settings.task, 0, range(self.replicas), 1, self.length, self.batch, "cpu")
@@ -86,15 +88,26 @@ class Training:
 
     def passes(self) -> None:
         """The recurrent passes of such an update alone."""
-        named = self.layout.views(self.rows.detach())
-        weights = {name: named[name].clone().requires_grad_() for name in named if name not in models.READOUT}
         cell, inputs, answers = self.model.cell, self.drawn.inputs, self.problem.answers
         norms = {name: torch.empty(inputs.shape[:2]) for name in cell.states}
-        states = unroll(cell, weights, inputs, answers, norms, kernel="fused", threads=1)
-        torch.autograd.grad(states, list(weights.values()), torch.ones_like(states))
+        run = fused.Passes(cell, self.layout.views(self.rows.detach()), inputs, answers, 1)
+        run.backward(torch.ones_like(run.forward(keep=True)), self.gradient, norms)
+
+    def draw_after_an_update(self) -> float:
+        """Milliseconds of a draw between two updates, which finds other things in the caches than one after another."""
+        times = []
+        for _ in range(60):
+            self.update()
+            before = time.process_time()
+            self.sample()
+            times.append(time.process_time() - before)
+        return 1e3 * median(times)
 
     def parts(self) -> dict[str, float]:
-        """Milliseconds of an update in all, and of each of its parts; `rest`: readout, loss, autograd's graph."""
+        """Milliseconds of an update in all, of each of its parts, and beside them of a draw between two updates.
+
+        `rest`: readout, loss, checks, cold caches.
+        """
         whole = milliseconds(self.update)
         self.rows.grad = torch.randn_like(self.rows)
         found = {
@@ -104,6 +117,7 @@ class Training:
             "clipping": milliseconds(lambda: clip(self.rows.grad, 1.0)),
         }
         found["rest"] = whole - sum(found.values())
+        found["cold draw"] = self.draw_after_an_update()
         probe = milliseconds(lambda: evaluate(self.model, self.problem), 10) / self.settings.training.probe_every
         return {"update": whole, **found, "bookkeeping": self.bookkeeping(), "probes": probe}
 
