@@ -88,7 +88,11 @@ class Run:
         self._waiting: list[Metric] = []
         self._tried = False
         self._put(self._make, "runs")
-        outbox.send()
+
+    def begin(self) -> "Run":
+        """Make the run now, if the server answers."""
+        self.outbox.send()
+        return self
 
     def params(self, settings: Mapping[str, Any]) -> None:
         """Log resolved settings, nested ones as `training.length`."""
@@ -167,7 +171,7 @@ class Run:
 
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "Run":
         """A nested run, begun now or at a time in seconds since 1970; the caller closes it."""
-        return Run(self._connect, self.outbox, name, tags, self, began)
+        return Run(self._connect, self.outbox, name, tags, self, began).begin()
 
     def close(self, status: str = "FINISHED") -> None:
         """End the run as FINISHED, FAILED or KILLED."""
@@ -240,6 +244,7 @@ def run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[st
         store = cache(partial(_store, state, experiment))
         opened = Run(store, Outbox(_warn), name, {"level": "parent", **tags, **_origin()})
     try:
+        opened.begin()  # a kill while the run is being made ends it, too
         yield opened
     except (KeyboardInterrupt, SystemExit):
         _end(opened, "KILLED", patience=0.0)

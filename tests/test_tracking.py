@@ -162,6 +162,23 @@ def test_runs_of_this_machine_that_a_kill_left_running_are_closed(state: Path, c
     assert statuses == killed | dict.fromkeys(running, "RUNNING")
 
 
+def test_a_run_that_is_killed_while_it_is_being_made_ends_as_killed(
+    state: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, asked = MlflowClient.create_run, []
+
+    def killed(self: MlflowClient, *arguments: Any) -> Any:
+        asked.append(make(self, *arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MlflowClient, "create_run", killed)
+    with pytest.raises(KeyboardInterrupt), tracking.run(True, state, "killed", "early", {}):
+        pytest.fail("the run was made")
+    assert len(asked) == 1
+    assert running(client, "killed") == []
+    assert found(client, "early").info.status == "KILLED"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_command_that_is_killed_ends_as_killed(
@@ -245,7 +262,7 @@ def down() -> Down:
 
 @pytest.fixture
 def parent(down: Down) -> tracking.Run:
-    return tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), "parent", {})
+    return tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), "parent", {}).begin()
 
 
 def test_a_server_that_is_away_is_one_warning_and_is_not_asked_at_each_update(
@@ -302,7 +319,7 @@ def test_many_runs_wait_no_longer_than_one(down: Down, monkeypatch: pytest.Monke
     began = time.monotonic()
     for number in range(5):
         down.down = False
-        run = tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), f"run {number}", {})
+        run = tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), f"run {number}", {}).begin()
         down.down = True
         tracking._end(run, "FINISHED", patience=1.0)
     assert 0.9 < sum(tracking._waited) <= time.monotonic() - began < 4

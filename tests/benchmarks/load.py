@@ -171,7 +171,7 @@ FEW, MANY = slice(0, 5), slice(5, 10)
 def make_run(client: MlflowClient, experiment: str, number: int) -> None:
     """A run as a trial's: one in ten is a parent."""
     tags = {"level": "parent" if number % 10 == 0 else "child"}
-    made = tracking.Run(lambda: (client, experiment), Outbox(print), f"T={number}", tags)
+    made = tracking.Run(lambda: (client, experiment), Outbox(print), f"T={number}", tags).begin()
     made.params({f"setting.{each}": each for each in range(40)})
     for step in range(10):
         made.metrics(step, {f"gradient/figure_{each}": 0.5 for each in range(10)})
