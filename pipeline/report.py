@@ -19,12 +19,14 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import charts, drawing, figures, ranking, records
+from pipeline import charts, drawing, edges, figures, ranking, records
 from pipeline.errors import UserError
 from pipeline.files import digest, replaced, write_json
 from pipeline.settings import CONF, Settings, stage
+from pipeline.tuning.space import space_of
 
 TEMPLATE = "report.html"
+BEYOND = "Chosen at an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,14 @@ class Pair:
     training: Mapping[str, Any]  # outcome.json of train
     settings: Mapping[str, Any]  # settings.json, as one level
     runs: Mapping[str, str]  # digests of trials.csv and outcome.json, tags of the runs that wrote them
+    ends: Mapping[str, Any]  # settings that were chosen at an end of what was tried
 
 
 @stage
 def main(settings: Settings) -> None:
     """Write the report."""
     grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
-    pairs = [read(settings.results, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]]
+    pairs = [read(settings, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]]
     target = settings.results / "report"
     with replaced(target, whole=False) as folder, replaced(target / "figures") as drawn:
         draw(folder, drawn, pairs)
@@ -55,9 +58,9 @@ def main(settings: Settings) -> None:
     print(f"{target / 'index.html'}: {len(pairs)} horizons")
 
 
-def read(results: Path, name: str) -> Pair:
+def read(given: Settings, name: str) -> Pair:
     """All that the stages wrote about one pair; raises `UserError` where something is missing."""
-    search, train = results / "search" / name, results / "train" / name
+    search, train = given.results / "search" / name, given.results / "train" / name
     horizon, trials = records.read_horizon(search / "horizon.json"), records.read_trials(search / "trials.csv")
     profiles, outcome = (
         records.read_profiles(search / "gradients.parquet"),
@@ -67,6 +70,7 @@ def read(results: Path, name: str) -> Pair:
     records.require_same(search, horizon, trials, profiles, settings)
     if (told := f"{outcome['task']}-{outcome['cell']}") != name:
         raise UserError(f"{train / 'outcome.json'} is of {told}, not of {name}; `dvc repro` makes it anew")
+    space = space_of(given.tune.space, given.tune.cells.get(horizon["cell"]))
     return Pair(
         name,
         horizon,
@@ -75,6 +79,7 @@ def read(results: Path, name: str) -> Pair:
         outcome,
         flat(settings),
         {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
+        edges.at_an_end(space, flat(settings), horizon),
     )
 
 
@@ -111,9 +116,15 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         "With plain settings: T50 before each cell was tuned on the task (conf/tuned)."
     )
     orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
-    return "\n".join(
-        [*lines, "", legend, *(["", "Which cell has the longer horizon:", "", *orders] if orders else []), ""]
-    )
+    ends = [f"- {name_of(pair)}: {edges.words(pair.ends)}" for pair in pairs if pair.ends]
+    told = {"Which cell has the longer horizon:": orders, BEYOND: ends}
+    more = [line for title, entries in told.items() if entries for line in ("", title, "", *entries)]
+    return "\n".join([*lines, "", legend, *more, ""])
+
+
+def name_of(pair: Pair) -> str:
+    """A pair in words."""
+    return f"{figures.label(pair.horizon['task'])} × {figures.label(pair.horizon['cell'])}"
 
 
 def row(horizon: Mapping[str, Any]) -> list[str]:
@@ -140,6 +151,7 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         "phrase": records.phrase,
         "label": figures.label,
         "plain_phrase": ranking.plain_phrase,
+        "words": edges.words,
         "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,
         "drawing": drawing.inline,

@@ -12,10 +12,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from pipeline import figures, ranking, records, report, ui
+from pipeline import edges, figures, ranking, records, report, ui
 from pipeline.errors import UserError
 from pipeline.files import digest, write_json
 from pipeline.profiles import contrast, share
+from pipeline.tuning.space import Choices, Range, Space
 from tests.conftest import compose, run_stage
 
 ROOT = Path(__file__).parent.parent
@@ -193,6 +194,7 @@ def committed() -> list[report.Pair]:
             training={},
             settings={},
             runs={},
+            ends={},
         )
         for folder in sorted((RESULTS / "search").iterdir())
     ]
@@ -212,6 +214,39 @@ def test_the_order_of_the_cells_follows_from_the_trials() -> None:
             assert (chance >= 0.5) == (medians[high] >= medians[low])
     lines = report.table(pairs, found).splitlines()
     assert sum(" with probability " in line for line in lines) == len(found)
+
+
+SPACE: Space = {
+    "training.clip": Range(0.03, 10.0, log=True),
+    "cell.forget_bias": Range(0.0, 6.0),
+    "cell.init": Choices(("torch", "orthogonal")),
+}
+
+
+@pytest.mark.parametrize(
+    ("clip", "bias", "ends"),
+    [
+        (1.0, 3.0, set()),
+        (0.03, 5.99, {"training.clip", "cell.forget_bias"}),
+        (0.0302, 0.0, {"training.clip", "cell.forget_bias"}),
+        (0.04, 0.1, set()),  # a little inside, on the scale of each
+        (20.0, 7.0, {"training.clip", "cell.forget_bias"}),  # a space that was made narrower since
+        (0.0, 3.0, {"training.clip"}),
+    ],
+)
+def test_a_choice_at_an_end_of_what_was_tried_is_named(clip: float, bias: float, ends: set[str]) -> None:
+    chosen = {"training.clip": clip, "cell.forget_bias": bias, "cell.init": "torch", "optimizer.lr": 0.01}
+    tuned = {"tuned": {"plain": {}}, "t50": estimate(60.0, 55.0, 70.0)}
+    assert set(edges.at_an_end(SPACE, chosen, tuned)) == ends
+    assert edges.at_an_end(SPACE, chosen, tuned | {"tuned": None}) == {}
+    assert edges.at_an_end(SPACE, chosen, tuned | {"t50": estimate(None, 512.0, None, "above")}) == {}
+
+
+def test_the_table_names_pairs_that_were_chosen_at_an_end_and_no_others() -> None:
+    first, *others = committed()
+    assert report.BEYOND not in report.table([first, *others], [])
+    lines = report.table([replace(first, ends={"training.clip": 0.03, "cell.forget_bias": 6.0}), *others], [])
+    assert lines.rstrip().endswith(f"\n- {report.name_of(first)}: training.clip 0.03, cell.forget_bias 6")
 
 
 def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() -> None:
