@@ -16,8 +16,13 @@ def at_an_end(space: Space, chosen: Mapping[str, Any], horizon: Mapping[str, Any
     """
     if not horizon.get("tuned") or horizon["t50"]["censored"] == "above":
         return {}
-    ranges = {name: span for name, span in space.items() if isinstance(span, Range) and name in chosen}
+    ranges = {name: span for name, span in space.items() if isinstance(span, Range) and number(chosen.get(name))}
     return {name: chosen[name] for name, span in ranges.items() if not NEAR < place(span, chosen[name]) < 1 - NEAR}
+
+
+def number(value: Any) -> bool:
+    """Whether a setting is a number; null is none, and stands for a setting that is off."""
+    return isinstance(value, int | float)
 
 
 def place(span: Range, value: float) -> float:

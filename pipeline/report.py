@@ -58,28 +58,28 @@ def main(settings: Settings) -> None:
     print(f"{target / 'index.html'}: {len(pairs)} horizons")
 
 
-def read(given: Settings, name: str) -> Pair:
+def read(settings: Settings, name: str) -> Pair:
     """All that the stages wrote about one pair; raises `UserError` where something is missing."""
-    search, train = given.results / "search" / name, given.results / "train" / name
+    search, train = settings.results / "search" / name, settings.results / "train" / name
     horizon, trials = records.read_horizon(search / "horizon.json"), records.read_trials(search / "trials.csv")
     profiles, outcome = (
         records.read_profiles(search / "gradients.parquet"),
         records.read_outcome(train / "outcome.json"),
     )
-    settings = records.read_settings(search / "settings.json")
-    records.require_same(search, horizon, trials, profiles, settings)
+    used = records.read_settings(search / "settings.json")
+    records.require_same(search, horizon, trials, profiles, used)
     if (told := f"{outcome['task']}-{outcome['cell']}") != name:
         raise UserError(f"{train / 'outcome.json'} is of {told}, not of {name}; `dvc repro` makes it anew")
-    space = space_of(given.tune.space, given.tune.cells.get(horizon["cell"]))
+    space = space_of(settings.tune.space, settings.tune.cells.get(horizon["cell"]))
     return Pair(
         name,
         horizon,
         trials,
         profiles,
         outcome,
-        flat(settings),
+        flat(used),
         {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
-        edges.at_an_end(space, flat(settings), horizon),
+        edges.at_an_end(space, flat(used), horizon),
     )
 
 

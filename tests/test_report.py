@@ -232,9 +232,10 @@ SPACE: Space = {
         (0.04, 0.1, set()),  # a little inside, on the scale of each
         (20.0, 7.0, {"training.clip", "cell.forget_bias"}),  # a space that was made narrower since
         (0.0, 3.0, {"training.clip"}),
+        (None, 3.0, set()),  # off
     ],
 )
-def test_a_choice_at_an_end_of_what_was_tried_is_named(clip: float, bias: float, ends: set[str]) -> None:
+def test_a_choice_at_an_end_of_what_was_tried_is_named(clip: float | None, bias: float, ends: set[str]) -> None:
     chosen = {"training.clip": clip, "cell.forget_bias": bias, "cell.init": "torch", "optimizer.lr": 0.01}
     tuned = {"tuned": {"plain": {}}, "t50": estimate(60.0, 55.0, 70.0)}
     assert set(edges.at_an_end(SPACE, chosen, tuned)) == ends

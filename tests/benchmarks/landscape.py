@@ -1,23 +1,24 @@
 """How far does a cell come with settings of your own? Shows how flat the good region is, and what lies beyond a space.
 
-    python -m tests.benchmarks.landscape copy-lstm optimizer.name=rmsprop training.clip=0.03 optimizer.lr=0.03,0.06 \
-        cell.forget_bias=6,8,10
+    python -m tests.benchmarks.landscape copy-lstm optimizer.name=rmsprop optimizer.lr=0.03,0.06 cell.forget_bias=6,8
 
 Every combination of the values that are named, all else plain, trains on the same eight seeds at lengths half an octave
 apart, up to the one that only one seed or none solves. The horizon is by Spearman and Kaerber, as in the last round of
-a choice (`pipeline.tuning.final`). The seeds are those of no choice and no search.
+a choice (`pipeline.tuning.final`), with its standard error in octaves. The seeds are those of no choice and no search.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 from itertools import product
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline import tune
+from pipeline.errors import require
 from pipeline.horizon.ladder import ladder
 from pipeline.race import Trainer
 from pipeline.tasks.streams import TUNING
@@ -46,6 +47,12 @@ def followed(settings: Sequence[dict[str, Any]], lengths: Sequence[int], train: 
     return standings
 
 
+def error(standing: Standing) -> float:
+    """The standard error of its horizon in octaves, of binomial counts: d sqrt(sum_i p_i (1 - p_i) / n)."""
+    shares = [solved / standing.seeds for solved in standing.solved]
+    return sqrt(sum(share * (1 - share) for share in shares) / standing.seeds) / PER_OCTAVE
+
+
 def main() -> None:
     """Print a row for each combination, and keep it in the result file."""
     pair, *words = sys.argv[1:]
@@ -53,6 +60,8 @@ def main() -> None:
     given = compose(f"task={task}", f"cell={cell}")
     _, plain = tune.asked(given)
     varied = {name: [yaml.safe_load(value) for value in values.split(",")] for name, values in map(parted, words)}
+    for name in varied:
+        require(name in plain, pair, f"has the settings {', '.join(plain)}", name)
     points = [dict(zip(varied, values, strict=True)) for values in product(*varied.values())]
     lengths = ladder(given.search.length_min, given.search.length_max, PER_OCTAVE)
     rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
@@ -61,6 +70,7 @@ def main() -> None:
         named = " ".join(f"{name}={value}" for name, value in point.items())
         rows[f"{pair} {named}"] = {
             "horizon": round(2**standing.octaves, 1),
+            "error": round(error(standing), 2),
             "longest": lengths[-1],
             "lengths": standing.lengths,
             "solved": standing.solved,
