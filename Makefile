@@ -1,10 +1,11 @@
 # make repro: measure every horizon. make test: check that all of it works. Both set up .venv first, once.
+# make tune: settings for each pair. make retune: how much of a horizon is the luck of that choice.
 # make papers: published experiments and ours. make bench: the ratios that are claimed. make ui: MLflow on this machine.
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench ui papers tune
+.PHONY: repro test check bench ui papers tune retune
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
@@ -25,7 +26,10 @@ bench: $(READY)
 	$(VENV)/bin/python -m tests.benchmarks
 
 tune: $(READY)
-	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml
+	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml:tune
+
+retune: $(READY)
+	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml:retune
 
 ui: $(READY)
 	$(VENV)/bin/python -m pipeline.ui

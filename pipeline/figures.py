@@ -88,19 +88,26 @@ def course(search: Course) -> Figure:
     return figure
 
 
-def overview(horizons: Sequence[Mapping[str, Any]]) -> Figure:
-    """All horizons with their intervals, a row each; an arrow where it lies beyond the lengths that were tried."""
+def overview(
+    horizons: Sequence[Mapping[str, Any]], again: Mapping[tuple[str, str], Mapping[str, Any]] | None = None
+) -> Figure:
+    """All horizons with their intervals, a row each; an arrow where it lies beyond the lengths that were tried.
+
+    `again` holds for (task, cell) where the horizon lies when settings are chosen again: a thin line.
+    """
     tasks, cells = _unique(horizons, "task"), _unique(horizons, "cell")
     figure, axes = _canvas(7.0, 0.9 + 0.32 * len(horizons))
     rows = [(task, cell) for task in tasks for cell in cells]
     positions = {pair: -index - 0.6 * tasks.index(pair[0]) for index, pair in enumerate(rows)}
     for record in horizons:
         place = cells.index(record["cell"]) % len(COLORS)
-        _row(axes, record, positions[record["task"], record["cell"]], COLORS[place], MARKERS[place])
+        pair = record["task"], record["cell"]
+        _row(axes, record, positions[pair], COLORS[place], MARKERS[place], (again or {}).get(pair))
     _lengths(axes, min(r["length_min"] for r in horizons), 2 * max(r["length_max"] for r in horizons))  # room for words
     axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {label(cell)}" for task, cell in rows])
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel=f"horizon: length that half of the replicas solve, with {horizons[0]['level']:.0%} interval")
+    words = f"horizon: length that half of the replicas solve, with {horizons[0]['level']:.0%} interval"
+    axes.set(xlabel=words + ("\n(thin line: were the settings chosen again)" if again else ""))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     return figure
 
@@ -292,17 +299,24 @@ def _interval(axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any]) 
         axes.axvline(answer["median"], color=GREY, linewidth=1)
 
 
-def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str, marker: str) -> None:
+def _row(
+    axes: Axes, record: Mapping[str, Any], height: float, color: str, marker: str, again: Mapping[str, Any] | None
+) -> None:
     """One horizon of the overview."""
     answer = record["t50"]
-    lower, upper = answer["lower"] or record["length_min"], answer["upper"] or record["length_max"]
+    lower, upper = _ends(answer, record)
+    rightmost = max(lower, upper)
+    if again and not again["censored"]:
+        ends = _ends(again, record)
+        axes.plot(ends, [height, height], color=color, linewidth=1)
+        rightmost = max(rightmost, ends[1])
     if answer["censored"]:
         edge, sign = (lower, 1.25) if answer["censored"] == "above" else (upper, 0.8)
         arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.8}
         axes.annotate("", (edge * sign, height), (edge, height), arrowprops=arrow, annotation_clip=False)
         axes.plot(edge, height, "|", color=color, markersize=9)
     else:
-        axes.plot([lower, upper], [height, height], color=color, linewidth=3, alpha=0.45, solid_capstyle="butt")
+        axes.plot([lower, upper], [height, height], color=color, linewidth=5, alpha=0.45, solid_capstyle="butt")
         if answer["median"] is not None:
             axes.plot(answer["median"], height, marker, color=color, markersize=6)
     text: dict[str, Any] = {
@@ -312,7 +326,12 @@ def _row(axes: Axes, record: Mapping[str, Any], height: float, color: str, marke
         "color": GREY,
         "annotation_clip": False,
     }
-    axes.annotate(phrase(answer), (max(lower, upper), height), (22 if answer["censored"] else 7, 0), **text)
+    axes.annotate(phrase(answer), (rightmost, height), (22 if answer["censored"] else 7, 0), **text)
+
+
+def _ends(answer: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[float, float]:
+    """Both ends of an interval, the limits of the range where they are not known."""
+    return float(answer["lower"] or record["length_min"]), float(answer["upper"] or record["length_max"])
 
 
 def _high(answer: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

@@ -30,8 +30,8 @@ def sentence(error: BaseException, conf: Path) -> str:
         return f"{group} must be one of {', '.join(options(conf, group)) or '(there are none yet)'}; got {value!r}"
     if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
         return f"{match[1]} is a setting already, so it takes no + before it"
-    if match := re.search(r"Could not delete from config\. The value of '([^']+)' is", text):
-        return f"~{match[1]} must have no value behind it, or the one that is there"
+    if match := re.search(r"Could not delete from config\. The value of '([^']*)' is", text):
+        return f"~{match[1]} must have no value behind it, or the one that is there" if match[1] else unknown("", conf)
     if (match := re.search(r"Could not delete from config\. '([^']*)' does not exist", text)) and (
         match[1] in known_settings(conf)
     ):
@@ -46,6 +46,8 @@ def sentence(error: BaseException, conf: Path) -> str:
         return f"{match[1]} gives several values; with -m each of them is run"
     if match := re.search(r"Error merging override (.*)", text):
         return f"{match[1]!r} can't be set: {_of_cause(error)}"
+    if match := re.search(r"deletion value must be a string .*input_line=('.*?'),", text):
+        return f"{match[1]} can't be read as a setting to take away, like ~training.length"
     if "Config group override must be a string" in text:
         return f"{', '.join(groups(conf))}: each must name one of its options; got null"
     if (override := getattr(error, "override", None)) is not None:

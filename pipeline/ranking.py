@@ -4,31 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.horizon.model import Grid
-from pipeline.horizon.posterior import posterior
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.ranking import ranking
-from pipeline.horizon.trials import observations_of_rows
 from pipeline.records import phrase
 
-Searches = Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]  # (horizon.json, rows of trials.csv) each
+Beliefs = Sequence[tuple[str, str, Posterior]]  # (task, cell, where its horizon lies) each
 
 
-def rankings(searches: Searches) -> list[dict[str, Any]]:
+def rankings(beliefs: Beliefs) -> list[dict[str, Any]]:
     """For each task with several cells: their likeliest order and its probability, as horizons.json states it."""
-    tasks = dict.fromkeys(horizon["task"] for horizon, _ in searches)
-    found = [_ranking([each for each in searches if each[0]["task"] == task]) for task in tasks]
+    tasks = dict.fromkeys(task for task, _, _ in beliefs)
+    found = [_ranking(task, {cell: belief for of, cell, belief in beliefs if of == task}) for task in tasks]
     return [entry for entry in found if len(entry["order"]) > 1]
 
 
-def _ranking(searches: Searches) -> dict[str, Any]:
-    beliefs = {
-        horizon["cell"]: posterior(observations_of_rows(rows), Grid(horizon["length_min"], horizon["length_max"]))
-        for horizon, rows in searches
-    }
+def _ranking(task: str, beliefs: dict[str, Posterior]) -> dict[str, Any]:
     ranked = asdict(ranking(beliefs))
-    return {"task": searches[0][0]["task"]} | {
-        name: list(value) if isinstance(value, tuple) else value for name, value in ranked.items()
-    }
+    return {"task": task} | {name: list(value) if isinstance(value, tuple) else value for name, value in ranked.items()}
 
 
 def sentence(entry: Mapping[str, Any], label: Any) -> str:

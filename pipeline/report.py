@@ -2,8 +2,9 @@
 
     python -m pipeline.report
 
-reads results/search/ and results/train/ by the names in conf/grid.yaml, and writes results/report/: horizons.json,
-horizons.md, index.html (one file that works offline), overview.svg and figures/. Other files there are left alone.
+reads results/search/, results/train/ and, where it is there, results/retune/ by the names in conf/grid.yaml, and writes
+results/report/: horizons.json, horizons.md, index.html (one file that works offline), overview.svg and figures/. Other
+files there are left alone.
 
 The page names no MLflow run by its id, for ids are drawn by chance and a page must have the same bytes each time. It
 names the digest of what a run wrote, which is a tag of that run; `make ui` makes a copy in which the ids are filled in.
@@ -12,20 +13,28 @@ names the digest of what a run wrote, which is a tag of that run; `make ui` make
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import charts, drawing, edges, figures, ranking, records
+from pipeline import charts, choices, drawing, edges, figures, ranking, records
+from pipeline.choices import Another, Choices
 from pipeline.errors import UserError
 from pipeline.files import digest, replaced, write_json
+from pipeline.horizon.posterior import Posterior
 from pipeline.settings import CONF, Settings, stage
-from pipeline.tuning.space import space_of
+from pipeline.tuning.space import Space, space_of
 
 TEMPLATE = "report.html"
+ORDER = "Which cell has the longer horizon:"
+ORDER_AGAIN = "Which cell has the longer horizon, with settings chosen again:"
+ONCE = (
+    "Not chosen again with these settings and this code (`make retune`), so the spread of the others' choices counts:"
+)
+ASKED = ("length_min", "length_max", "level", "certainty", "factor")  # of the settings of a search
 BEYOND = "Chosen at an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
 
 
@@ -41,18 +50,20 @@ class Pair:
     settings: Mapping[str, Any]  # settings.json, as one level
     runs: Mapping[str, str]  # digests of trials.csv and outcome.json, tags of the runs that wrote them
     ends: Mapping[str, Any]  # settings that were chosen at an end of what was tried
+    again: Sequence[Mapping[str, Any]] = ()  # other choices of settings, as in retune.json
+    another: Another | None = None  # where the horizon of one more choice lies; None where nobody can tell
 
 
 @stage
 def main(settings: Settings) -> None:
     """Write the report."""
     grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
-    pairs = [read(settings, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]]
+    pairs = lucky(settings, [read(settings, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]])
     target = settings.results / "report"
     with replaced(target, whole=False) as folder, replaced(target / "figures") as drawn:
         draw(folder, drawn, pairs)
-        rankings = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
-        write_json(folder / "horizons.json", {"horizons": [pair.horizon for pair in pairs], "rankings": rankings})
+        rankings = ranking.rankings([belief(pair) for pair in pairs])
+        write_json(folder / "horizons.json", content(pairs, rankings))
         (folder / "horizons.md").write_text(table(pairs, rankings))
         (folder / "index.html").write_text(page(folder, drawn, settings.results, pairs, rankings))
     print(f"{target / 'index.html'}: {len(pairs)} horizons")
@@ -80,12 +91,57 @@ def read(settings: Settings, name: str) -> Pair:
         flat(used),
         {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
         edges.at_an_end(space, flat(used), horizon),
+        chosen_again(settings, search, horizon, used, space),
     )
+
+
+def chosen_again(
+    settings: Settings, search: Path, horizon: Mapping[str, Any], used: Mapping[str, Any], space: Space
+) -> list[dict[str, Any]]:
+    """Other choices of a pair's settings; none for a pair that was not tuned. Raises `UserError` as `choices.read`."""
+    if not horizon.get("tuned"):
+        return []
+    try:
+        choices.use(horizon["t50"])
+        like, same = horizon["tuned"]["study"], choices.settings_digest(used, {*space, "training.clip"})
+        [float(used["search"][name]) for name in ASKED]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{search} has a value that can't be used ({error}); `dvc repro` makes it anew") from error
+    return choices.read(settings.results / "retune" / search.name / "retune.json", like, same)
+
+
+def lucky(settings: Settings, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with where the horizon of one more choice lies, as far as any pair was chosen again."""
+    tuned = [pair for pair in pairs if pair.horizon.get("tuned")]
+    if not any(pair.again for pair in tuned):
+        return list(pairs)
+    asked = {p.name: replace(settings.search, **{name: p.settings[f"search.{name}"] for name in ASKED}) for p in tuned}
+    seen = {p.name: [p.horizon["t50"], *(each["horizon"] for each in p.again)] for p in tuned}
+    found = choices.another({name: Choices(estimates, asked[name]) for name, estimates in seen.items()})
+    return [replace(pair, another=found.get(pair.name)) for pair in pairs]
+
+
+def belief(pair: Pair) -> tuple[str, str, Posterior]:
+    """Where the horizon of a pair lies, with the luck of the choice of settings as far as it is known."""
+    own = pair.another.horizon if pair.another else records.belief(pair.trials, pair.horizon)
+    return pair.horizon["task"], pair.horizon["cell"], own
+
+
+def content(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """horizons.json: every horizon.json, what choosing again came to, and the order of the cells."""
+    again = [
+        {"task": pair.horizon["task"], "cell": pair.horizon["cell"], "t50": pair.another.t50}
+        | {"spread_octaves": pair.another.spread, "choices": [dict(each) for each in pair.again]}
+        for pair in pairs
+        if pair.another
+    ]
+    return {"horizons": [pair.horizon for pair in pairs], "chosen_again": again, "rankings": rankings}
 
 
 def draw(folder: Path, drawn: Path, pairs: Sequence[Pair]) -> None:
     """The figures that compare pairs."""
-    figures.save(figures.overview([pair.horizon for pair in pairs]), folder / "overview.svg")
+    again = {(pair.horizon["task"], pair.horizon["cell"]): pair.another.t50 for pair in pairs if pair.another}
+    figures.save(figures.overview([pair.horizon for pair in pairs], again), folder / "overview.svg")
     for task in dict.fromkeys(pair.horizon["task"] for pair in pairs):
         same = [pair.horizon for pair in pairs if pair.horizon["task"] == task]
         figures.save(figures.by_budget(same), drawn / f"by_budget-{task}.svg")
@@ -99,6 +155,7 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         "task",
         "cell",
         "horizon T50",
+        "settings chosen again",
         "with plain settings",
         "T90",
         "T50 at the easier goal",
@@ -107,17 +164,20 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         "trials",
     )
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    lines += [f"| {' | '.join(row(pair.horizon))} |" for pair in pairs]
+    lines += [f"| {' | '.join(row(pair))} |" for pair in pairs]
     level = pairs[0].horizon["level"]
     legend = (
         "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
         "solve. "
         f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
-        "With plain settings: T50 before each cell was tuned on the task (conf/tuned)."
+        "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
+        "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice "
+        f"({made(pairs)})."
     )
     orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
     ends = [f"- {name_of(pair)}: {edges.words(pair.ends)}" for pair in pairs if pair.ends]
-    told = {"Which cell has the longer horizon:": orders, BEYOND: ends}
+    once = [f"- {name_of(pair)}" for pair in pairs if pair.another and not pair.again]
+    told = {ORDER_AGAIN if any(pair.another for pair in pairs) else ORDER: orders, ONCE: once, BEYOND: ends}
     more = [line for title, entries in told.items() if entries for line in ("", title, "", *entries)]
     return "\n".join([*lines, "", legend, *more, ""])
 
@@ -127,12 +187,25 @@ def name_of(pair: Pair) -> str:
     return f"{figures.label(pair.horizon['task'])} × {figures.label(pair.horizon['cell'])}"
 
 
-def row(horizon: Mapping[str, Any]) -> list[str]:
+def made(pairs: Sequence[Pair]) -> str:
+    """How many choices are known, in words."""
+    counts = {len(pair.again) + 1 for pair in pairs if pair.another}
+    return f"{' or '.join(map(str, sorted(counts)))} choices of each pair" if counts else "none was made"
+
+
+def again_phrase(pair: Pair) -> str:
+    """Where the horizon of one more choice lies; a dash where nobody can tell."""
+    return records.phrase(pair.another.t50) if pair.another else "–"
+
+
+def row(pair: Pair) -> list[str]:
     """The cells of one row."""
+    horizon = pair.horizon
     return [
         figures.label(horizon["task"]),
         figures.label(horizon["cell"]),
         records.phrase(horizon["t50"]),
+        again_phrase(pair),
         ranking.plain_phrase(horizon),
         records.phrase(horizon["t90"]),
         f"{records.phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
@@ -151,6 +224,9 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         "phrase": records.phrase,
         "label": figures.label,
         "plain_phrase": ranking.plain_phrase,
+        "again_phrase": again_phrase,
+        "made": made(pairs),
+        "luck": any(pair.another for pair in pairs),
         "words": edges.words,
         "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,

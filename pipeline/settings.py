@@ -104,6 +104,17 @@ class Sweep:
 
 
 @dataclass
+class Retune:
+    """How often `retune` chooses settings again."""
+
+    choices: int
+
+    def check(self) -> None:
+        """Raise `UserError` where a value is out of its range."""
+        require(1 <= self.choices <= MOST, "retune.choices", f"must be from 1 to {MOST}", self.choices)
+
+
+@dataclass
 class Paths:
     """Where files go: relative to the project, or absolute."""
 
@@ -145,6 +156,7 @@ class Settings:
     tree: Mapping[str, Any]  # all settings as plain values
     paths: Paths
     tune: TuneOptions
+    retune: Retune
     folder: str | None = None  # of this job of a multirun, below its results
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
     overrides: Sequence[str] = ()  # of the command line, without where things go
@@ -343,14 +355,18 @@ def check(
         raise UserError(messages.sentence(error, CONF)) from error
     for group in PARTS:
         require(isinstance(tree.get(group), Mapping), group, "is a group of settings", tree.get(group))
-    tune = section("tune", TuneOptions, tree.pop("tune", None))  # of one stage, so that no other shows or keeps them
+    # of one stage each, so that no other shows or keeps them
+    tune, retune = (
+        section("tune", TuneOptions, tree.pop("tune", None)),
+        section("retune", Retune, tree.pop("retune", None)),
+    )
     for name in tree:
         if name not in (*SECTIONS, *PARTS):
             raise UserError(messages.unknown(name, CONF))
     sections: dict[str, Any] = {name: section(name, kind, tree.get(name)) for name, kind in SECTIONS.items()}
     chosen = {group: str(names[group]) for group in PARTS}
     given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
-    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, tune=tune, **given)
+    settings = Settings(**sections, names=chosen, tree=tree, folder=folder, tune=tune, retune=retune, **given)
     check_parts(settings)
     return settings
 

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from optuna import Study
 
 from pipeline import figures, records, searching, tracking
-from pipeline.errors import UserError
+from pipeline.errors import UserError, require
 from pipeline.files import replaced, write_json
 from pipeline.fingerprint import fingerprint
 from pipeline.horizon import driver
@@ -61,7 +61,7 @@ def main(settings: Settings) -> None:
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
         run.params({"tune": vars(settings.tune)})
-        base = plain_search(settings, held_out, shown)
+        base = horizon_of(settings, held_out, shown, "plain settings")
         study = study_of(settings)
         run.tags({"study": study.study_name})
         question = question_of(settings, space, plain, base)
@@ -79,7 +79,9 @@ def main(settings: Settings) -> None:
 def asked(settings: Settings) -> tuple[Space, Values]:
     """The space of the cell and its plain settings; raises `UserError` where one of its values can't be used."""
     options, cell = settings.tune, settings.names["cell"]
-    space = space_of(options.space, options.cells.get(cell))
+    own = options.cells.get(cell)
+    require(own is None or isinstance(own, Mapping), f"tune.cells.{cell}", "is a group of settings", own)
+    space = space_of(options.space, own)
     tree = {**settings.tree, "optimizer": settings.tree["optimizer"] | {"name": settings.names["optimizer"]}}
     plain: Values = {}
     for name in {"optimizer.name": None, "training.clip": None, **space}:
@@ -123,18 +125,18 @@ def alone(settings: Settings) -> Any:
         lock.release()
 
 
-def plain_search(settings: Settings, held_out: HeldOut, shown: Display) -> dict[str, Any]:
-    """The horizon of the plain settings, as horizon.json states it, and what it took; from its study if it is there."""
-    plain = replace(settings, search=replace(settings.search, fresh=False))
-    study = searching.study_of(plain)
+def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str) -> dict[str, Any]:
+    """The horizon of some settings, as horizon.json states it, and what it took; from its study if it is there."""
+    settings = replace(settings, search=replace(settings.search, fresh=False))
+    study = searching.study_of(settings)
 
     def watch(update: int, curve: Mapping[str, float]) -> None:
-        shown.now(0.0, f"horizon of the plain settings, {len(study.trials)} trials")
+        shown.now(0.0, f"horizon of the {words}, {len(study.trials)} trials")
 
     with settings.part("executor") as executor:
-        found: Horizon = driver.search(study, Trial(plain, held_out, watch), plain.search, executor, 1)
+        found: Horizon = driver.search(study, Trial(settings, held_out, watch), settings.search, executor, 1)
     estimate = found.t50.as_dict()
-    shown.say(f"plain settings: {records.phrase(estimate)}, {found.trials} trials")
+    shown.say(f"{words}: {records.phrase(estimate)}, {found.trials} trials")
     return {"study": study.study_name, **estimate, "trials": found.trials, "compute": found.compute}
 
 

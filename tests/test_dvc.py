@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_dir
 ROOT = Path(__file__).parent.parent
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GRID: dict[str, list[str]] = yaml.safe_load((ROOT / "conf/grid.yaml").read_text())["grid"]
-TUNING: dict[str, Any] = yaml.safe_load((ROOT / "pipeline/tuning/dvc.yaml").read_text())["stages"]["tune"]
+BESIDE: dict[str, Any] = yaml.safe_load((ROOT / "pipeline/tuning/dvc.yaml").read_text())["stages"]
+TUNING, RETUNING = BESIDE["tune"], BESIDE["retune"]
 PAIRS = [(task, cell) for task in GRID["tasks"] for cell in GRID["cells"]]
 IRRELEVANT = {
     "prepare": {"cell", "optimizer", "sampler", "executor"},
@@ -53,7 +54,7 @@ def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else
     files["search"] = ["course.svg", "gradients.parquet", "gradients.svg", "horizon.json", "horizon.svg"]
     files["search"] += ["settings.json", "trials.csv"]
     wanted = {f"results/{stage}/{t}-{c}/{file}" for stage in files for t, c in PAIRS for file in files[stage]}
-    assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted
+    assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted | {"results/retune"}
 
 
 @pytest.mark.parametrize("name", ["train", "search"])
@@ -104,6 +105,17 @@ def test_the_tuning_depends_on_all_that_it_uses() -> None:
         for dep in TUNING["deps"]
         if dep.startswith("pipeline/") and not (ROOT / filled(dep, "copy", "rnn")).exists()
     ]
+
+
+def test_choosing_again_depends_on_all_that_a_choice_does_and_has_no_out_that_the_report_waits_for() -> None:
+    shown = {"pipeline/figures.py", "pipeline/tuning/written.py"}  # by which a choice is shown and kept
+    assert set(TUNING["deps"]) - shown | {"pipeline/retune.py", TUNED} == set(RETUNING["deps"])
+    files = [
+        {name: sections for param in stage["params"] for name, sections in param.items()}
+        for stage in (TUNING, RETUNING)
+    ]
+    assert files[0] | {"conf/retune.yaml": None} == files[1]
+    assert "outs" not in RETUNING and RETUNING["wdir"] == "../.."
 
 
 def test_git_tracks_nothing_that_dvc_keeps() -> None:

@@ -62,6 +62,8 @@ WRONG = {
     "paths.data=": "paths.data must be a folder; got ''",
     "paths.tuned=": "paths.tuned must be a folder; got ''",
     "search.tuned=perhaps": "search.tuned must be true or false; got 'perhaps'",
+    "retune.choices=0": "retune.choices must be from 1 to 1024; got 0",
+    "~task=0": "'~task=0' can't be read as a setting to take away, like ~training.length",
     "tune.searches=0": "tune.searches must be above 0; got 0.0",
     "tune.kept=1": "tune.kept is a share, above 0 and below 1; got 1.0",
     "tune.first=1": "tune.first must be at least 2; got 1",

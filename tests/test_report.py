@@ -202,7 +202,7 @@ def committed() -> list[report.Pair]:
 
 def test_the_order_of_the_cells_follows_from_the_trials() -> None:
     pairs = committed()
-    found = ranking.rankings([(pair.horizon, pair.trials) for pair in pairs])
+    found = ranking.rankings([report.belief(pair) for pair in pairs])
     assert {entry["task"] for entry in found} == {pair.horizon["task"] for pair in pairs}
     for entry in found:
         same = [(pair.horizon["cell"], pair.horizon["t50"]) for pair in pairs if pair.horizon["task"] == entry["task"]]
@@ -255,10 +255,87 @@ def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() 
     alone = report.table([replace(pair, horizon={**pair.horizon, "tuned": None})], [])
     plain = {"plain": estimate(59.4, 54.6, 72.6)}
     beside = report.table([replace(pair, horizon={**pair.horizon, "tuned": plain})], [])
-    assert alone.splitlines()[2].split(" | ")[3] == "–"
-    assert beside.splitlines()[2].split(" | ")[3] == "59 (55 to 73)"
-    assert beside.splitlines()[0].split(" | ")[3] == "with plain settings"
+    assert alone.splitlines()[2].split(" | ")[4] == "–"
+    assert beside.splitlines()[2].split(" | ")[4] == "59 (55 to 73)"
+    assert beside.splitlines()[0].split(" | ")[4] == "with plain settings"
     assert "probability" not in beside
+
+
+SEARCH = {"length_min": 8, "length_max": 512, "level": 0.9, "certainty": 0.95, "factor": 1.5}
+
+
+def chosen(name: str, own: dict, *others: dict, tuned: bool = True) -> report.Pair:
+    """A pair as `report.read` returns it, with other choices."""
+    pair = next(pair for pair in committed() if pair.name == name)
+    horizon = {**pair.horizon, "t50": own, "tuned": {"plain": own, "study": "x"} if tuned else None}
+    again = [{"seed": seed, "horizon": each} for seed, each in enumerate(others, start=1)]
+    return replace(pair, horizon=horizon, settings={f"search.{k}": v for k, v in SEARCH.items()}, again=again)
+
+
+def test_the_table_shows_where_the_horizon_of_one_more_choice_lies() -> None:
+    far = chosen("adding-lstm", estimate(103.0, 88.0, 126.0), estimate(123.0, 107.0, 148.0), estimate(64.0, 57.0, 76.0))
+    once = chosen("adding-rnn", estimate(20.0, 18.0, 22.0))
+    plain = chosen("adding-gru", estimate(69.0, 64.0, 80.0), tuned=False)
+    pairs = report.lucky(compose(), [far, once, plain])
+    lines = report.table(pairs, []).splitlines()
+    assert lines[0].split(" | ")[3] == "settings chosen again"
+    shown = [line.split(" | ")[3] for line in lines[2:5]]
+    assert shown == [report.again_phrase(pair) for pair in pairs] and shown[2] == "–"
+    assert pairs[0].another is not None and pairs[1].another is not None and pairs[2].another is None
+    assert pairs[0].another.t50["lower"] < 88 and pairs[0].another.t50["upper"] > 126
+    assert pairs[1].another.horizon.octaves(0.9) > 0.5  # as the other pair spreads; its search knows it to .3 octaves
+    assert "1 or 3 choices of each pair" in lines[6]
+    assert lines[lines.index(report.ONCE) + 2 :] == [f"- {report.name_of(once)}"]
+
+
+def test_without_other_choices_nothing_is_said_of_them() -> None:
+    pairs = report.lucky(compose(), [chosen("adding-rnn", estimate(8.7, 8.0, 9.7))])
+    assert [pair.another for pair in pairs] == [None]
+    text = report.table(pairs, [])
+    assert report.ONCE not in text and text.splitlines()[2].split(" | ")[3] == "–"
+    assert report.content(pairs, [])["chosen_again"] == []
+
+
+def test_the_order_of_the_cells_counts_the_luck_of_the_choice() -> None:
+    """Searches say that they are an octave apart; choices spread by as much."""
+    others = [
+        chosen(f"adding-{cell}", estimate(40, 36, 44), estimate(20, 18, 22), estimate(80, 72, 88)) for cell in ("gru",)
+    ]
+    low = chosen("adding-rnn", estimate(30, 27, 33), estimate(31, 28, 34), estimate(60, 54, 66))
+    high = chosen("adding-lstm", estimate(60, 54, 66), estimate(30, 27, 33), estimate(61, 55, 67))
+    pairs = report.lucky(compose(), [low, high, *others])
+    (found,) = ranking.rankings([report.belief(pair) for pair in pairs])
+    assert found["probability"] < 0.6 and found["order"][0] in ("lstm", "gru")
+    told = report.content(pairs, [found])["chosen_again"]
+    assert [(each["task"], each["cell"], len(each["choices"])) for each in told] == [
+        ("adding", cell, 2) for cell in ("rnn", "lstm", "gru")
+    ]
+    assert all(each["spread_octaves"]["median"] > 0.2 for each in told)
+
+
+def test_what_the_page_says_of_choosing_again_is_in_its_files() -> None:
+    """The committed choices are of the committed settings, and the committed report counts them."""
+    told = json.loads((RESULTS / "report/horizons.json").read_text())
+    for each in told["chosen_again"]:
+        pair = f"{each['task']}-{each['cell']}"
+        file = json.loads((RESULTS / "retune" / pair / "retune.json").read_text())
+        horizon = records.read_horizon(RESULTS / "search" / pair / "horizon.json")
+        assert file["like"] == horizon["tuned"]["study"] and file["choices"] == each["choices"]
+    grid = {(each["task"], each["cell"]) for each in told["horizons"]}
+    assert {(each["task"], each["cell"]) for each in told["chosen_again"]} == grid
+
+
+def test_a_thin_line_shows_where_one_more_choice_lies_unless_that_is_beyond_the_range() -> None:
+    (pair,) = [pair for pair in committed() if pair.name == "temporal_order-rnn"]
+    own = {**pair.horizon, "t50": estimate(60.0, 53.0, 71.0)}
+
+    def spans(again: dict | None) -> set[tuple[float, float]]:
+        given = {("temporal_order", "rnn"): again} if again else None
+        lines = figures.overview([own], given).axes[0].get_lines()
+        return {tuple(map(float, line.get_xdata())) for line in lines if len(line.get_xdata()) == 2}
+
+    assert spans(None) == {(53.0, 71.0)} == spans(estimate(None, 512.0, None, "above"))
+    assert spans(estimate(61.0, 40.0, 90.0)) == {(53.0, 71.0), (40.0, 90.0)}
 
 
 @pytest.mark.parametrize(

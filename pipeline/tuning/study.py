@@ -159,7 +159,7 @@ class Tuning:
         """What the choice may cost: some searches at the horizon that settings were found to reach.
 
         What that search will cost is not known yet. The cheapest that it may come to counts, so that the choice does
-        not cost more than it may: in proportion to the horizon as with the plain settings; with a steep curve; and
+        not cost more than it may: in proportion to the horizon as with the plain settings; what is typical; and
         beyond the longest length, where a search only climbs.
         """
         question = self.question

@@ -5,8 +5,8 @@
     python -m tests.benchmarks.search
 
 run them one by one, and write a JSON file each; `proof` and `futility` beside them measure on real training and take
-their time, `load` measures the stores of a team and what the published grid would cost, `tuning` chooses settings again
-with other seeds, and `faults` does harm to searches and says what came of it.
+their time, `load` measures the stores of a team and what the published grid would cost, `retuning` chooses settings
+with fresh seeds, and `faults` does harm to searches and says what came of it.
 """
 
 import subprocess

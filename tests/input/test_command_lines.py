@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 
-from pipeline import prepare, report, search, settings, sweep, train, tune
+from pipeline import prepare, report, retune, search, settings, sweep, train, tune
 from pipeline.errors import UserError
 from pipeline.settings import Settings
 from tests.commands import ENVIRONMENT
@@ -21,7 +21,7 @@ from tests.conftest import ROOT, run_stage
 from tests.input.lines import SMALL, Line, cases, is_about, lines, told, words
 from tests.input.work import dear, refused_by_a_stage, use
 
-STAGES = (prepare.main, train.main, search.main, tune.main, sweep.main, report.main)
+STAGES = (prepare.main, train.main, search.main, tune.main, retune.main, sweep.main, report.main)
 OURS = ("conf", "results", "pipeline/papers")  # what no command of these tests may touch
 ACCEPTED = "error: accepted\n"
 

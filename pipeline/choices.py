@@ -1,0 +1,182 @@
+"""Where a horizon lies when its settings are chosen again: the luck of the choice beside that of the seeds.
+
+The interval of a search is that of the settings it was given. Chosen again with another seed (`pipeline.retune`), the
+settings are others, and so is the horizon. For choice k of pair p, in octaves (log2 steps):
+
+    y_pk     = theta_pk + e_pk     what its search found; e_pk ~ N(0, s_pk^2), s_pk from the interval
+    theta_pk ~ N(mu_p, tau_p^2)    horizon of the settings that were chosen; mu_p is uniform on the grid of the search
+    tau_p    ~ half-normal(sigma)  spread of the choices of a pair; sigma, common to all, is uniform up to 1 octave
+
+a meta-analysis with random effects (Higgins, Thompson, Spiegelhalter 2009, J. R. Stat. Soc. A 172:137), whose spreads
+are partially pooled (Gelman 2006, Bayesian Analysis 1:515): three choices say little of the spread of a pair, 27 say
+more. What is wanted is theta of one more choice. Everything is summed on a grid, so nothing is drawn by chance.
+
+The searches of a pair train replicas of the same numbers, so their errors e_pk are not quite independent, as they are
+taken to be here: what they have in common cancels between choices, and tau comes out a little too small.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from pipeline.errors import UserError, first_line
+from pipeline.horizon.estimate import estimate, rounded, summary
+from pipeline.horizon.model import STEP, Array, Grid
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Posterior, weighted_quantiles
+from pipeline.records import ENDS, phrase
+
+SPREADS: Array = STEP * np.arange(1.0, 41.0)  # tau: .05 to 2 octaves
+SCALES: Array = STEP * np.arange(1.0, 21.0)  # sigma: .05 to 1 octave
+LONGEST = 2**31  # no length is longer
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The horizons of one pair as horizon.json states them, each with the settings of a choice of its own."""
+
+    found: Sequence[Mapping[str, Any]]
+    options: SearchOptions  # of their searches
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Where mu and theta may lie."""
+        return Grid(self.options.length_min, self.options.length_max)
+
+    @cached_property
+    def likelihood(self) -> Array:
+        """P(what was found | mu, tau), shape (mu, tau), up to a factor."""
+        known = [each for each in self.found if each["median"] is not None]
+        total = np.zeros((len(self.grid.theta), len(SPREADS)))
+        if known:
+            total += self._of_medians(known)
+        for each in self.found:
+            if each["median"] is None:
+                total += self._of_limits(each)
+        return np.asarray(np.exp(total - total.max()))
+
+    def _of_medians(self, known: Sequence[Mapping[str, Any]]) -> Array:
+        """log N(y; mu, tau^2 I + E). The same numbers come from the same settings and seeds: they share their error."""
+        y, s = np.array([self._error(each) for each in known]).T
+        numbers = np.array([[each[end] or 0.0 for end in ENDS] for each in known])
+        same = (numbers[:, None] == numbers).all(axis=2)
+        errors = np.where(same, np.multiply.outer(s, s), 0.0)
+        away = y[:, None] - self.grid.theta  # (choice, mu)
+        columns = []
+        for tau in SPREADS:
+            covariance = tau**2 * np.eye(len(y)) + errors
+            squares = (away * np.linalg.solve(covariance, away)).sum(axis=0)
+            columns.append(-(squares + np.linalg.slogdet(covariance)[1]) / 2)
+        return np.stack(columns, axis=1)
+
+    def _error(self, estimate: Mapping[str, Any]) -> tuple[float, float]:
+        """Median and standard error in octaves; the latter from both ends of the interval, or from the one there is."""
+        middle, z = log2(estimate["median"]), ndtri((1 + self.options.level) / 2)
+        ends = [abs(log2(estimate[end]) - middle) for end in ("lower", "upper") if estimate[end] is not None]
+        return middle, (float(np.mean(ends)) if ends else 1.0) / float(z)
+
+    def _of_limits(self, estimate: Mapping[str, Any]) -> Array:
+        """log P(theta beyond the limit), for a horizon of which no more is known; 0 where nothing is."""
+        theta = self.grid.theta[:, None]
+        above = -np.inf if estimate["lower"] is None else log2(estimate["lower"])
+        below = np.inf if estimate["upper"] is None else log2(estimate["upper"])
+        chance = ndtr((below - theta) / SPREADS) - ndtr((above - theta) / SPREADS)
+        return np.asarray(np.log(np.maximum(chance, 1e-300)))
+
+
+@dataclass(frozen=True)
+class Another:
+    """What one more choice of settings leads to."""
+
+    horizon: Posterior
+    t50: Mapping[str, Any]  # the same as horizon.json states a horizon
+    spread: Mapping[str, float]  # tau in octaves: median, lower and upper end of the interval
+
+
+def another(pairs: Mapping[str, Choices]) -> dict[str, Another]:
+    """The horizon of one more choice for each pair; a pair with one choice has the spread that the others show."""
+    prior = half_normal()
+    joint = {name: pair.likelihood @ prior.T for name, pair in pairs.items()}  # (mu, sigma)
+    evidence = {name: np.log(table.sum(axis=0)) for name, table in joint.items()}
+    whole = np.asarray(sum(evidence.values()))
+    found = {}
+    for name, pair in pairs.items():
+        others = np.exp(whole - evidence[name] - (whole - evidence[name]).max())  # what they say of sigma
+        weights = pair.likelihood * (others @ prior)  # (mu, tau)
+        weights /= weights.sum()
+        theta = np.einsum("mt,tmh->h", weights, steps(len(pair.grid.theta)))
+        horizon = Posterior(pair.grid, theta[:, None, None, None])
+        t50 = estimate(summary(horizon, pair.options), pair.options).as_dict()
+        found[name] = Another(horizon, t50, spread(weights.sum(axis=0), pair.options.level))
+    return found
+
+
+def spread(weights: Array, level: float) -> dict[str, float]:
+    """Median and interval of tau, octaves."""
+    ends = {"median": 0.5, "lower": (1 - level) / 2, "upper": (1 + level) / 2}
+    values = weighted_quantiles(SPREADS, weights, tuple(ends.values()))
+    return {end: rounded(float(value)) for end, value in zip(ends, values, strict=True)}
+
+
+def half_normal() -> Array:
+    """P(tau | sigma), shape (sigma, tau)."""
+    density = np.exp(-((SPREADS / SCALES[:, None]) ** 2) / 2)
+    return np.asarray(density / density.sum(axis=1, keepdims=True))
+
+
+@cache
+def steps(count: int) -> Array:
+    """P(theta | mu, tau) on a grid of so many horizons, shape (tau, mu, theta); what is beyond an end counts to it."""
+    edges = (np.arange(1, count) - 0.5) * STEP
+    below = ndtr((edges - np.arange(count)[:, None] * STEP) / SPREADS[:, None, None])
+    ends = np.zeros((len(SPREADS), count, 1))
+    return np.diff(np.concatenate([ends, below, ends + 1], axis=2), axis=2)
+
+
+def read(path: Path, like: str, settings: str) -> list[dict[str, Any]]:
+    """The choices in retune.json; none where they are not like the first: of its study, and under the same settings.
+
+    Raises `UserError` where the file is something else.
+    """
+    if not path.exists():
+        return []
+    try:
+        content = json.loads(path.read_text(), parse_constant=_no_number)
+        found = [dict(each) for each in content["choices"]]
+        for each in found:
+            use(each["horizon"])
+        return found if (content["like"], content["settings"]) == (like, settings) else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        why = f"no {first_line(error)}" if isinstance(error, KeyError) else first_line(error)
+        raise UserError(f"{path} can't be read ({why}); `python -m pipeline.retune` makes it") from error
+
+
+def use(estimate: Mapping[str, Any]) -> None:
+    """Do with a horizon what is done with it; raises some error where that can't be done."""
+    phrase(estimate)
+    ends = [estimate[end] for end in ("lower", "median", "upper") if estimate[end] is not None]
+    for end in ends:
+        if isinstance(end, bool) or not 1 <= end < LONGEST:
+            raise ValueError(f"{end} is no length")
+    if ends != sorted(ends) or estimate["censored"] not in (None, "above", "below"):
+        raise ValueError(f"{phrase(estimate)} is no horizon")
+
+
+def _no_number(text: str) -> None:
+    """JSON has no NaN and no Infinity, but Python reads them."""
+    raise ValueError(f"{text} is no number")
+
+
+def settings_digest(recorded: Mapping[str, Any], chosen: Collection[str]) -> str:
+    """What tells settings apart that decide a search, but for those that are chosen for the pair: 16 digits."""
+    flat = {f"{section}.{name}": value for section, values in recorded.items() for name, value in values.items()}
+    kept = {name: value for name, value in flat.items() if name not in chosen and not name.startswith("optimizer.")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,168 @@
+"""Choose settings for a pair again, with other seeds, and find the horizon that each choice leads to.
+
+    python -m pipeline.retune task=copy cell=lstm
+    python -m pipeline.retune task=copy cell=lstm retune.choices=5
+
+The interval of a tuned horizon is that of the settings that were chosen. How far another choice would move it, only
+another choice can tell: this stage makes some, each with the next seed after the one in conf/tuned, at the same cost,
+and searches their horizons as `pipeline.search` does. Writes results/retune/TASK-CELL/retune.json, from which
+the report states where the horizon of one more choice lies (`pipeline/choices.py`); a parent run in MLflow with one run
+for each choice; and Optuna studies. Killed and started again, it goes on from the last round or trial that had ended.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import optuna
+
+from pipeline import choices, records, tracking, tune
+from pipeline.errors import UserError
+from pipeline.files import replaced, write_json
+from pipeline.horizon.estimate import rounded
+from pipeline.learning.training import Training
+from pipeline.prepare import ensure_prepared
+from pipeline.progress import Display, display
+from pipeline.race import Trainer
+from pipeline.settings import Settings, check_parts, section, stage
+from pipeline.tasks.held_out import HeldOut
+from pipeline.tuned import file_of, read
+from pipeline.tuning.study import Tuning
+
+
+@stage
+def main(settings: Settings) -> None:
+    """Find how far another choice of settings moves the horizon of one pair."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    like = first_choice(settings)
+    settings.require_runs()
+    tags = {"stage": "retune", "task": settings.names["task"], "cell": settings.names["cell"]}
+    name = f"{settings.names['cell']} · retune"
+    with (
+        display(f"{settings.pair} retune") as shown,
+        tune.alone(settings),
+        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+    ):
+        held_out = ensure_prepared(settings)
+        run.params(settings.tree)
+        run.params({"tune": vars(settings.tune)})
+        rows = []
+        for each in others(settings, like["seed"]):
+            rows.append(again(each, like["plain"], held_out, shown))
+            log(run, rows[-1])
+        with replaced(settings.results_of("retune")) as folder:
+            write_json(folder / "retune.json", content(settings, like, rows))
+            run.artifacts(folder)
+        run.note(note_of(settings, rows))
+        words = ", ".join(records.phrase(row["horizon"]) for row in rows)
+        shown.say(f"chosen again, T50 is {words}; {settings.results_of('retune')}")
+
+
+def first_choice(settings: Settings) -> dict[str, Any]:
+    """Where the settings in conf/tuned come from; raises `UserError` where this code and these settings make others."""
+    path = file_of(settings)
+    advice = f"`python -m pipeline.tune task={settings.names['task']} cell={settings.names['cell']}` first"
+    if not path.exists() or not (known := read(path)):
+        raise UserError(f"{path} must hold the first choice; run {advice}")
+    provenance: dict[str, Any] = known["provenance"]
+    space, plain = tune.asked(settings)
+    try:
+        name = tune.study_name(seeded(settings, provenance["seed"]))
+        same = re.fullmatch(rf"{re.escape(name)}(-\d+)?", provenance["study"])  # -2: made by tune.fresh=true
+        question = tune.question_of(settings, space, plain, provenance["plain"])
+        choices.use({"censored": None, "lower": None, "upper": None, "median": question.search_horizon})
+        if not 0 < question.search_cost < inf:
+            raise ValueError("compute must be above 0")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: provenance can't be used; run {advice}") from error
+    if not same:
+        raise UserError(f"{path} was chosen with other settings or code than these; run {advice}")
+    return provenance
+
+
+def others(settings: Settings, first: int) -> list[Settings]:
+    """The same settings with the seeds that follow the first."""
+    found = [seeded(settings, first + place) for place in range(1, settings.retune.choices + 1)]
+    found[-1].tune.check()
+    return found
+
+
+def seeded(settings: Settings, seed: int) -> Settings:
+    """The settings for the choice that has this seed."""
+    return replace(settings, tune=replace(settings.tune, seed=seed))
+
+
+def again(settings: Settings, plain: Mapping[str, Any], held_out: HeldOut, shown: Display) -> dict[str, Any]:
+    """One choice and its horizon, as retune.json states them; `plain` is the search with the plain settings."""
+    seed = settings.tune.seed
+    space, values = tune.asked(settings)
+    study, question = tune.study_of(settings), tune.question_of(settings, space, values, plain)
+
+    def watch(update: int, curve: Mapping[str, float]) -> None:
+        if "replicas/running" in curve:
+            shown.now(0.0, f"choice with seed {seed}, update {update}, {curve['replicas/solved']:.0f} solved")
+
+    chosen = Tuning(study, question, settings.tune, Trainer(settings, watch), lambda g: tune.sampler(settings, g)).run()
+    best = chosen.order[0]
+    found = with_values(settings, tune.sections_of(settings, dict(best.values)))
+    horizon = tune.horizon_of(found, held_out, shown, f"settings of seed {seed}")
+    return {
+        "seed": seed,
+        "study": study.study_name,
+        "chosen": dict(best.values),
+        "cost": chosen.cost,
+        "plain_searches": rounded(chosen.cost / question.search_cost),
+        "tuned_searches": rounded(chosen.cost / horizon["compute"]),
+        "horizon": horizon,
+    }
+
+
+def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The settings with those that were chosen."""
+    tree = dict(settings.tree)
+    for name, values in sections.items():
+        tree[name] = dict(values) if name == "optimizer" else {**tree[name], **values}
+    found = replace(settings, tree=tree, training=section("training", Training, tree["training"]))
+    check_parts(found)
+    return found
+
+
+def content(settings: Settings, like: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of retune.json; `like` is the study of the first choice, whose settings and code these share."""
+    names = {"task": settings.names["task"], "cell": settings.names["cell"], "like": like["study"]}
+    return names | {"settings": choices.settings_digest(settings.recorded, rows[0]["chosen"]), "choices": rows}
+
+
+def log(run: tracking.Run, row: Mapping[str, Any]) -> None:
+    """A choice as a nested run."""
+    name = f"seed {row['seed']} · {records.phrase(row['horizon'])}"
+    child = run.child(name, {"level": "choice", "study": row["study"], "horizon": records.phrase(row["horizon"])})
+    child.params(row["chosen"])
+    ends = {f"search/{end}": row["horizon"][end] for end in records.ENDS if row["horizon"][end] is not None}
+    child.metrics(0, ends | {f"tune/{name}": row[name] for name in ("cost", "plain_searches", "tuned_searches")})
+    child.close()
+    run.flush()
+
+
+def note_of(settings: Settings, rows: list[dict[str, Any]]) -> str:
+    """The description of the run in Markdown."""
+    task, cell = settings.names["task"], settings.names["cell"]
+    return "\n".join(
+        [
+            f"How far does another choice of settings move the horizon of **{cell}** on **{task}**?\n",
+            "| seed | T50 | cost, searches | settings |",
+            "|---|---|---|---|",
+            *(
+                f"| {row['seed']} | {records.phrase(row['horizon'])} | {row['tuned_searches']:.2g} | "
+                f"{', '.join(tune.flow(row['chosen']))} |"
+                for row in rows
+            ),
+            f"\nReproduce: `python -m pipeline.retune task={task} cell={cell}` with the settings under Parameters.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

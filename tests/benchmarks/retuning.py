@@ -1,0 +1,153 @@
+"""Do the intervals that count the luck of the choice hold what fresh choices find? Some minutes of training a pair.
+
+    python -m tests.benchmarks.retuning [copy-lstm temporal_order-rnn …]
+
+For each pair, settings are chosen with seeds that neither conf/tuned nor results/retune has, as `pipeline.retune` does,
+and their horizons searched. The report says beforehand, from the other choices, where such a horizon lies. It is held
+if what its search measures lies within the 90 % interval of what the report says and the search's own error together;
+one beyond the range, if the report gives what is beyond it at least 5 %.
+
+Two horizons agree where the distance of their medians, in octaves, is what their intervals make likely,
+|m_1 - m_2| <= sqrt(w_1^2 + w_2^2) with w half an interval: once that of the search, and once widened by the spread of
+choices that the report states; and where both lie beyond the same end of the range.
+
+All searches of a pair train replicas of the same numbers, so what those have in common is not tested here.
+
+A choice that was made before, by the same code with the same settings, is read from the result file.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, product
+from math import hypot, log2
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from scipy.special import ndtr
+
+from pipeline import choices, retune, tune
+from pipeline.choices import Another, Choices
+from pipeline.errors import require
+from pipeline.prepare import held_out_of
+from pipeline.progress import display
+from pipeline.records import phrase, read_horizon, read_settings
+from pipeline.settings import CONF, Settings
+from tests.conftest import compose
+
+SEEDS = (3, 4, 5)  # results/retune has 1 and 2
+Z = 1.6448536  # half a 90 % interval of a normal distribution, in standard deviations
+RESULT = Path("results/benchmarks/retuning.json")
+
+
+def grid() -> list[str]:
+    """The pairs of the default grid."""
+    default = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
+    return [f"{task}-{cell}" for task, cell in product(default["tasks"], default["cells"])]
+
+
+def of_pair(pair: str, *overrides: str) -> Settings:
+    """The settings of a pair, as its commands have them."""
+    task, _, cell = pair.rpartition("-")
+    return compose(f"task={task}", f"cell={cell}", *overrides)
+
+
+def known(pair: str) -> Choices:
+    """What results/search and results/retune hold of a pair."""
+    settings = of_pair(pair)
+    horizon = read_horizon(settings.results_of("search") / "horizon.json")
+    used = read_settings(settings.results_of("search") / "settings.json")
+    same = choices.settings_digest(used, tune.asked(settings)[0].keys() | {"training.clip"})
+    again = choices.read(settings.results_of("retune") / "retune.json", horizon["tuned"]["study"], same)
+    if not again or set(SEEDS) & {each["seed"] for each in again}:
+        raise SystemExit(f"{pair} must have been chosen again with this code, these settings and seeds not in {SEEDS}")
+    return Choices([horizon["t50"], *(each["horizon"] for each in again)], settings.search)
+
+
+def fresh(pair: str, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Choices with other seeds, and their horizons; from `rows` where they are there."""
+    with tempfile.TemporaryDirectory() as state, display(pair) as shown:
+        settings = of_pair(pair, f"paths.state={state}")
+        plain = retune.first_choice(settings)["plain"]
+        for seed in SEEDS:
+            mine = retune.seeded(settings, seed)
+            name = tune.study_name(mine)
+            rows[name] = rows.get(name) or retune.again(mine, plain, held_out_of(settings), shown)
+            RESULT.write_text(json.dumps(rows, indent=2) + "\n")
+            yield rows[name]
+
+
+def below(said: Another, horizon: Mapping[str, Any]) -> float:
+    """The probability, by what the report says, that a search measures less than this; at a limit, than the limit."""
+    places, weights = said.horizon.grid.theta, said.horizon.theta
+    if horizon["median"] is None:
+        return float(weights[places < log2(horizon["lower"] or horizon["upper"])].sum())
+    error = half(horizon) / Z
+    return float(weights @ ndtr((log2(horizon["median"]) - places) / error))
+
+
+def held(said: Another, horizon: Mapping[str, Any]) -> bool:
+    """Whether a horizon lies where the report says."""
+    share = below(said, horizon)
+    if horizon["median"] is None:
+        return share <= 0.95 if horizon["lower"] else share >= 0.05
+    return 0.05 <= share <= 0.95
+
+
+def half(horizon: Mapping[str, Any]) -> float:
+    """Half an interval in octaves; where one end is not known, as far as the other."""
+    ends = [abs(log2(horizon[end] / horizon["median"])) for end in ("lower", "upper") if horizon[end]]
+    return sum(ends) / len(ends)
+
+
+def agree(first: Mapping[str, Any], second: Mapping[str, Any], spread: float = 0.0) -> bool:
+    """Whether two horizons agree, as their intervals say, with choices that spread by so many octaves."""
+    if first["median"] is None or second["median"] is None:
+        return bool(first["censored"] == second["censored"])
+    halves = [hypot(half(each), Z * spread) for each in (first, second)]
+    return abs(log2(first["median"] / second["median"])) <= hypot(*halves)
+
+
+def agreements(found: Mapping[str, Sequence[Mapping[str, Any]]], spreads: Mapping[str, float]) -> str:
+    """How many of all pairs of horizons agree, in words."""
+    agreed = [agree(a, b, spreads.get(pair, 0.0)) for pair, each in found.items() for a, b in combinations(each, 2)]
+    return f"{sum(agreed)} of {len(agreed)}"
+
+
+def main() -> None:
+    """Print each fresh choice with its horizon and whether that was foreseen, and how many agree."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    before = {pair: known(pair) for pair in grid()}
+    said = choices.another(before)
+    rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    asked = sys.argv[1:] or grid()
+    for pair in asked:
+        require(pair in before, "each word", f"must be one of {', '.join(before)}", pair)
+    after: dict[str, list[Mapping[str, Any]]] = {}
+    foreseen, costs = [], []
+    for pair in asked:
+        print(f"{pair}: the report says {phrase(said[pair].t50)}, spread {said[pair].spread['median']:.2f} octaves")
+        for row in fresh(pair, rows):
+            after.setdefault(pair, []).append(row["horizon"])
+            foreseen.append(held(said[pair], row["horizon"]))
+            costs.append(row["tuned_searches"])
+            words = "" if foreseen[-1] else " (outside)"
+            print(f"  seed {row['seed']}: {phrase(row['horizon'])}{words}; cost {costs[-1]:.1f} searches", flush=True)
+    spreads = {pair: said[pair].spread["median"] for pair in asked}
+    known_before = {pair: list(before[pair].found) for pair in asked}
+    print(f"{sum(foreseen)} of {len(foreseen)} fresh horizons lie within the 90 % interval that the report states")
+    for words, found in (("the report's choices", known_before), ("the fresh choices", after)):
+        print(
+            f"pairs of horizons of {words} that agree: {agreements(found, {})} by the intervals of their searches, "
+            f"{agreements(found, spreads)} with the spread of choices"
+        )
+    print(
+        f"cost: {sum(cost > 3 for cost in costs)} of {len(costs)} choices above three searches, most {max(costs):.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
