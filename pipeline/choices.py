@@ -27,12 +27,11 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from pipeline.errors import UserError, first_line
 from pipeline.horizon.estimate import estimate, rounded, summary
 from pipeline.horizon.model import STEP, Array, Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior, weighted_quantiles
-from pipeline.records import ENDS, phrase
+from pipeline.records import ENDS, phrase, read_json
 
 SPREADS: Array = STEP * np.arange(1.0, 41.0)  # tau: .05 to 2 octaves
 SCALES: Array = STEP * np.arange(1.0, 21.0)  # sigma: .05 to 1 octave
@@ -148,15 +147,15 @@ def read(path: Path, like: str, settings: str) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    try:
-        content = json.loads(path.read_text(), parse_constant=_no_number)
-        found = [dict(each) for each in content["choices"]]
-        for each in found:
-            use(each["horizon"])
-        return found if (content["like"], content["settings"]) == (like, settings) else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        why = f"no {first_line(error)}" if isinstance(error, KeyError) else first_line(error)
-        raise UserError(f"{path} can't be read ({why}); `python -m pipeline.retune` makes it") from error
+    content = read_json(path, ("like", "settings", "choices"), _use_choices, "python -m pipeline.retune")
+    return list(content["choices"]) if (content["like"], content["settings"]) == (like, settings) else []
+
+
+def _use_choices(content: Mapping[str, Any]) -> None:
+    """Do with retune.json what is done with it; raises some error where that can't be done."""
+    for each in content["choices"]:
+        f"{each['seed']:d} {each['tuned_searches']:g}"
+        use(each["horizon"])
 
 
 def use(estimate: Mapping[str, Any]) -> None:
@@ -168,11 +167,6 @@ def use(estimate: Mapping[str, Any]) -> None:
             raise ValueError(f"{end} is no length")
     if ends != sorted(ends) or estimate["censored"] not in (None, "above", "below"):
         raise ValueError(f"{phrase(estimate)} is no horizon")
-
-
-def _no_number(text: str) -> None:
-    """JSON has no NaN and no Infinity, but Python reads them."""
-    raise ValueError(f"{text} is no number")
 
 
 def settings_digest(recorded: Mapping[str, Any], chosen: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the report says of several searches together: the order of the cells, and plain beside tuned horizons."""
+"""What the report says of several searches together: the order of the cells, plain horizons, and what choices cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -43,3 +43,9 @@ def plain_phrase(horizon: Mapping[str, Any]) -> str:
     """The horizon with the plain settings beside a tuned one; a dash where there are no tuned settings."""
     tuned = horizon.get("tuned")
     return phrase(tuned["plain"]) if tuned else "–"
+
+
+def cost_phrase(horizon: Mapping[str, Any]) -> str:
+    """What the choice of settings cost, in searches with these settings: `1.9`; a dash where nothing was chosen."""
+    tuned = horizon.get("tuned")
+    return f"{tuned['cost'] / horizon['compute']:.1f}" if tuned else "–"

@@ -222,14 +222,16 @@ def loosely(result: Result) -> Observation:
 
 def read_horizon(path: Path) -> dict[str, Any]:
     """horizon.json; raises `UserError` where it is missing or is something else."""
-    return _read_json(path, ("task", "cell", "t50", "t90", "by_budget", "loose"), _use_horizon)
+    return read_json(path, ("task", "cell", "t50", "t90", "by_budget", "loose"), _use_horizon)
 
 
 def _use_horizon(horizon: Mapping[str, Any]) -> None:
     """Say what is said of a horizon; raises some error where it can't be said."""
-    tuned = [horizon["tuned"]["plain"]] if horizon.get("tuned") else []
-    for estimate in (horizon["t50"], horizon["t90"], horizon["loose"]["t50"], *horizon["by_budget"], *tuned):
+    for estimate in (horizon["t50"], horizon["t90"], horizon["loose"]["t50"], *horizon["by_budget"]):
         phrase(estimate)
+    if horizon.get("tuned"):
+        _use_tuned(horizon["tuned"])
+        f"{horizon['tuned']['cost'] / horizon['compute']:g}"
     for name in ("goal", "chance", "level", "compute"):
         f"{horizon[name]:g}"
     for name in ("length_min", "length_max", "budget", "replicas", "trials"):
@@ -240,9 +242,19 @@ def _use_horizon(horizon: Mapping[str, Any]) -> None:
     "".join(horizon["diagnostics"])
 
 
+def _use_tuned(tuned: Mapping[str, Any]) -> None:
+    """Say what is said of the choice of settings."""
+    phrase(tuned["plain"])
+    f"{tuned['lr']:g} {tuned['study']:s}"
+    curve = tuned["curve"]
+    f"{curve['length']:d} {curve['seeds']:d}"
+    for rate, solved in zip(curve["rates"], curve["solved"], strict=True):
+        f"{rate:g} {solved:d}"
+
+
 def read_outcome(path: Path) -> dict[str, Any]:
     """outcome.json of train; raises `UserError` where it is missing or is something else."""
-    return _read_json(path, ("task", "cell", "length", "solved", "replicas"), _use_outcome)
+    return read_json(path, ("task", "cell", "length", "solved", "replicas"), _use_outcome)
 
 
 def _use_outcome(outcome: Mapping[str, Any]) -> None:
@@ -254,7 +266,7 @@ def _use_outcome(outcome: Mapping[str, Any]) -> None:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """settings.json of a search; raises `UserError` where it is missing or is something else."""
-    return _read_json(path, ("task", "cell", "training", "search"), _use_settings)
+    return read_json(path, ("task", "cell", "training", "search"), _use_settings)
 
 
 def _use_settings(settings: Mapping[str, Any]) -> None:
@@ -262,19 +274,25 @@ def _use_settings(settings: Mapping[str, Any]) -> None:
     _told(settings)
 
 
-def _read_json(path: Path, names: Sequence[str], use: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-    """The content of a file that has these names, and values for them that can be used."""
+def read_json(
+    path: Path, names: Sequence[str], use: Callable[[Mapping[str, Any]], None], maker: str = "dvc repro"
+) -> dict[str, Any]:
+    """The content of a file that has these names, and values for them that can be used.
+
+    `use` does with the content what is done with it, and raises some error where that can't be done; `maker` is the
+    command that writes such files. Raises `UserError` where the file is something else.
+    """
     try:
         content: dict[str, Any] = json.loads(path.read_text(), parse_constant=_no_number)
         missing = [name for name in names if name not in content]
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} can't be read ({_why(error)}); `dvc repro` makes it") from error
+        raise UserError(f"{path} can't be read ({_why(error)}); `{maker}` makes it") from error
     if missing:
-        raise UserError(f"{path} has no {', '.join(missing)}; `dvc repro` makes it anew")
+        raise UserError(f"{path} has no {', '.join(missing)}; `{maker}` makes it anew")
     try:
         use(content)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise UserError(f"{path} has a value that can't be used ({_why(error)}); `dvc repro` makes it anew") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
+        raise UserError(f"{path} has a value that can't be used ({_why(error)}); `{maker}` makes it anew") from error
     return content
 
 

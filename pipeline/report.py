@@ -162,6 +162,7 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         "goal",
         "updates",
         "trials",
+        "cost of the choice",
     )
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(row(pair))} |" for pair in pairs]
@@ -172,7 +173,8 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
         "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
         "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice "
-        f"({made(pairs)})."
+        f"({made(pairs)}). "
+        "Cost of the choice: what choosing the settings took, in searches with them (replicas × updates × length)."
     )
     orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
     ends = [f"- {name_of(pair)}: {edges.words(pair.ends)}" for pair in pairs if pair.ends]
@@ -212,6 +214,7 @@ def row(pair: Pair) -> list[str]:
         f"{horizon['goal']:g}",
         str(horizon["budget"]),
         str(horizon["trials"]),
+        ranking.cost_phrase(horizon),
     ]
 
 
@@ -224,6 +227,7 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         "phrase": records.phrase,
         "label": figures.label,
         "plain_phrase": ranking.plain_phrase,
+        "cost_phrase": ranking.cost_phrase,
         "again_phrase": again_phrase,
         "made": made(pairs),
         "luck": any(pair.another for pair in pairs),

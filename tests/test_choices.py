@@ -150,10 +150,13 @@ def test_a_step_leads_somewhere_with_certainty(tau: float) -> None:
         assert ((table[25] @ (np.arange(50) - 25.0) ** 2) ** 0.5) * 0.05 == pytest.approx(tau, rel=0.1)
 
 
+CHOICE = {"seed": 1, "tuned_searches": 1.5, "horizon": found(6.0)}
+
+
 def test_choices_of_other_settings_or_code_are_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "retune.json"
     assert choices.read(path, "tune-a-1", "same") == []
-    write_json(path, {"like": "tune-a-1", "settings": "same", "choices": [{"seed": 1, "horizon": found(6.0)}]})
+    write_json(path, {"like": "tune-a-1", "settings": "same", "choices": [CHOICE]})
     assert [each["seed"] for each in choices.read(path, "tune-a-1", "same")] == [1]
     assert choices.read(path, "tune-a-2", "same") == [] == choices.read(path, "tune-a-1", "other")
 
@@ -167,26 +170,35 @@ def test_settings_are_the_same_but_for_those_that_are_chosen() -> None:
         assert told() != told(word), word
 
 
+def told(estimate: str) -> str:
+    """The content of retune.json with one choice that has this horizon."""
+    return f'{{"like": "x", "settings": "y", "choices": [{{"seed": 1, "tuned_searches": 2.5, "horizon": {estimate}}}]}}'
+
+
+HORIZON = '{"median": MEDIAN, "lower": 2.0, "upper": 4.0, "censored": null}'
+
+
+def test_a_sound_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "retune.json"
+    path.write_text(told(HORIZON.replace("MEDIAN", "3.0")))
+    assert [each["horizon"]["median"] for each in choices.read(path, "x", "y")] == [3]
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        *("", "{", "[]", "null", '{"like": "x"}', '{"like": "x", "settings": "y", "choices": 3}', told("3")),
         *(
-            "",
-            "{",
-            "[]",
-            "null",
-            '{"like": "x"}',
-            '{"like": "x", "choices": 3}',
-            '{"like": "x", "choices": [{"horizon": 3}]}',
+            told(HORIZON.replace("MEDIAN", median))
+            for median in ("0.0", "-1.0", "NaN", "Infinity", '"3"', "[3]", "true", "1e999", "1e300", "1e-300", "5.0")
         ),
-        *(
-            f'{{"like": "x", "choices": [{{"horizon": {{"median": {median}, GOOD}}}}]}}'
-            for median in ("0", "-1", "NaN", "Infinity", '"3"', "[3]", "true", "1e999", "1e300", "1e-300", "5")
-        ),
+        told(HORIZON.replace("MEDIAN", "3.0")).replace("2.5", "null"),
     ],
 )
 def test_a_broken_file_is_named_in_one_sentence(tmp_path: Path, content: str) -> None:
     path = tmp_path / "retune.json"
-    path.write_text(content.replace("GOOD", '"lower": 2, "upper": 4, "censored": null'))
-    with pytest.raises(UserError, match=r"retune\.json can't be read .*python -m pipeline.retune"):
+    path.write_text(content)
+    with pytest.raises(
+        UserError, match=r"retune\.json (can't be read|has (no|a value)) .*`python -m pipeline.retune` makes"
+    ):
         choices.read(path, "x", "y")

@@ -253,11 +253,13 @@ def test_the_table_names_pairs_that_were_chosen_at_an_end_and_no_others() -> Non
 def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() -> None:
     pair = next(pair for pair in committed() if pair.name == "temporal_order-rnn")
     alone = report.table([replace(pair, horizon={**pair.horizon, "tuned": None})], [])
-    plain = {"plain": estimate(59.4, 54.6, 72.6)}
+    plain = {"plain": estimate(59.4, 54.6, 72.6), "cost": 2.84 * pair.horizon["compute"]}
     beside = report.table([replace(pair, horizon={**pair.horizon, "tuned": plain})], [])
     assert alone.splitlines()[2].split(" | ")[4] == "–"
     assert beside.splitlines()[2].split(" | ")[4] == "59 (55 to 73)"
     assert beside.splitlines()[0].split(" | ")[4] == "with plain settings"
+    assert alone.splitlines()[2].endswith(" | – |") and beside.splitlines()[2].endswith(" | 2.8 |")
+    assert beside.splitlines()[0].endswith(" | cost of the choice |")
     assert "probability" not in beside
 
 
@@ -267,7 +269,7 @@ SEARCH = {"length_min": 8, "length_max": 512, "level": 0.9, "certainty": 0.95, "
 def chosen(name: str, own: dict, *others: dict, tuned: bool = True) -> report.Pair:
     """A pair as `report.read` returns it, with other choices."""
     pair = next(pair for pair in committed() if pair.name == name)
-    horizon = {**pair.horizon, "t50": own, "tuned": {"plain": own, "study": "x"} if tuned else None}
+    horizon = {**pair.horizon, "t50": own, "tuned": {"plain": own, "study": "x", "cost": 1} if tuned else None}
     again = [{"seed": seed, "horizon": each} for seed, each in enumerate(others, start=1)]
     return replace(pair, horizon=horizon, settings={f"search.{k}": v for k, v in SEARCH.items()}, again=again)
 
