@@ -11,17 +11,13 @@ a meta-analysis with random effects (Higgins, Thompson, Spiegelhalter 2009, J. R
 are partially pooled (Gelman 2006, Bayesian Analysis 1:515): three choices say little of the spread of a pair, 27 say
 more. What is wanted is theta of one more choice. Everything is summed on a grid, so nothing is drawn by chance.
 
-The searches of a pair train replicas of the same numbers, so their errors e_pk are not quite independent, as they are
-taken to be here: what they have in common cancels between choices, and tau comes out a little too small.
+Each search trains with weights and sequences of its own (`pipeline.retune`), so the errors e_pk are independent.
 """
 
-import hashlib
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import log2
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,15 +27,14 @@ from pipeline.horizon.estimate import estimate, rounded, summary
 from pipeline.horizon.model import STEP, Array, Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior, weighted_quantiles
-from pipeline.records import ENDS, phrase, read_json
 
 SPREADS: Array = STEP * np.arange(1.0, 41.0)  # tau: .05 to 2 octaves
 SCALES: Array = STEP * np.arange(1.0, 21.0)  # sigma: .05 to 1 octave
-LONGEST = 2**31  # no length is longer
+TINY = 1e-300  # the least probability whose logarithm is taken
 
 
 @dataclass(frozen=True)
-class Choices:
+class Horizons:
     """The horizons of one pair as horizon.json states them, each with the settings of a choice of its own."""
 
     found: Sequence[Mapping[str, Any]]
@@ -53,34 +48,16 @@ class Choices:
     @cached_property
     def likelihood(self) -> Array:
         """P(what was found | mu, tau), shape (mu, tau), up to a factor."""
-        known = [each for each in self.found if each["median"] is not None]
         total = np.zeros((len(self.grid.theta), len(SPREADS)))
-        if known:
-            total += self._of_medians(known)
         for each in self.found:
-            if each["median"] is None:
-                total += self._of_limits(each)
+            total += self._of_limits(each) if each["median"] is None else self._of_median(each)
         return np.asarray(np.exp(total - total.max()))
 
-    def _of_medians(self, known: Sequence[Mapping[str, Any]]) -> Array:
-        """log N(y; mu, tau^2 I + E). The same numbers come from the same settings and seeds: they share their error."""
-        y, s = np.array([self._error(each) for each in known]).T
-        numbers = np.array([[each[end] or 0.0 for end in ENDS] for each in known])
-        same = (numbers[:, None] == numbers).all(axis=2)
-        errors = np.where(same, np.multiply.outer(s, s), 0.0)
-        away = y[:, None] - self.grid.theta  # (choice, mu)
-        columns = []
-        for tau in SPREADS:
-            covariance = tau**2 * np.eye(len(y)) + errors
-            squares = (away * np.linalg.solve(covariance, away)).sum(axis=0)
-            columns.append(-(squares + np.linalg.slogdet(covariance)[1]) / 2)
-        return np.stack(columns, axis=1)
-
-    def _error(self, estimate: Mapping[str, Any]) -> tuple[float, float]:
-        """Median and standard error in octaves; the latter from both ends of the interval, or from the one there is."""
-        middle, z = log2(estimate["median"]), ndtri((1 + self.options.level) / 2)
-        ends = [abs(log2(estimate[end]) - middle) for end in ("lower", "upper") if estimate[end] is not None]
-        return middle, (float(np.mean(ends)) if ends else 1.0) / float(z)
+    def _of_median(self, estimate: Mapping[str, Any]) -> Array:
+        """log N(y; mu, tau^2 + s^2)."""
+        y, s = centre(estimate, self.options.level)
+        variance = SPREADS**2 + s**2
+        return np.asarray(-((y - self.grid.theta[:, None]) ** 2 / variance + np.log(variance)) / 2)
 
     def _of_limits(self, estimate: Mapping[str, Any]) -> Array:
         """log P(theta beyond the limit), for a horizon of which no more is known; 0 where nothing is."""
@@ -88,7 +65,17 @@ class Choices:
         above = -np.inf if estimate["lower"] is None else log2(estimate["lower"])
         below = np.inf if estimate["upper"] is None else log2(estimate["upper"])
         chance = ndtr((below - theta) / SPREADS) - ndtr((above - theta) / SPREADS)
-        return np.asarray(np.log(np.maximum(chance, 1e-300)))
+        return np.asarray(np.log(np.maximum(chance, TINY)))
+
+
+def centre(estimate: Mapping[str, Any], level: float) -> tuple[float, float]:
+    """Median and standard error of a horizon in octaves; the latter from both ends of the interval, or the one known.
+
+    Where neither is known, half an interval counts as an octave.
+    """
+    middle = log2(estimate["median"])
+    ends = [abs(log2(estimate[end]) - middle) for end in ("lower", "upper") if estimate[end] is not None]
+    return middle, (float(np.mean(ends)) if ends else 1.0) / float(ndtri((1 + level) / 2))
 
 
 @dataclass(frozen=True)
@@ -100,11 +87,11 @@ class Another:
     spread: Mapping[str, float]  # tau in octaves: median, lower and upper end of the interval
 
 
-def another(pairs: Mapping[str, Choices]) -> dict[str, Another]:
+def another(pairs: Mapping[str, Horizons]) -> dict[str, Another]:
     """The horizon of one more choice for each pair; a pair with one choice has the spread that the others show."""
     prior = half_normal()
     joint = {name: pair.likelihood @ prior.T for name, pair in pairs.items()}  # (mu, sigma)
-    evidence = {name: np.log(table.sum(axis=0)) for name, table in joint.items()}
+    evidence = {name: np.log(np.maximum(table.sum(axis=0), TINY)) for name, table in joint.items()}
     whole = np.asarray(sum(evidence.values()))
     found = {}
     for name, pair in pairs.items():
@@ -138,39 +125,3 @@ def steps(count: int) -> Array:
     below = ndtr((edges - np.arange(count)[:, None] * STEP) / SPREADS[:, None, None])
     ends = np.zeros((len(SPREADS), count, 1))
     return np.diff(np.concatenate([ends, below, ends + 1], axis=2), axis=2)
-
-
-def read(path: Path, like: str, settings: str) -> list[dict[str, Any]]:
-    """The choices in retune.json; none where they are not like the first: of its study, and under the same settings.
-
-    Raises `UserError` where the file is something else.
-    """
-    if not path.exists():
-        return []
-    content = read_json(path, ("like", "settings", "choices"), _use_choices, "python -m pipeline.retune")
-    return list(content["choices"]) if (content["like"], content["settings"]) == (like, settings) else []
-
-
-def _use_choices(content: Mapping[str, Any]) -> None:
-    """Do with retune.json what is done with it; raises some error where that can't be done."""
-    for each in content["choices"]:
-        f"{each['seed']:d} {each['tuned_searches']:g}"
-        use(each["horizon"])
-
-
-def use(estimate: Mapping[str, Any]) -> None:
-    """Do with a horizon what is done with it; raises some error where that can't be done."""
-    phrase(estimate)
-    ends = [estimate[end] for end in ("lower", "median", "upper") if estimate[end] is not None]
-    for end in ends:
-        if isinstance(end, bool) or not 1 <= end < LONGEST:
-            raise ValueError(f"{end} is no length")
-    if ends != sorted(ends) or estimate["censored"] not in (None, "above", "below"):
-        raise ValueError(f"{phrase(estimate)} is no horizon")
-
-
-def settings_digest(recorded: Mapping[str, Any], chosen: Collection[str]) -> str:
-    """What tells settings apart that decide a search, but for those that are chosen for the pair: 16 digits."""
-    flat = {f"{section}.{name}": value for section, values in recorded.items() for name, value in values.items()}
-    kept = {name: value for name, value in flat.items() if name not in chosen and not name.startswith("optimizer.")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

@@ -310,11 +310,10 @@ def _row(
         ends = _ends(again, record)
         axes.plot(ends, [height, height], color=color, linewidth=1)
         rightmost = max(rightmost, ends[1])
+    elif again and not answer["censored"]:
+        rightmost = max(rightmost, _arrow(axes, again, record, height, color, 1.0))
     if answer["censored"]:
-        edge, sign = (lower, 1.25) if answer["censored"] == "above" else (upper, 0.8)
-        arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.8}
-        axes.annotate("", (edge * sign, height), (edge, height), arrowprops=arrow, annotation_clip=False)
-        axes.plot(edge, height, "|", color=color, markersize=9)
+        _arrow(axes, answer, record, height, color, 1.8)
     else:
         axes.plot([lower, upper], [height, height], color=color, linewidth=5, alpha=0.45, solid_capstyle="butt")
         if answer["median"] is not None:
@@ -327,6 +326,18 @@ def _row(
         "annotation_clip": False,
     }
     axes.annotate(phrase(answer), (rightmost, height), (22 if answer["censored"] else 7, 0), **text)
+
+
+def _arrow(
+    axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any], height: float, color: str, width: float
+) -> float:
+    """Draw a censored horizon, which lies beyond an edge, and return where the arrow ends on the right."""
+    lower, upper = _ends(answer, record)
+    edge, sign = (lower, 1.25) if answer["censored"] == "above" else (upper, 0.8)
+    arrow = {"arrowstyle": "->", "color": color, "linewidth": width}
+    axes.annotate("", (edge * sign, height), (edge, height), arrowprops=arrow, annotation_clip=False)
+    axes.plot(edge, height, "|", color=color, markersize=9)
+    return max(edge, edge * sign)
 
 
 def _ends(answer: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[float, float]:

@@ -46,6 +46,6 @@ def plain_phrase(horizon: Mapping[str, Any]) -> str:
 
 
 def cost_phrase(horizon: Mapping[str, Any]) -> str:
-    """What the choice of settings cost, in searches with these settings: `1.9`; a dash where nothing was chosen."""
+    """What the choice of settings cost, in searches with these settings: `1.85`; a dash where nothing was chosen."""
     tuned = horizon.get("tuned")
-    return f"{tuned['cost'] / horizon['compute']:.1f}" if tuned else "–"
+    return f"{tuned['cost'] / horizon['compute']:.3g}" if tuned else "–"

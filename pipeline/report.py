@@ -20,21 +20,24 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import charts, choices, drawing, edges, figures, ranking, records
-from pipeline.choices import Another, Choices
+from pipeline import charts, choices, drawing, edges, figures, ranking, records, retuned
+from pipeline.choices import Another, Horizons
 from pipeline.errors import UserError
 from pipeline.files import digest, replaced, write_json
+from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.settings import CONF, Settings, stage
-from pipeline.tuning.space import Space, space_of
+from pipeline.tuning.space import space_of
 
 TEMPLATE = "report.html"
 ORDER = "Which cell has the longer horizon:"
 ORDER_AGAIN = "Which cell has the longer horizon, with settings chosen again:"
-ONCE = (
-    "Not chosen again with these settings and this code (`make retune`), so the spread of the others' choices counts:"
+NOT_AGAIN = (
+    "Not chosen again beside the choice in conf/tuned (`python -m pipeline.retune task=… cell=…`), "
+    "so the spread of the others' choices counts:"
 )
-ASKED = ("length_min", "length_max", "level", "certainty", "factor")  # of the settings of a search
+PLAIN = "With plain settings, for none were chosen (`python -m pipeline.tune`), so without the luck of a choice:"
+SEARCH_OPTIONS = ("length_min", "length_max", "level", "certainty", "factor")  # by which an estimate is stated
 BEYOND = "Chosen at an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
 
 
@@ -58,7 +61,9 @@ class Pair:
 def main(settings: Settings) -> None:
     """Write the report."""
     grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
-    pairs = lucky(settings, [read(settings, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]])
+    pairs = with_another_choice(
+        settings, [read(settings, f"{task}-{cell}") for task in grid["tasks"] for cell in grid["cells"]]
+    )
     target = settings.results / "report"
     with replaced(target, whole=False) as folder, replaced(target / "figures") as drawn:
         draw(folder, drawn, pairs)
@@ -91,33 +96,37 @@ def read(settings: Settings, name: str) -> Pair:
         flat(used),
         {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
         edges.at_an_end(space, flat(used), horizon),
-        chosen_again(settings, search, horizon, used, space),
+        chosen_again(settings, search, horizon, used),
     )
 
 
 def chosen_again(
-    settings: Settings, search: Path, horizon: Mapping[str, Any], used: Mapping[str, Any], space: Space
+    settings: Settings, search: Path, horizon: Mapping[str, Any], used: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Other choices of a pair's settings; none for a pair that was not tuned. Raises `UserError` as `choices.read`."""
+    """Other choices of a pair's settings; none for a pair that was not tuned. Raises `UserError` as `retuned.read`."""
     if not horizon.get("tuned"):
         return []
     try:
-        choices.use(horizon["t50"])
-        like, same = horizon["tuned"]["study"], choices.settings_digest(used, {*space, "training.clip"})
-        [float(used["search"][name]) for name in ASKED]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        retuned.check_estimate(horizon["t50"])
+        options_of(settings, flat(used)).check()
+    except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{search} has a value that can't be used ({error}); `dvc repro` makes it anew") from error
-    return choices.read(settings.results / "retune" / search.name / "retune.json", like, same)
+    return retuned.read(settings.results / "retune" / search.name / "retune.json", horizon["tuned"]["study"], used)
 
 
-def lucky(settings: Settings, pairs: Sequence[Pair]) -> list[Pair]:
+def options_of(settings: Settings, used: Mapping[str, Any]) -> SearchOptions:
+    """The options of the search of a pair, from its settings.json as one level."""
+    return replace(settings.search, **{name: used[f"search.{name}"] for name in SEARCH_OPTIONS})
+
+
+def with_another_choice(settings: Settings, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs with where the horizon of one more choice lies, as far as any pair was chosen again."""
     tuned = [pair for pair in pairs if pair.horizon.get("tuned")]
     if not any(pair.again for pair in tuned):
         return list(pairs)
-    asked = {p.name: replace(settings.search, **{name: p.settings[f"search.{name}"] for name in ASKED}) for p in tuned}
-    seen = {p.name: [p.horizon["t50"], *(each["horizon"] for each in p.again)] for p in tuned}
-    found = choices.another({name: Choices(estimates, asked[name]) for name, estimates in seen.items()})
+    seen = {pair.name: [pair.horizon["t50"], *(each["horizon"] for each in pair.again)] for pair in tuned}
+    options = {pair.name: options_of(settings, pair.settings) for pair in tuned}
+    found = choices.another({name: Horizons(estimates, options[name]) for name, estimates in seen.items()})
     return [replace(pair, another=found.get(pair.name)) for pair in pairs]
 
 
@@ -173,13 +182,18 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         f"Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
         "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
         "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice "
-        f"({made(pairs)}). "
+        f"({count_of_choices(pairs)}). "
         "Cost of the choice: what choosing the settings took, in searches with them (replicas × updates × length)."
     )
     orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
     ends = [f"- {name_of(pair)}: {edges.words(pair.ends)}" for pair in pairs if pair.ends]
-    once = [f"- {name_of(pair)}" for pair in pairs if pair.another and not pair.again]
-    told = {ORDER_AGAIN if any(pair.another for pair in pairs) else ORDER: orders, ONCE: once, BEYOND: ends}
+    luck = any(pair.another for pair in pairs)
+    told = {
+        ORDER_AGAIN if luck else ORDER: orders,
+        PLAIN: [f"- {name_of(pair)}" for pair in pairs if luck and not pair.another],
+        NOT_AGAIN: [f"- {name_of(pair)}" for pair in pairs if pair.another and not pair.again],
+        BEYOND: ends,
+    }
     more = [line for title, entries in told.items() if entries for line in ("", title, "", *entries)]
     return "\n".join([*lines, "", legend, *more, ""])
 
@@ -189,10 +203,10 @@ def name_of(pair: Pair) -> str:
     return f"{figures.label(pair.horizon['task'])} × {figures.label(pair.horizon['cell'])}"
 
 
-def made(pairs: Sequence[Pair]) -> str:
+def count_of_choices(pairs: Sequence[Pair]) -> str:
     """How many choices are known, in words."""
     counts = {len(pair.again) + 1 for pair in pairs if pair.another}
-    return f"{' or '.join(map(str, sorted(counts)))} choices of each pair" if counts else "none was made"
+    return f"{' or '.join(map(str, sorted(counts)))} choices of each tuned pair" if counts else "none was made"
 
 
 def again_phrase(pair: Pair) -> str:
@@ -229,8 +243,8 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         "plain_phrase": ranking.plain_phrase,
         "cost_phrase": ranking.cost_phrase,
         "again_phrase": again_phrase,
-        "made": made(pairs),
-        "luck": any(pair.another for pair in pairs),
+        "made": count_of_choices(pairs),
+        "lucky": {pair.horizon["task"] for pair in pairs if pair.another},
         "words": edges.words,
         "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,

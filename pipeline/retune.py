@@ -5,9 +5,11 @@
 
 The interval of a tuned horizon is that of the settings that were chosen. How far another choice would move it, only
 another choice can tell: this stage makes some, each with the next seed after the one in conf/tuned, at the same cost,
-and searches their horizons as `pipeline.search` does. Writes results/retune/TASK-CELL/retune.json, from which
+and searches their horizons as `pipeline.search` does, each with the next `training.seed`, so that no two searches
+share weights or sequences. Writes results/retune/TASK-CELL/retune.json, from which
 the report states where the horizon of one more choice lies (`pipeline/choices.py`); a parent run in MLflow with one run
 for each choice; and Optuna studies. Killed and started again, it goes on from the last round or trial that had ended.
+A choice that the file has already, by the same code and settings, is not made again, unless `tune.fresh=true`.
 """
 
 import re
@@ -18,8 +20,8 @@ from typing import Any
 
 import optuna
 
-from pipeline import choices, records, tracking, tune
-from pipeline.errors import UserError
+from pipeline import records, retuned, searching, tracking, tune
+from pipeline.errors import UserError, require
 from pipeline.files import replaced, write_json
 from pipeline.horizon.estimate import rounded
 from pipeline.learning.training import Training
@@ -36,7 +38,8 @@ from pipeline.tuning.study import Tuning
 def main(settings: Settings) -> None:
     """Find how far another choice of settings moves the horizon of one pair."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    like = first_choice(settings)
+    first = first_choice(settings)
+    asked = others(settings, first["seed"])
     settings.require_runs()
     tags = {"stage": "retune", "task": settings.names["task"], "cell": settings.names["cell"]}
     name = f"{settings.names['cell']} · retune"
@@ -48,12 +51,13 @@ def main(settings: Settings) -> None:
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
         run.params({"tune": vars(settings.tune)})
+        made = {} if settings.tune.fresh else retuned.by_study(settings.results_of("retune") / "retune.json")
         rows = []
-        for each in others(settings, like["seed"]):
-            rows.append(again(each, like["plain"], held_out, shown))
+        for each in asked:
+            rows.append(again(each, first, held_out, shown, made.get(tune.study_name(each))))
             log(run, rows[-1])
         with replaced(settings.results_of("retune")) as folder:
-            write_json(folder / "retune.json", content(settings, like, rows))
+            write_json(folder / "retune.json", content(settings, first, rows))
             run.artifacts(folder)
         run.note(note_of(settings, rows))
         words = ", ".join(records.phrase(row["horizon"]) for row in rows)
@@ -72,7 +76,7 @@ def first_choice(settings: Settings) -> dict[str, Any]:
         name = tune.study_name(seeded(settings, provenance["seed"]))
         same = re.fullmatch(rf"{re.escape(name)}(-\d+)?", provenance["study"])  # -2: made by tune.fresh=true
         question = tune.question_of(settings, space, plain, provenance["plain"])
-        choices.use({"censored": None, "lower": None, "upper": None, "median": question.search_horizon})
+        retuned.check_estimate({"censored": None, "lower": None, "upper": None, "median": question.search_horizon})
         if not 0 < question.search_cost < inf:
             raise ValueError("compute must be above 0")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -84,8 +88,11 @@ def first_choice(settings: Settings) -> dict[str, Any]:
 
 def others(settings: Settings, first: int) -> list[Settings]:
     """The same settings with the seeds that follow the first."""
+    named = settings.tune.seed if "tune.seed" in settings.fixed else first
+    require(named == first, "tune.seed", f"must be that of the choice in conf/tuned, {first}, or left out", named)
     found = [seeded(settings, first + place) for place in range(1, settings.retune.choices + 1)]
     found[-1].tune.check()
+    replace(settings.training, seed=settings.training.seed + settings.retune.choices).check()
     return found
 
 
@@ -94,45 +101,67 @@ def seeded(settings: Settings, seed: int) -> Settings:
     return replace(settings, tune=replace(settings.tune, seed=seed))
 
 
-def again(settings: Settings, plain: Mapping[str, Any], held_out: HeldOut, shown: Display) -> dict[str, Any]:
-    """One choice and its horizon, as retune.json states them; `plain` is the search with the plain settings."""
+def again(
+    settings: Settings,
+    first: Mapping[str, Any],
+    held_out: HeldOut,
+    shown: Display,
+    made: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One choice and its horizon, as retune.json states them.
+
+    `first` is the provenance of the choice in conf/tuned; `made` is this very choice as a file states it, which is not
+    made anew, nor searched anew if it was searched with this code and these settings.
+    """
+    chosen = made or choose(settings, first, shown)
+    searched = with_choice(settings, first, chosen["chosen"])
+    if made and made["horizon"]["study"] == searching.study_name(searched):
+        horizon = made["horizon"]
+    else:
+        horizon = tune.horizon_of(searched, held_out, shown, f"settings of seed {settings.tune.seed}")
+    return {name: chosen[name] for name in ("seed", "study", "chosen", "cost")} | {
+        "plain_searches": rounded(chosen["cost"] / first["plain"]["compute"]),
+        "tuned_searches": rounded(chosen["cost"] / horizon["compute"]),
+        "horizon": horizon,
+    }
+
+
+def choose(settings: Settings, first: Mapping[str, Any], shown: Display) -> dict[str, Any]:
+    """One choice: its seed, study, settings and cost."""
     seed = settings.tune.seed
     space, values = tune.asked(settings)
-    study, question = tune.study_of(settings), tune.question_of(settings, space, values, plain)
+    study, question = tune.study_of(settings), tune.question_of(settings, space, values, first["plain"])
 
     def watch(update: int, curve: Mapping[str, float]) -> None:
         if "replicas/running" in curve:
             shown.now(0.0, f"choice with seed {seed}, update {update}, {curve['replicas/solved']:.0f} solved")
 
     chosen = Tuning(study, question, settings.tune, Trainer(settings, watch), lambda g: tune.sampler(settings, g)).run()
-    best = chosen.order[0]
-    found = with_values(settings, tune.sections_of(settings, dict(best.values)))
-    horizon = tune.horizon_of(found, held_out, shown, f"settings of seed {seed}")
-    return {
-        "seed": seed,
-        "study": study.study_name,
-        "chosen": dict(best.values),
-        "cost": chosen.cost,
-        "plain_searches": rounded(chosen.cost / question.search_cost),
-        "tuned_searches": rounded(chosen.cost / horizon["compute"]),
-        "horizon": horizon,
-    }
+    return {"seed": seed, "study": study.study_name, "chosen": dict(chosen.order[0].values), "cost": chosen.cost}
+
+
+def with_choice(settings: Settings, first: Mapping[str, Any], chosen: Mapping[str, Any]) -> Settings:
+    """The settings that were chosen, with a `training.seed` of this choice's own for the search of their horizon."""
+    sections = tune.sections_of(settings, dict(chosen))
+    own = {"seed": settings.training.seed + settings.tune.seed - first["seed"]}
+    return with_values(settings, sections | {"training": sections.get("training", {}) | own})
 
 
 def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings with those that were chosen."""
+    """The settings with other values in some sections; an optimizer is replaced as a whole."""
     tree = dict(settings.tree)
     for name, values in sections.items():
         tree[name] = dict(values) if name == "optimizer" else {**tree[name], **values}
-    found = replace(settings, tree=tree, training=section("training", Training, tree["training"]))
-    check_parts(found)
-    return found
+    changed = replace(settings, tree=tree, training=section("training", Training, tree["training"]))
+    check_parts(changed)
+    return changed
 
 
-def content(settings: Settings, like: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The content of retune.json; `like` is the study of the first choice, whose settings and code these share."""
-    names = {"task": settings.names["task"], "cell": settings.names["cell"], "like": like["study"]}
-    return names | {"settings": choices.settings_digest(settings.recorded, rows[0]["chosen"]), "choices": rows}
+def content(settings: Settings, first: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of retune.json."""
+    names = {"task": settings.names["task"], "cell": settings.names["cell"], "first_study": first["study"]}
+    digest = retuned.settings_digest(settings.recorded, rows[0]["chosen"])
+    return names | {"settings_digest": digest, "choices": rows}
 
 
 def log(run: tracking.Run, row: Mapping[str, Any]) -> None:

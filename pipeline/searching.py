@@ -40,8 +40,12 @@ VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobod
 def study_of(settings: Settings) -> Study:
     """The study of these settings and this code, opened or made; its name says which."""
     sampler = settings.part("sampler", options=settings.search)
-    name = f"{settings.title}-{fingerprint(settings)}"
-    return open_study(storage(settings), name, sampler, settings.search.fresh)
+    return open_study(storage(settings), study_name(settings), sampler, settings.search.fresh)
+
+
+def study_name(settings: Settings) -> str:
+    """The name of a study of these settings and this code."""
+    return f"{settings.title}-{fingerprint(settings)}"
 
 
 def storage(settings: Settings) -> str:

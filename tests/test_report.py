@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
+from matplotlib.axes import Axes
 from pyarrow import parquet
 
 from pipeline import edges, figures, ranking, records, report, ui
@@ -258,7 +259,7 @@ def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() 
     assert alone.splitlines()[2].split(" | ")[4] == "–"
     assert beside.splitlines()[2].split(" | ")[4] == "59 (55 to 73)"
     assert beside.splitlines()[0].split(" | ")[4] == "with plain settings"
-    assert alone.splitlines()[2].endswith(" | – |") and beside.splitlines()[2].endswith(" | 2.8 |")
+    assert alone.splitlines()[2].endswith(" | – |") and beside.splitlines()[2].endswith(" | 2.84 |")
     assert beside.splitlines()[0].endswith(" | cost of the choice |")
     assert "probability" not in beside
 
@@ -278,7 +279,7 @@ def test_the_table_shows_where_the_horizon_of_one_more_choice_lies() -> None:
     far = chosen("adding-lstm", estimate(103.0, 88.0, 126.0), estimate(123.0, 107.0, 148.0), estimate(64.0, 57.0, 76.0))
     once = chosen("adding-rnn", estimate(20.0, 18.0, 22.0))
     plain = chosen("adding-gru", estimate(69.0, 64.0, 80.0), tuned=False)
-    pairs = report.lucky(compose(), [far, once, plain])
+    pairs = report.with_another_choice(compose(), [far, once, plain])
     lines = report.table(pairs, []).splitlines()
     assert lines[0].split(" | ")[3] == "settings chosen again"
     shown = [line.split(" | ")[3] for line in lines[2:5]]
@@ -286,15 +287,16 @@ def test_the_table_shows_where_the_horizon_of_one_more_choice_lies() -> None:
     assert pairs[0].another is not None and pairs[1].another is not None and pairs[2].another is None
     assert pairs[0].another.t50["lower"] < 88 and pairs[0].another.t50["upper"] > 126
     assert pairs[1].another.horizon.octaves(0.9) > 0.5  # as the other pair spreads; its search knows it to .3 octaves
-    assert "1 or 3 choices of each pair" in lines[6]
-    assert lines[lines.index(report.ONCE) + 2 :] == [f"- {report.name_of(once)}"]
+    assert "1 or 3 choices of each tuned pair" in lines[6]
+    assert lines[lines.index(report.NOT_AGAIN) + 2 :] == [f"- {report.name_of(once)}"]
+    assert lines[lines.index(report.PLAIN) + 2] == f"- {report.name_of(plain)}"
 
 
 def test_without_other_choices_nothing_is_said_of_them() -> None:
-    pairs = report.lucky(compose(), [chosen("adding-rnn", estimate(8.7, 8.0, 9.7))])
+    pairs = report.with_another_choice(compose(), [chosen("adding-rnn", estimate(8.7, 8.0, 9.7))])
     assert [pair.another for pair in pairs] == [None]
     text = report.table(pairs, [])
-    assert report.ONCE not in text and text.splitlines()[2].split(" | ")[3] == "–"
+    assert report.NOT_AGAIN not in text and text.splitlines()[2].split(" | ")[3] == "–"
     assert report.content(pairs, [])["chosen_again"] == []
 
 
@@ -305,7 +307,7 @@ def test_the_order_of_the_cells_counts_the_luck_of_the_choice() -> None:
     ]
     low = chosen("adding-rnn", estimate(30, 27, 33), estimate(31, 28, 34), estimate(60, 54, 66))
     high = chosen("adding-lstm", estimate(60, 54, 66), estimate(30, 27, 33), estimate(61, 55, 67))
-    pairs = report.lucky(compose(), [low, high, *others])
+    pairs = report.with_another_choice(compose(), [low, high, *others])
     (found,) = ranking.rankings([report.belief(pair) for pair in pairs])
     assert found["probability"] < 0.6 and found["order"][0] in ("lstm", "gru")
     told = report.content(pairs, [found])["chosen_again"]
@@ -322,22 +324,29 @@ def test_what_the_page_says_of_choosing_again_is_in_its_files() -> None:
         pair = f"{each['task']}-{each['cell']}"
         file = json.loads((RESULTS / "retune" / pair / "retune.json").read_text())
         horizon = records.read_horizon(RESULTS / "search" / pair / "horizon.json")
-        assert file["like"] == horizon["tuned"]["study"] and file["choices"] == each["choices"]
-    grid = {(each["task"], each["cell"]) for each in told["horizons"]}
-    assert {(each["task"], each["cell"]) for each in told["chosen_again"]} == grid
+        assert file["first_study"] == horizon["tuned"]["study"] and file["choices"] == each["choices"]
+    tuned = {(each["task"], each["cell"]) for each in told["horizons"] if each["tuned"]}
+    assert {(each["task"], each["cell"]) for each in told["chosen_again"]} == tuned
 
 
-def test_a_thin_line_shows_where_one_more_choice_lies_unless_that_is_beyond_the_range() -> None:
+def test_a_thin_line_shows_where_one_more_choice_lies_and_an_arrow_where_that_is_beyond_the_range() -> None:
     (pair,) = [pair for pair in committed() if pair.name == "temporal_order-rnn"]
     own = {**pair.horizon, "t50": estimate(60.0, 53.0, 71.0)}
 
+    def drawn(again: dict | None) -> Axes:
+        return figures.overview([own], {("temporal_order", "rnn"): again} if again else None).axes[0]
+
     def spans(again: dict | None) -> set[tuple[float, float]]:
-        given = {("temporal_order", "rnn"): again} if again else None
-        lines = figures.overview([own], given).axes[0].get_lines()
+        lines = drawn(again).get_lines()
         return {tuple(map(float, line.get_xdata())) for line in lines if len(line.get_xdata()) == 2}
 
+    def arrows(again: dict | None) -> int:
+        return sum(getattr(text, "arrow_patch", None) is not None for text in drawn(again).texts)
+
     assert spans(None) == {(53.0, 71.0)} == spans(estimate(None, 512.0, None, "above"))
+    assert arrows(estimate(None, 512.0, None, "above")) == 1 + arrows(None)
     assert spans(estimate(61.0, 40.0, 90.0)) == {(53.0, 71.0), (40.0, 90.0)}
+    assert arrows(estimate(61.0, 40.0, 90.0)) == arrows(None)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 
-from pipeline import choices, retune, search, tune
+from pipeline import retune, search, tune
 from tests.conftest import compose, run_stage
 from tests.test_dvc import GRID
 from tests.test_tune import PAIR, arguments
@@ -56,14 +56,15 @@ def undisturbed(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_other_choices_are_written_with_their_horizons_and_what_they_cost(undisturbed: Path) -> None:
     first = json.loads((undisturbed / f"results/tune/{PAIR}/tune.json").read_text())
     told = json.loads((undisturbed / FILE).read_text())
-    assert (told["task"], told["cell"], told["like"]) == (first["task"], first["cell"], first["study"])
+    assert (told["task"], told["cell"], told["first_study"]) == (first["task"], first["cell"], first["study"])
     assert [each["seed"] for each in told["choices"]] == [first["seed"] + 1, first["seed"] + 2]
     assert len({first["study"], *(each["study"] for each in told["choices"])}) == 3
     for each in told["choices"]:
         assert set(each["chosen"]) == set(first["chosen"])
         assert each["tuned_searches"] == pytest.approx(each["cost"] / each["horizon"]["compute"], rel=1e-4)
         assert each["plain_searches"] == pytest.approx(each["cost"] / first["plain"]["compute"], rel=1e-4)
-    assert choices.read(undisturbed / FILE, first["study"], told["settings"]) == told["choices"]
+    studies = {each["horizon"]["study"] for each in told["choices"]}
+    assert len(studies) == 2, "each has a search of its own, also where both chose the same"
 
 
 @pytest.mark.slow
@@ -77,6 +78,7 @@ def test_a_horizon_is_that_of_a_search_with_those_settings(undisturbed: Path, tm
     """Given the same settings by hand, `search` writes the same numbers."""
     one = json.loads((undisturbed / FILE).read_text())["choices"][0]
     chosen = {name.replace("optimizer.name", "optimizer"): value for name, value in one["chosen"].items()}
+    chosen["training.seed"] = compose().training.seed + 1
     words = [f"{name}={value}" for name, value in sorted(chosen.items(), key=lambda item: item[0] != "optimizer")]
     given = [word for word in arguments(tmp_path).split() if not word.startswith("tune.")]
     done = run_stage(search.main, " ".join([*given, *words, "tracking.enabled=false"]))
@@ -148,7 +150,7 @@ def test_a_first_choice_that_was_made_anew_counts_as_well(first: Path, tmp_path:
     path.write_text(path.read_text().replace(study, f"{study}-2"))
     done = run_stage(retune.main, arguments(folder, "tracking.enabled=false", "retune.choices=1"))
     assert done.status == 0, done.err
-    assert json.loads((folder / FILE).read_text())["like"] == f"{study}-2"
+    assert json.loads((folder / FILE).read_text())["first_study"] == f"{study}-2"
 
 
 @pytest.mark.slow
@@ -162,6 +164,26 @@ def test_a_first_choice_whose_plain_search_is_damaged_is_a_sentence(first: Path,
     if damage != "median: 0":  # then the limit counts
         assert (ended.status, ended.out) == (2, "")
         assert "provenance can't be used" in ended.err and len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_choice_that_the_file_has_is_not_made_again_without_its_study(undisturbed: Path, tmp_path: Path) -> None:
+    """Such as on another machine, or with one more choice asked for."""
+    shutil.copytree(undisturbed, folder := tmp_path / "copy")
+    (folder / "state/.state/optuna.db").unlink()
+    done = run_stage(retune.main, arguments(folder, "tracking.enabled=false", "retune.choices=3"))
+    assert done.status == 0, done.err
+    told = [json.loads((each / FILE).read_text())["choices"] for each in (undisturbed, folder)]
+    assert told[1][:2] == told[0] and len(told[1]) == 3
+    assert {name.rpartition("-")[0] for name, _ in times(folder)} == {f"tune-{PAIR}", PAIR}
+    assert len({name for name, _ in times(folder)}) == 2  # of the third
+
+
+@pytest.mark.slow
+def test_a_seed_that_is_not_of_the_first_choice_is_refused(first: Path) -> None:
+    ended = run_stage(retune.main, arguments(first, "tune.seed=7"))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "error: tune.seed must be that of the choice in conf/tuned, 0, or left out; got 7\n"
 
 
 @pytest.mark.parametrize("pair", [f"{task}-{cell}" for task in GRID["tasks"] for cell in GRID["cells"]])

@@ -11,9 +11,10 @@ Two horizons agree where the distance of their medians, in octaves, is what thei
 |m_1 - m_2| <= sqrt(w_1^2 + w_2^2) with w half an interval: once that of the search, and once widened by the spread of
 choices that the report states; and where both lie beyond the same end of the range.
 
-All searches of a pair train replicas of the same numbers, so what those have in common is not tested here.
+Horizons beyond the range agree, and are held, because the range is short, so each count stands there without them, too.
+The choices of the report made its intervals themselves; fresh ones, on weights and sequences of their own, are a test.
 
-A choice that was made before, by the same code with the same settings, is read from the result file.
+A choice that was made before, by the same code with the same settings, is read from the result file; so is its search.
 """
 
 import json
@@ -29,8 +30,8 @@ import optuna
 import yaml
 from scipy.special import ndtr
 
-from pipeline import choices, retune, tune
-from pipeline.choices import Another, Choices
+from pipeline import choices, retune, retuned, tune
+from pipeline.choices import Another, Horizons
 from pipeline.errors import require
 from pipeline.prepare import held_out_of
 from pipeline.progress import display
@@ -39,7 +40,8 @@ from pipeline.settings import CONF, Settings
 from tests.conftest import compose
 
 SEEDS = (3, 4, 5)  # results/retune has 1 and 2
-Z = 1.6448536  # half a 90 % interval of a normal distribution, in standard deviations
+LEVEL = 0.9  # of all intervals
+Z = 1.6448536  # half of one, in standard deviations of a normal distribution
 RESULT = Path("results/benchmarks/retuning.json")
 
 
@@ -55,27 +57,27 @@ def of_pair(pair: str, *overrides: str) -> Settings:
     return compose(f"task={task}", f"cell={cell}", *overrides)
 
 
-def known(pair: str) -> Choices:
-    """What results/search and results/retune hold of a pair."""
+def known(pair: str) -> tuple[Horizons, list[float]]:
+    """What results/search and results/retune hold of a pair, and what its choices cost, in searches."""
     settings = of_pair(pair)
     horizon = read_horizon(settings.results_of("search") / "horizon.json")
     used = read_settings(settings.results_of("search") / "settings.json")
-    same = choices.settings_digest(used, tune.asked(settings)[0].keys() | {"training.clip"})
-    again = choices.read(settings.results_of("retune") / "retune.json", horizon["tuned"]["study"], same)
-    if not again or set(SEEDS) & {each["seed"] for each in again}:
+    again = retuned.read(settings.results_of("retune") / "retune.json", horizon["tuned"]["study"], used)
+    if not again or set(SEEDS) & {retune.first_choice(settings)["seed"], *(each["seed"] for each in again)}:
         raise SystemExit(f"{pair} must have been chosen again with this code, these settings and seeds not in {SEEDS}")
-    return Choices([horizon["t50"], *(each["horizon"] for each in again)], settings.search)
+    costs = [horizon["tuned"]["cost"] / horizon["compute"], *(each["tuned_searches"] for each in again)]
+    return Horizons([horizon["t50"], *(each["horizon"] for each in again)], settings.search), costs
 
 
 def fresh(pair: str, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Choices with other seeds, and their horizons; from `rows` where they are there."""
     with tempfile.TemporaryDirectory() as state, display(pair) as shown:
         settings = of_pair(pair, f"paths.state={state}")
-        plain = retune.first_choice(settings)["plain"]
+        first = retune.first_choice(settings)
         for seed in SEEDS:
             mine = retune.seeded(settings, seed)
             name = tune.study_name(mine)
-            rows[name] = rows.get(name) or retune.again(mine, plain, held_out_of(settings), shown)
+            rows[name] = retune.again(mine, first, held_out_of(settings), shown, rows.get(name))
             RESULT.write_text(json.dumps(rows, indent=2) + "\n")
             yield rows[name]
 
@@ -85,8 +87,8 @@ def below(said: Another, horizon: Mapping[str, Any]) -> float:
     places, weights = said.horizon.grid.theta, said.horizon.theta
     if horizon["median"] is None:
         return float(weights[places < log2(horizon["lower"] or horizon["upper"])].sum())
-    error = half(horizon) / Z
-    return float(weights @ ndtr((log2(horizon["median"]) - places) / error))
+    middle, error = choices.centre(horizon, LEVEL)
+    return float(weights @ ndtr((middle - places) / error))
 
 
 def held(said: Another, horizon: Mapping[str, Any]) -> bool:
@@ -97,55 +99,63 @@ def held(said: Another, horizon: Mapping[str, Any]) -> bool:
     return 0.05 <= share <= 0.95
 
 
-def half(horizon: Mapping[str, Any]) -> float:
-    """Half an interval in octaves; where one end is not known, as far as the other."""
-    ends = [abs(log2(horizon[end] / horizon["median"])) for end in ("lower", "upper") if horizon[end]]
-    return sum(ends) / len(ends)
-
-
 def agree(first: Mapping[str, Any], second: Mapping[str, Any], spread: float = 0.0) -> bool:
     """Whether two horizons agree, as their intervals say, with choices that spread by so many octaves."""
     if first["median"] is None or second["median"] is None:
         return bool(first["censored"] == second["censored"])
-    halves = [hypot(half(each), Z * spread) for each in (first, second)]
+    halves = [Z * hypot(choices.centre(each, LEVEL)[1], spread) for each in (first, second)]
     return abs(log2(first["median"] / second["median"])) <= hypot(*halves)
 
 
 def agreements(found: Mapping[str, Sequence[Mapping[str, Any]]], spreads: Mapping[str, float]) -> str:
     """How many of all pairs of horizons agree, in words."""
-    agreed = [agree(a, b, spreads.get(pair, 0.0)) for pair, each in found.items() for a, b in combinations(each, 2)]
-    return f"{sum(agreed)} of {len(agreed)}"
+    both = [(pair, a, b) for pair, each in found.items() for a, b in combinations(each, 2)]
+    return counted([(agree(a, b, spreads.get(pair, 0.0)), within(a) or within(b)) for pair, a, b in both])
+
+
+def within(horizon: Mapping[str, Any]) -> bool:
+    """Whether a horizon lies within the range of lengths."""
+    return horizon["median"] is not None
+
+
+def counted(answers: Sequence[tuple[bool, bool]]) -> str:
+    """How many are true, of all and of those that say something: (whether it is true, whether it says something)."""
+    telling = [true for true, says in answers if says]
+    whole = f"{sum(true for true, _ in answers)} of {len(answers)}"
+    return f"{whole} ({sum(telling)} of {len(telling)} without those beyond the range)"
 
 
 def main() -> None:
-    """Print each fresh choice with its horizon and whether that was foreseen, and how many agree."""
+    """Print each fresh choice with its horizon and whether that was foreseen, how many agree, and what they cost."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    before = {pair: known(pair) for pair in grid()}
+    pairs = {pair: known(pair) for pair in grid()}
+    before = {pair: horizons for pair, (horizons, _) in pairs.items()}
     said = choices.another(before)
     rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     asked = sys.argv[1:] or grid()
     for pair in asked:
         require(pair in before, "each word", f"must be one of {', '.join(before)}", pair)
     after: dict[str, list[Mapping[str, Any]]] = {}
-    foreseen, costs = [], []
+    foreseen: list[tuple[bool, bool]] = []
+    costs = [cost for pair in asked for cost in pairs[pair][1]]
     for pair in asked:
         print(f"{pair}: the report says {phrase(said[pair].t50)}, spread {said[pair].spread['median']:.2f} octaves")
         for row in fresh(pair, rows):
             after.setdefault(pair, []).append(row["horizon"])
-            foreseen.append(held(said[pair], row["horizon"]))
+            foreseen.append((held(said[pair], row["horizon"]), within(row["horizon"])))
             costs.append(row["tuned_searches"])
-            words = "" if foreseen[-1] else " (outside)"
-            print(f"  seed {row['seed']}: {phrase(row['horizon'])}{words}; cost {costs[-1]:.1f} searches", flush=True)
+            words = "" if foreseen[-1][0] else " (outside)"
+            print(f"  seed {row['seed']}: {phrase(row['horizon'])}{words}; cost {costs[-1]:.3g} searches", flush=True)
     spreads = {pair: said[pair].spread["median"] for pair in asked}
     known_before = {pair: list(before[pair].found) for pair in asked}
-    print(f"{sum(foreseen)} of {len(foreseen)} fresh horizons lie within the 90 % interval that the report states")
-    for words, found in (("the report's choices", known_before), ("the fresh choices", after)):
-        print(
-            f"pairs of horizons of {words} that agree: {agreements(found, {})} by the intervals of their searches, "
-            f"{agreements(found, spreads)} with the spread of choices"
-        )
+    print(f"fresh horizons within the 90 % interval that the report states: {counted(foreseen)}")
+    for words, found in (("the report's choices, which made them", known_before), ("the fresh choices", after)):
+        print(f"pairs of horizons of {words}, that agree")
+        print(f"  by the intervals of their searches: {agreements(found, {})}")
+        print(f"  with the spread of choices:         {agreements(found, spreads)}")
+    dear = ", ".join(f"{cost:.3g}" for cost in sorted(costs) if cost > 3)
     print(
-        f"cost: {sum(cost > 3 for cost in costs)} of {len(costs)} choices above three searches, most {max(costs):.1f}"
+        f"cost, all choices: {sum(cost <= 3 for cost in costs)} of {len(costs)} at most three searches; above: {dear}"
     )
 
 
