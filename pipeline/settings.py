@@ -8,6 +8,7 @@ import dataclasses
 import errno
 import gc
 import hashlib
+import logging
 import os
 import re
 import shlex
@@ -503,6 +504,8 @@ def _like(name: str, value: Any, default: Any) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C would; a database connection that is being given back just then must not log how it was cut off."""
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     raise KeyboardInterrupt
 
 
