@@ -20,16 +20,16 @@ check: $(READY)
 	$(VENV)/bin/lint-imports
 
 papers: $(READY)
-	$(VENV)/bin/dvc repro pipeline/papers/dvc.yaml
+	$(VENV)/bin/dvc repro pipeline/dvc/papers/dvc.yaml
 
 bench: $(READY)
 	$(VENV)/bin/python -m tests.benchmarks
 
 tune: $(READY)
-	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml:tune
+	$(VENV)/bin/dvc repro pipeline/dvc/tuning/dvc.yaml:tune
 
 retune: $(READY)
-	$(VENV)/bin/dvc repro pipeline/tuning/dvc.yaml:retune
+	$(VENV)/bin/dvc repro pipeline/dvc/tuning/dvc.yaml:retune
 
 ui: $(READY)
 	$(VENV)/bin/python -m pipeline.ui

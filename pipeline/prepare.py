@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import UserError
-from pipeline.files import KEPT, replaced, write_json
+from pipeline.base.errors import UserError
+from pipeline.base.files import KEPT, replaced, write_json
+from pipeline.data import held_out
+from pipeline.data.held_out import HeldOut
 from pipeline.horizon.ladder import ladder
 from pipeline.settings import Settings, stage
-from pipeline.tasks import held_out
-from pipeline.tasks.held_out import HeldOut
 
 OURS = (KEPT, "held_out")  # what may be there without a description
 

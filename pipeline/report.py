@@ -20,12 +20,16 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import charts, choices, drawing, edges, figures, ranking, records, retuned
-from pipeline.choices import Another, Horizons
-from pipeline.errors import UserError
-from pipeline.files import digest, replaced, write_json
+from pipeline import figures, records
+from pipeline.base.errors import UserError
+from pipeline.base.files import digest, replaced, write_json
+from pipeline.figures import interactive
+from pipeline.horizon import random_effects
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
+from pipeline.horizon.random_effects import Another, Horizons
+from pipeline.records import choices
+from pipeline.reports import edges, ranking, svg
 from pipeline.settings import CONF, Settings, stage
 from pipeline.tuning.space import space_of
 
@@ -103,15 +107,15 @@ def read(settings: Settings, name: str) -> Pair:
 def chosen_again(
     settings: Settings, search: Path, horizon: Mapping[str, Any], used: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Other choices of a pair's settings; none for a pair that was not tuned. Raises `UserError` as `retuned.read`."""
+    """Other choices of a pair's settings; none for a pair that was not tuned. Raises `UserError` as `choices.read`."""
     if not horizon.get("tuned"):
         return []
     try:
-        retuned.check_estimate(horizon["t50"])
+        choices.check_estimate(horizon["t50"])
         options_of(settings, flat(used)).check()
     except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{search} has a value that can't be used ({error}); `dvc repro` makes it anew") from error
-    return retuned.read(settings.results / "retune" / search.name / "retune.json", horizon["tuned"]["study"], used)
+    return choices.read(settings.results / "retune" / search.name / "retune.json", horizon["tuned"]["study"], used)
 
 
 def options_of(settings: Settings, used: Mapping[str, Any]) -> SearchOptions:
@@ -126,7 +130,7 @@ def with_another_choice(settings: Settings, pairs: Sequence[Pair]) -> list[Pair]
         return list(pairs)
     seen = {pair.name: [pair.horizon["t50"], *(each["horizon"] for each in pair.again)] for pair in tuned}
     options = {pair.name: options_of(settings, pair.settings) for pair in tuned}
-    found = choices.another({name: Horizons(estimates, options[name]) for name, estimates in seen.items()})
+    found = random_effects.another({name: Horizons(estimates, options[name]) for name, estimates in seen.items()})
     return [replace(pair, another=found.get(pair.name)) for pair in pairs]
 
 
@@ -235,7 +239,9 @@ def row(pair: Pair) -> list[str]:
 def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
     """index.html: everything in one file."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+        loader=FileSystemLoader(CONF.parent / "pipeline" / "reports" / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
     )
     environment.globals |= {
         "phrase": records.phrase,
@@ -248,7 +254,7 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         "words": edges.words,
         "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
         "reasons": records.REASONS,
-        "drawing": drawing.inline,
+        "drawing": svg.inline,
         "place": place,
         "command": command,
         "values": lambda text: json.loads(text),
@@ -262,7 +268,7 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         tasks=list(dict.fromkeys(pair.horizon["task"] for pair in pairs)),
         cells=cells,
         longest=max((pair.horizon for pair in pairs), key=lambda horizon: place(horizon["t50"])),
-        library=charts.library(),
+        library=interactive.library(),
         explored=safe({"pairs": [explored(pair) for pair in pairs], "charts": described(cells)}),
     )
 
@@ -272,15 +278,18 @@ def explored(pair: Pair) -> dict[str, Any]:
     return {
         "task": pair.horizon["task"],
         "cell": figures.label(pair.horizon["cell"]),
-        "curves": charts.curves(pair.horizon, pair.trials),
-        "points": charts.points(pair.trials),
-        "lines": charts.lines(pair.trials, pair.profiles),
+        "curves": interactive.curves(pair.horizon, pair.trials),
+        "points": interactive.points(pair.trials),
+        "lines": interactive.lines(pair.trials, pair.profiles),
     }
 
 
 def described(cells: Sequence[str]) -> dict[str, Any]:
     """The interactive charts."""
-    return {"shares": charts.shares_chart([figures.label(c) for c in cells]), "gradients": charts.gradients_chart()}
+    return {
+        "shares": interactive.shares_chart([figures.label(c) for c in cells]),
+        "gradients": interactive.gradients_chart(),
+    }
 
 
 def safe(content: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@
 The interval of a tuned horizon is that of the settings that were chosen. How far another choice would move it, only
 another choice can tell: this stage makes some, each with the next seed after the one in conf/tuned, at the same cost,
 and searches their horizons as `pipeline.search` does, each with the next `training.seed`, so that no two searches
-share weights or sequences. Writes results/retune/TASK-CELL/retune.json, from which
-the report states where the horizon of one more choice lies (`pipeline/choices.py`); a parent run in MLflow with one run
-for each choice; and Optuna studies. Killed and started again, it goes on from the last round or trial that had ended.
+share weights or sequences. Writes results/retune/TASK-CELL/retune.json, from which the report states where the horizon
+of one more choice lies (`pipeline/horizon/random_effects.py`); a parent run in MLflow with one run for each choice; and
+Optuna studies. Killed and started again, it goes on from the last round or trial that had ended.
 A choice that the file has already, by the same code and settings, is not made again, unless `tune.fresh=true`.
 """
 
@@ -20,18 +20,20 @@ from typing import Any
 
 import optuna
 
-from pipeline import records, retuned, searching, tracking, tune
-from pipeline.errors import UserError, require
-from pipeline.files import replaced, write_json
+from pipeline import records, tracking, tune
+from pipeline.base.errors import UserError, require
+from pipeline.base.files import replaced, write_json
+from pipeline.base.terminal import Display, display
+from pipeline.data.held_out import HeldOut
 from pipeline.horizon.estimate import rounded
-from pipeline.learning.training import Training
+from pipeline.learning.options import Training
 from pipeline.prepare import ensure_prepared
-from pipeline.progress import Display, display
-from pipeline.race import Trainer
+from pipeline.records import choices
+from pipeline.runs import search
+from pipeline.runs.race import Trainer
 from pipeline.settings import Settings, check_parts, section, stage
-from pipeline.tasks.held_out import HeldOut
-from pipeline.tuned import file_of, read
-from pipeline.tuning.study import Tuning
+from pipeline.settings.tuned import file_of, read
+from pipeline.tuning.rounds import Tuning
 
 
 @stage
@@ -51,7 +53,7 @@ def main(settings: Settings) -> None:
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
         run.params({"tune": vars(settings.tune)})
-        made = {} if settings.tune.fresh else retuned.by_study(settings.results_of("retune") / "retune.json")
+        made = {} if settings.tune.fresh else choices.by_study(settings.results_of("retune") / "retune.json")
         rows = []
         for each in asked:
             rows.append(again(each, first, held_out, shown, made.get(tune.study_name(each))))
@@ -76,7 +78,7 @@ def first_choice(settings: Settings) -> dict[str, Any]:
         name = tune.study_name(seeded(settings, provenance["seed"]))
         same = re.fullmatch(rf"{re.escape(name)}(-\d+)?", provenance["study"])  # -2: made by tune.fresh=true
         question = tune.question_of(settings, space, plain, provenance["plain"])
-        retuned.check_estimate({"censored": None, "lower": None, "upper": None, "median": question.search_horizon})
+        choices.check_estimate({"censored": None, "lower": None, "upper": None, "median": question.search_horizon})
         if not 0 < question.search_cost < inf:
             raise ValueError("compute must be above 0")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -115,7 +117,7 @@ def again(
     """
     chosen = made or choose(settings, first, shown)
     searched = with_choice(settings, first, chosen["chosen"])
-    if made and made["horizon"]["study"] == searching.study_name(searched):
+    if made and made["horizon"]["study"] == search.study_name(searched):
         horizon = made["horizon"]
     else:
         horizon = tune.horizon_of(searched, held_out, shown, f"settings of seed {settings.tune.seed}")
@@ -160,7 +162,7 @@ def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -
 def content(settings: Settings, first: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of retune.json."""
     names = {"task": settings.names["task"], "cell": settings.names["cell"], "first_study": first["study"]}
-    digest = retuned.settings_digest(settings.recorded, rows[0]["chosen"])
+    digest = choices.settings_digest(settings.recorded, rows[0]["chosen"])
     return names | {"settings_digest": digest, "choices": rows}
 
 

@@ -11,11 +11,11 @@ last finished trial.
 
 import optuna
 
-from pipeline import searching
-from pipeline.horizon import driver
-from pipeline.progress import display
+from pipeline.base.terminal import display
+from pipeline.runs.search import opened
 from pipeline.settings import Settings, stage
-from pipeline.tuned import tuned
+from pipeline.settings.tuned import tuned
+from pipeline.study import driver
 
 
 @stage
@@ -23,7 +23,7 @@ def main(settings: Settings) -> None:
     """Find one horizon."""
     settings = tuned(settings)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with display(settings.title) as shown, searching.opened(settings, shown) as search:
+    with display(settings.title) as shown, opened(settings, shown) as search:
         with settings.part("executor") as executor:
             crew = search.crew(executor, executor.workers)
             driver.run([crew], executor, executor.workers)

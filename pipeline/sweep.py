@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 
 import optuna
 
-from pipeline import searching
-from pipeline.errors import UserError, first_line
-from pipeline.horizon import driver
-from pipeline.horizon.driver import Crew
-from pipeline.progress import Display, display
-from pipeline.searching import Searching
+from pipeline.base.errors import UserError, first_line
+from pipeline.base.terminal import Display, display
+from pipeline.runs.search import Searching, opened
 from pipeline.settings import Settings, grid, stage
-from pipeline.tuned import tuned
+from pipeline.settings.tuned import tuned
+from pipeline.study import driver
+from pipeline.study.driver import Crew
 
 
 @stage
@@ -49,7 +48,7 @@ class Many:
     def open(self, settings: Settings) -> Searching:
         """Begin one."""
         stack = ExitStack()
-        search = stack.enter_context(searching.opened(settings, self.shown.beside(settings.title)))
+        search = stack.enter_context(opened(settings, self.shown.beside(settings.title)))
         self.searches.append(search)
         self.stacks.append(stack)
         return search

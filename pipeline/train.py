@@ -18,16 +18,17 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from pipeline import figures, tracking, trained
-from pipeline.files import digest, replaced, write_json
-from pipeline.learning.attempt import Attempt, attempt, scores
+from pipeline import figures, tracking
+from pipeline.base.files import digest, replaced, write_json
+from pipeline.base.terminal import Display, display, duration
+from pipeline.data.held_out import HeldOut
 from pipeline.learning.recorder import columns
+from pipeline.learning.replicas import Attempt, attempt, scores
 from pipeline.learning.signature import majority
 from pipeline.prepare import ensure_prepared
-from pipeline.progress import Display, display, duration
+from pipeline.runs import weights
 from pipeline.settings import Settings, stage
-from pipeline.tasks.held_out import HeldOut
-from pipeline.tuned import tuned
+from pipeline.settings.tuned import tuned
 
 WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its outcome.json
 
@@ -81,12 +82,12 @@ def show(run: tracking.Run, settings: Settings, result: Attempt, seconds: float)
     run.tags({"solved": f"{solved(result)}/{count}", "duration": duration(seconds), WROTE: wrote})
     if failing := majority([row.signature for row in result.outcomes]):
         run.tags({"signature": failing})
-    about = trained.describe(settings, count)
+    about = weights.describe(settings, count)
     kind, shape = ("uint8", (-1, -1)) if about["symbols"] else ("float32", (-1, -1, about["channels"]))
     answered = ("float32", (-1, about["answers"], about["outputs"]))
     plain = {name: str(value) for name, value in about.items() if name != "settings"}
     with tempfile.TemporaryDirectory() as place:
-        for name in (trained.WEIGHTS, trained.DESCRIPTION):
+        for name in (weights.WEIGHTS, weights.DESCRIPTION):
             shutil.copy(folder / name, place)
         scores = {"score/best": (last, best)} if (best := best_score(result)) is not None else {}
         run.model(settings.pair, Path(place), {"inputs": (kind, shape), "outputs": answered}, plain, scores)
@@ -140,7 +141,7 @@ def write(folder: Path, settings: Settings, result: Attempt, tests: list[dict[st
     table = columns(result.recorder.through_time, [outcome.replica for outcome in result.outcomes])
     write_json(folder / "outcome.json", outcome(settings, result) | ({"tested": tests} if tests else {}))
     parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
-    trained.save(folder, settings, result)
+    weights.save(folder, settings, result)
     cell, task = (figures.label(settings.names[group]) for group in ("cell", "task"))
     title = f"{cell} on {task}, T = {settings.training.length}"
     figures.save(figures.gradient_heat_map(table, title), folder / "gradients.svg")

@@ -23,26 +23,27 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna import Study
 
-from pipeline import figures, records, searching, tracking
-from pipeline.errors import UserError, require
-from pipeline.files import replaced, write_json
-from pipeline.fingerprint import fingerprint
-from pipeline.horizon import driver
-from pipeline.horizon.report import Horizon
-from pipeline.horizon.study import annotate, open_study
+from pipeline import figures, records, tracking
+from pipeline.base.errors import UserError, require
+from pipeline.base.files import replaced, write_json
+from pipeline.base.terminal import Display, display
+from pipeline.data.held_out import HeldOut
+from pipeline.horizon.answer import Horizon
 from pipeline.prepare import ensure_prepared
-from pipeline.progress import Display, display
-from pipeline.race import Trainer, check_space
+from pipeline.records.tuned_file import text
+from pipeline.runs import search
+from pipeline.runs.race import Trainer, check_space
+from pipeline.runs.trial import Trial
 from pipeline.settings import ROOT, Settings, build, stage
-from pipeline.tasks.held_out import HeldOut
-from pipeline.trial import Trial
-from pipeline.tuned import file_of
+from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.tuned import file_of
+from pipeline.study import driver
+from pipeline.study.opening import annotate, open_study
 from pipeline.tuning.climbing import Climb
+from pipeline.tuning.rounds import Chosen, Question, Tuning
 from pipeline.tuning.space import Choices, Space, Values, rounded, space_of
-from pipeline.tuning.study import Chosen, Question, Tuning
-from pipeline.tuning.written import text
 
-CODE = ("pipeline/race.py", "pipeline/learning/per_replica.py", "pipeline/tuning")  # what a choice depends on, besides
+CODE = ("pipeline/runs/race.py", "pipeline/learning/recipes.py", "pipeline/tuning")  # what a choice depends on, besides
 
 
 @stage
@@ -128,7 +129,7 @@ def alone(settings: Settings) -> Any:
 def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str) -> dict[str, Any]:
     """The horizon of some settings, as horizon.json states it, and what it took; from its study if it is there."""
     settings = replace(settings, search=replace(settings.search, fresh=False))
-    study = searching.study_of(settings)
+    study = search.study_of(settings)
 
     def watch(update: int, curve: Mapping[str, float]) -> None:
         shown.now(0.0, f"horizon of the {words}, {len(study.trials)} trials")
@@ -142,7 +143,7 @@ def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str
 
 def study_of(settings: Settings) -> Study:
     """The study of this choice, opened or made."""
-    return open_study(searching.storage(settings), study_name(settings), sampler(settings, 0), settings.tune.fresh)
+    return open_study(search.storage(settings), study_name(settings), sampler(settings, 0), settings.tune.fresh)
 
 
 def study_name(settings: Settings) -> str:
@@ -263,7 +264,7 @@ def write_tuned(settings: Settings, plain: Values, found: Mapping[str, Any]) -> 
 
 def sections_of(settings: Settings, chosen: Values) -> dict[str, dict[str, Any]]:
     """The chosen settings as sections of the configuration; the optimizer complete, with what was not varied."""
-    from pipeline.race import optimizer
+    from pipeline.runs.race import optimizer
 
     sections: dict[str, dict[str, Any]] = {"optimizer": optimizer(settings, chosen)}
     for name, value in chosen.items():

@@ -17,7 +17,7 @@ from html import escape
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.errors import require
+from pipeline.base.errors import require
 from pipeline.settings import Settings, stage
 
 HOST = "127.0.0.1"

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.base.errors import require
 from pipeline.cells import initialization
-from pipeline.errors import require
 
 Weights = Mapping[str, Float[Tensor, "..."]]
 State = tuple[Float[Tensor, "*replica batch hidden"], ...]

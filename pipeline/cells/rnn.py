@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.base.errors import require
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell, State, Weights, linear
-from pipeline.errors import require
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import UserError, require
+from pipeline.base.errors import UserError, require
 
 SCHEMES = ("tcp", "tls", "ws", "wss")
 CONNECT = 20.0  # seconds for the first answer of a scheduler

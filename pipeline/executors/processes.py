@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-from pipeline.errors import require
+from pipeline.base.errors import require
 
 
 @dataclass

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.horizon.ninety import Ninety
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import verdict
+from pipeline.horizon.t90 import Ninety
 
 
 @dataclass(frozen=True)

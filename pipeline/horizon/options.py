@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.errors import require
+from pipeline.base.errors import require
 
 REPLICAS = 256  # of a trial: the table of what may come out grows with their square
 PER_OCTAVE = 1024  # lengths in a doubling

@@ -7,7 +7,7 @@ from math import factorial, prod
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.horizon.estimate import rounded
 from pipeline.horizon.posterior import Posterior
 

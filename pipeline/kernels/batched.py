@@ -16,7 +16,7 @@ from pipeline.cells.cell import Cell
 from pipeline.cells.gru import GRU
 from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
-from pipeline.kernels.passes import GRUPass, LSTMPass, Pass, RNNPass
+from pipeline.kernels.batched_steps import GRUPass, LSTMPass, Pass, RNNPass
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
 from pipeline.kernels.trace import Trace
 from pipeline.kernels.workspace import Workspace, lend

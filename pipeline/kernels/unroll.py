@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from pipeline.base.errors import UserError, require
 from pipeline.cells.cell import Cell
-from pipeline.errors import UserError, require
 from pipeline.kernels import batched, fused, stepwise
-from pipeline.kernels.checks import input_width
-from pipeline.kernels.passes import Weights
+from pipeline.kernels.batched_steps import Weights
 from pipeline.kernels.scaling import Norms
 from pipeline.kernels.trace import Trace
+from pipeline.kernels.validation import input_width
 
 KERNELS = ("auto", "fused", "torch", "stepwise")
 

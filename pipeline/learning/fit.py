@@ -11,16 +11,16 @@ from numpy import ndarray
 from torch import Tensor
 
 from pipeline.kernels.trace import Trace
+from pipeline.learning.batches import Sequences
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed
-from pipeline.learning.per_replica import PerReplica
+from pipeline.learning.options import Training
+from pipeline.learning.recipes import PerReplica
 from pipeline.learning.recorder import Recorder
 from pipeline.learning.regularizer import add_gradient
 from pipeline.learning.scoreboard import Scoreboard
-from pipeline.learning.sequences import Sequences
-from pipeline.learning.training import Training
 
 CHUNK = 250  # held-out sequences scored at once: more costs memory and gains no speed
 AHEAD = 10  # updates whose sequences are drawn at once, see `Feed`

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from pipeline.cells.cell import Cell, State
 from pipeline.learning import jacobian
+from pipeline.learning.batches import Sequences
 from pipeline.learning.model import READOUT, Model
 from pipeline.learning.objective import Objective
-from pipeline.learning.sequences import Sequences
 
 SATURATED = 0.97  # |tanh| above which its derivative is below .06
 EARLY = 4  # the first of so many parts of a sequence counts as early

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
+from pipeline.data import streams
 from pipeline.kernels.trace import Trace
 from pipeline.kernels.unroll import passes, unroll
 from pipeline.learning.objective import Objective
-from pipeline.tasks import streams
 
 READOUT = ("readout.weight", "readout.bias")
 WORTHWHILE = 8_000_000  # multiplications in a forward pass that make up for starting one more thread twice an update

@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.base.errors import require
 from pipeline.cells.cell import Cell
 from pipeline.cells.rnn import RNN
-from pipeline.errors import require
 from pipeline.kernels.trace import PerStep, Trace
 from pipeline.learning.model import Model
 

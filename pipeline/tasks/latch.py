@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.errors import require
+from pipeline.base.errors import require
 from pipeline.tasks.task import Batch, Kind, Task
 
 INFORMED = 3  # first steps, which tell the class

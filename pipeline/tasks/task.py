@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64, UInt8
 from numpy import ndarray
 from numpy.random import Generator
 
-from pipeline.errors import require
+from pipeline.base.errors import require
 
 Inputs = Float32[ndarray, "time batch input"] | UInt8[ndarray, "time batch"]
 Targets = Float32[ndarray, "answer batch output"] | Int64[ndarray, "answer batch"]

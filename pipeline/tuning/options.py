@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import require
+from pipeline.base.errors import require
 
 COUNTS = ("per_octave", "generations", "first", "settings", "finalists", "seeds", "rates", "rate_seeds")
 SEEDS = 2**16  # different seeds of a choice

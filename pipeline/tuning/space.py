@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from pipeline.errors import UserError, require
+from pipeline.base.errors import UserError, require
 
 DIGITS = 3  # significant ones of a setting: more would pretend a precision that a choice among dozens has not
 VARIED = {"optimizer": None, "training": ("clip",), "cell": None}  # sections, and their settings where few may vary

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.horizon.asking import next_question
+from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.posterior import Observation
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.prepare import held_out_of
-from pipeline.trial import Trial
+from pipeline.runs.trial import Trial
 from tests.benchmarks.search_simulation import OPTIONS, Belief, current
 from tests.benchmarks.search_truth import Truth, standard
 from tests.conftest import compose

@@ -17,8 +17,8 @@ import yaml
 
 from pipeline.horizon.futility import Audit, NoProgress, Progress
 from pipeline.prepare import held_out_of
+from pipeline.runs.trial import Trial, progress
 from pipeline.settings import CONF, ROOT
-from pipeline.trial import Trial, progress
 from tests.conftest import compose
 
 RESULT = Path("results/benchmarks/futility.json")

@@ -25,9 +25,9 @@ from pipeline.kernels import fused
 from pipeline.kernels.scaling import FLOOR
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import model as models
+from pipeline.learning.batches import Sequences, training_sequences
 from pipeline.learning.fit import AHEAD, Problem, one_update
 from pipeline.learning.objective import objective
-from pipeline.learning.sequences import Sequences, training_sequences
 from pipeline.tasks.adding import Adding
 from tests.benchmarks import kernels_rivals as rivals
 from tests.kernels.oracle import CELLS, Weights, by_autograd, by_kernel, draw, make_cell, make_weights

@@ -18,14 +18,14 @@ from typing import Any
 import yaml
 
 from pipeline import tune
-from pipeline.errors import require
+from pipeline.base.errors import require
+from pipeline.data.streams import TUNING
 from pipeline.horizon.ladder import ladder
-from pipeline.race import Trainer
-from pipeline.tasks.streams import TUNING
+from pipeline.runs.race import Trainer
 from pipeline.tuning.climbing import Entrant, Train
 from pipeline.tuning.final import PER_OCTAVE, Standing, note
 from pipeline.tuning.options import SEEDS as CHOICES
-from pipeline.tuning.study import EACH_SEED
+from pipeline.tuning.rounds import EACH_SEED
 from tests.conftest import compose
 
 SEEDS = [TUNING + CHOICES * EACH_SEED + place for place in range(8)]  # beyond those of the last choice

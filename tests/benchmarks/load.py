@@ -27,15 +27,15 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from pipeline import tracking
-from pipeline.horizon import claims
-from pipeline.horizon.driver import Inline, search
-from pipeline.horizon.sampler import HorizonSampler
-from pipeline.horizon.study import open_study
-from pipeline.horizon.trials import LENGTH, attributes, seeds
-from pipeline.outbox import Outbox
+from pipeline.study import claims
+from pipeline.study.driver import Inline, search
+from pipeline.study.opening import open_study
+from pipeline.study.sampler import HorizonSampler
+from pipeline.study.trials import LENGTH, attributes, seeds
+from pipeline.tracking.outbox import Outbox
 from tests import services
 from tests.benchmarks import capacity
-from tests.horizon.toy import Toy, options
+from tests.study.toy import Toy, options
 
 SHORT = Toy(seconds=0.05)  # a trial that takes so long
 ASKS = 20

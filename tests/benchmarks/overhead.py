@@ -20,17 +20,17 @@ import torch
 from mlflow import MlflowClient
 
 from pipeline import train
+from pipeline.data.held_out import draw
 from pipeline.kernels import fused
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import model as models
+from pipeline.learning.batches import shared_sequences, training_sequences
 from pipeline.learning.fit import Problem, evaluate, one_update
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import clip
 from pipeline.learning.recorder import Recorder
 from pipeline.learning.scoreboard import Scoreboard
-from pipeline.learning.sequences import shared_sequences, training_sequences
 from pipeline.settings import Settings
-from pipeline.tasks.held_out import draw
 from tests.benchmarks.kernels import passes_of
 from tests.conftest import compose, run_stage
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from pipeline.learning.attempt import Attempt, attempt
+from pipeline.learning.replicas import Attempt, attempt
 from pipeline.prepare import held_out_of
 from tests.conftest import compose
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from pipeline.horizon import driver
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.model import Grid
 from pipeline.horizon.posterior import Observation, Posterior, posterior
-from pipeline.horizon.sampler import HorizonSampler
-from pipeline.horizon.trials import observations
 from pipeline.prepare import held_out_of
+from pipeline.runs.trial import Trial
 from pipeline.settings import Settings
-from pipeline.trial import Trial
+from pipeline.study import driver
+from pipeline.study.sampler import HorizonSampler
+from pipeline.study.trials import observations
 from tests.conftest import compose
 
 SEEDS = range(1, 11)

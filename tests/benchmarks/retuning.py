@@ -30,12 +30,13 @@ import optuna
 import yaml
 from scipy.special import ndtr
 
-from pipeline import choices, retune, retuned, tune
-from pipeline.choices import Another, Horizons
-from pipeline.errors import require
+from pipeline import retune, tune
+from pipeline.base.errors import require
+from pipeline.base.terminal import display
+from pipeline.horizon import random_effects
+from pipeline.horizon.random_effects import Another, Horizons
 from pipeline.prepare import held_out_of
-from pipeline.progress import display
-from pipeline.records import phrase, read_horizon, read_settings
+from pipeline.records import choices, phrase, read_horizon, read_settings
 from pipeline.settings import CONF, Settings
 from tests.conftest import compose
 
@@ -62,7 +63,7 @@ def known(pair: str) -> tuple[Horizons, list[float]]:
     settings = of_pair(pair)
     horizon = read_horizon(settings.results_of("search") / "horizon.json")
     used = read_settings(settings.results_of("search") / "settings.json")
-    again = retuned.read(settings.results_of("retune") / "retune.json", horizon["tuned"]["study"], used)
+    again = choices.read(settings.results_of("retune") / "retune.json", horizon["tuned"]["study"], used)
     if not again or set(SEEDS) & {retune.first_choice(settings)["seed"], *(each["seed"] for each in again)}:
         raise SystemExit(f"{pair} must have been chosen again with this code, these settings and seeds not in {SEEDS}")
     costs = [horizon["tuned"]["cost"] / horizon["compute"], *(each["tuned_searches"] for each in again)]
@@ -87,7 +88,7 @@ def below(said: Another, horizon: Mapping[str, Any]) -> float:
     places, weights = said.horizon.grid.theta, said.horizon.theta
     if horizon["median"] is None:
         return float(weights[places < log2(horizon["lower"] or horizon["upper"])].sum())
-    middle, error = choices.centre(horizon, LEVEL)
+    middle, error = random_effects.centre(horizon, LEVEL)
     return float(weights @ ndtr((middle - places) / error))
 
 
@@ -103,7 +104,7 @@ def agree(first: Mapping[str, Any], second: Mapping[str, Any], spread: float = 0
     """Whether two horizons agree, as their intervals say, with choices that spread by so many octaves."""
     if first["median"] is None or second["median"] is None:
         return bool(first["censored"] == second["censored"])
-    halves = [Z * hypot(choices.centre(each, LEVEL)[1], spread) for each in (first, second)]
+    halves = [Z * hypot(random_effects.centre(each, LEVEL)[1], spread) for each in (first, second)]
     return abs(log2(first["median"] / second["median"])) <= hypot(*halves)
 
 
@@ -130,7 +131,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pairs = {pair: known(pair) for pair in grid()}
     before = {pair: horizons for pair, (horizons, _) in pairs.items()}
-    said = choices.another(before)
+    said = random_effects.another(before)
     rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     asked = sys.argv[1:] or grid()
     for pair in asked:

@@ -20,9 +20,9 @@ from numpy.random import Generator
 
 from pipeline.horizon.by_budget import at_budget
 from pipeline.horizon.diagnostics import diagnostics
-from pipeline.horizon.ninety import ninety
-from pipeline.horizon.sampler import HorizonSampler
 from pipeline.horizon.stopping import ninety_settled
+from pipeline.horizon.t90 import ninety
+from pipeline.study.sampler import HorizonSampler
 from tests.benchmarks.search_designs import ASCENDING, BISECTION, FULL_GRID, GP, OURS, TPE, Design
 from tests.benchmarks.search_simulation import OPTIONS, Outcome, SomeCell, current, simulate, simulate_crew
 from tests.benchmarks.search_truth import (

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
-from pipeline.horizon.asking import next_question
+from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior

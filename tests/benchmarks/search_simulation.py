@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from pipeline.horizon.asking import next_question
+from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.model import Array, Grid, log_likelihood
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior, posterior

@@ -10,9 +10,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.base.errors import UserError
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell, State
-from pipeline.errors import UserError
 
 SIZES = {
     "hidden": st.integers(1, 9),

@@ -8,12 +8,12 @@ import torch
 from scipy.stats import ks_2samp, kstest, norm
 from torch import Tensor
 
+from pipeline.base.errors import UserError
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
 from pipeline.cells.gru import GRU
 from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
-from pipeline.errors import UserError
 
 HIDDEN, INPUTS = 50, 30
 GAUSSIAN = {"sigmoid": 0.01, "basic_tanh": 0.1, "smart_tanh": 0.01}

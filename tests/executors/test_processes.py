@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.executors.processes import Processes
 from tests.conftest import compose
 from tests.executors.calls import dies_first, sleeps, tells_its_process, writes
@@ -49,7 +49,7 @@ def test_settings_are_checked_before_anything_starts() -> None:
 
 def test_what_travels_to_a_worker_is_small() -> None:
     from pipeline.prepare import held_out_of
-    from pipeline.trial import Trial
+    from pipeline.runs.trial import Trial
 
     settings = compose("executor=processes")
     trial = Trial(settings, held_out_of(settings), code="0123abcd")
@@ -60,7 +60,7 @@ def test_what_travels_to_a_worker_is_small() -> None:
 
 def test_a_worker_with_other_code_is_refused() -> None:
     from pipeline.prepare import held_out_of
-    from pipeline.trial import Trial
+    from pipeline.runs.trial import Trial
 
     settings = compose()
     with pytest.raises(UserError, match="has other code than the search"):
@@ -72,7 +72,7 @@ def test_workers_end_with_their_driver_however_it_ends() -> None:
     import subprocess
     import sys
 
-    from tests.commands import ENVIRONMENT, ROOT
+    from tests.base.commands import ENVIRONMENT, ROOT
 
     driver = subprocess.Popen(
         [sys.executable, "-m", "tests.executors.calls"], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from pipeline.files import replaced, write_json
-from pipeline.horizon.study import open_study
-from pipeline.horizon.trials import trial_rows
+from pipeline.base.files import replaced, write_json
+from pipeline.study.opening import open_study
+from pipeline.study.trials import trial_rows
 from tests.faults.evidence import Files, Ledger, files
-from tests.horizon import toy_search
+from tests.study import toy_search
 
 PAGE = 4096  # bytes, what a file takes at least
 ENDLESS = 300  # seconds after which a driver that has not ended is a failure of the test
@@ -189,10 +189,10 @@ def ended_with(*searches: Search) -> Iterator[None]:
 
 
 if __name__ == "__main__":  # a toy on another host: STORAGE FOLDER SECONDS HEARTBEAT SILENCE [NAME]
-    from pipeline.horizon import driver as driving
-    from pipeline.horizon import owner
+    from pipeline.study import driver as driving
+    from pipeline.study import liveness
 
-    storage, place, each, driving.HEARTBEAT, owner.SILENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6])
+    storage, place, each, driving.HEARTBEAT, liveness.SILENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6])
     if sys.argv[6:]:
-        owner.machine = lambda: sys.argv[6]
+        liveness.machine = lambda: sys.argv[6]
     ToySearch(Path(place), storage=storage, seconds=each).work()

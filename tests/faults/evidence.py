@@ -8,9 +8,9 @@ import optuna
 from optuna import Study
 from optuna.trial import TrialState
 
-from pipeline.horizon import claims
-from pipeline.horizon.study import storage_at
-from pipeline.horizon.trials import Row, trial_rows
+from pipeline.study import claims
+from pipeline.study.opening import storage_at
+from pipeline.study.trials import Row, trial_rows
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL)
 COUNTS = ("times", "lost", "doubled", "untrue", "halves")

@@ -23,7 +23,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from tests import services
-from tests.commands import ROOT
+from tests.base.commands import ROOT
 from tests.faults.drivers import ToySearch
 from tests.faults.evidence import Evidence, Ledger, combined
 from tests.services.database import Postgres

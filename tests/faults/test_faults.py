@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import ENVIRONMENT, ROOT
+from tests.base.commands import ENVIRONMENT, ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pipeline.horizon.by_budget import at_budget, halvings, horizon_by_budget
 from pipeline.horizon.estimate import Summary, estimate, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.posterior import Observation, posterior
-from tests.horizon.toy import options
+from tests.study.toy import options
 
 CHOSEN = options(length_max=64)
 Drawn = list[tuple[int, list[int | None]]]  # length, update at which each replica solved

@@ -8,7 +8,7 @@ from pipeline.horizon.diagnostics import Visited, diagnostics, predicted, rise_c
 from pipeline.horizon.model import Grid
 from pipeline.horizon.plateau import bayes_factor, log_evidence
 from pipeline.horizon.posterior import Observation, posterior
-from tests.horizon.toy import seen
+from tests.study.toy import seen
 
 GRID = Grid(4, 256)
 PLAIN = seen(*[(8, 4), (16, 4), (32, 3), (45, 2), (64, 1), (128, 0)] * 3)

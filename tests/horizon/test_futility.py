@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from pipeline.horizon.driver import Inline, search
 from pipeline.horizon.futility import Audit, Futility, NoProgress, Progress, Rule, at_most, audit, flag, stopped
-from pipeline.horizon.sampler import HorizonSampler
-from pipeline.horizon.trials import TrialResult
-from tests.horizon.toy import Toy, options
+from pipeline.study.driver import Inline, search
+from pipeline.study.sampler import HorizonSampler
+from pipeline.study.trials import TrialResult
+from tests.study.toy import Toy, options
 
 RULE = NoProgress(after=0.4, window=0.2, rise=0.05)
 GOOD = Futility(RULE, known=Audit(200, 2))

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
-from tests.horizon.toy import options
+from pipeline.base.errors import UserError
+from tests.study.toy import options
 
 
 @pytest.mark.parametrize(

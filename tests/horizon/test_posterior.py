@@ -12,7 +12,7 @@ from SweetSpot import Logistic, PsychometricFunction  # type: ignore[import-unty
 
 from pipeline.horizon.model import CORRELATIONS, SLOPES, STEP, Array, Grid, chance_table, solve_chance
 from pipeline.horizon.posterior import Observation, Posterior, posterior
-from tests.horizon.toy import seen
+from tests.study.toy import seen
 
 GRID = Grid(4, 32)
 TRIALS = seen((4, 4), (8, 4), (16, 3), (32, 0), (19, 2), (16, 1), (8, 3))

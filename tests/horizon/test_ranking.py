@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.horizon.model import Grid
 from pipeline.horizon.posterior import Observation, posterior
 from pipeline.horizon.ranking import highest, order_probability, ranking

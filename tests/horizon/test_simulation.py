@@ -6,9 +6,9 @@ import numpy as np
 import optuna
 import pytest
 
-from pipeline.horizon.driver import Inline, search
-from pipeline.horizon.sampler import HorizonSampler
-from pipeline.horizon.trials import TrialResult
+from pipeline.study.driver import Inline, search
+from pipeline.study.sampler import HorizonSampler
+from pipeline.study.trials import TrialResult
 from tests.benchmarks.search import figures, generator, outcomes
 from tests.benchmarks.search_designs import FULL_GRID, OURS, ascending
 from tests.benchmarks.search_simulation import OPTIONS, Outcome, simulate, simulate_crew

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import messages, settings
-from pipeline.errors import UserError
-from pipeline.settings import CONF, PARTS, Settings
+from pipeline import settings
+from pipeline.base.errors import UserError
+from pipeline.settings import CONF, PARTS, Settings, messages
 from tests.conftest import options
 
 SMALL = (
@@ -67,7 +67,7 @@ WORDS = r"""
     ' " [1 {a 1,2 range(1,3) choice(1,2) \ '' 'é😀' '
 '
     os.system builtins.eval torch.load torch.optim.sgd.__builtins__ optuna.storages.RDBStorage
-    hydra.utils.call pipeline.files.write_json pipeline.messages.fail pipeline.search.main pipeline.cells
+    hydra.utils.call pipeline.base.files.write_json pipeline.settings.messages.fail pipeline.search.main pipeline.cells
     torch.optim.SGD torch.optim.LBFGS torch.optim.SparseAdam torch.optim.lr_scheduler.StepLR
     torch.optim.swa_utils.AveragedModel optuna.samplers.RandomSampler pipeline.cells.gru.GRU
 """

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig
 
 from pipeline import prepare, report, retune, search, settings, sweep, train, tune
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.settings import Settings
-from tests.commands import ENVIRONMENT
+from tests.base.commands import ENVIRONMENT
 from tests.conftest import ROOT, run_stage
 from tests.input.lines import SMALL, Line, cases, is_about, lines, told, words
 from tests.input.work import dear, refused_by_a_stage, use

@@ -17,8 +17,9 @@ from optuna.storages import RDBStorage
 from pyarrow import parquet
 from safetensors.numpy import save
 
-from pipeline import figures, prepare, report, search, train, trained, tune
-from pipeline.errors import UserError
+from pipeline import figures, prepare, report, search, train, tune
+from pipeline.base.errors import UserError
+from pipeline.runs import weights
 from tests.conftest import Ended, run_stage
 from tests.input.lines import SMALL
 
@@ -234,7 +235,7 @@ def test_the_gradients_of_another_search_are_named(place: Place) -> None:
     refused(place, f"results/search/{PAIR}/gradients.parquet")
 
 
-@pytest.mark.parametrize("name", [trained.WEIGHTS, trained.DESCRIPTION])
+@pytest.mark.parametrize("name", [weights.WEIGHTS, weights.DESCRIPTION])
 @pytest.mark.parametrize("damage", [*DAMAGES, "another pair's", "a folder"])
 def test_damaged_weights_are_named_and_never_run(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
@@ -250,7 +251,7 @@ def test_damaged_weights_are_named_and_never_run(
         (folder / name).write_bytes(DAMAGES[damage](folder / name))
     before = place.content()
     with pytest.raises(UserError, match="holds no trained model") as refusal:
-        trained.load(folder)
+        weights.load(folder)
     assert str(folder) in str(refusal.value) and len(str(refusal.value).splitlines()) == 1
     assert place.content() == before and not mark.exists()
 

@@ -8,16 +8,17 @@ import optuna
 import torch
 from optuna.storages import InMemoryStorage
 
-from pipeline import records, train, trained
-from pipeline.errors import UserError
-from pipeline.files import write_json
-from pipeline.horizon import driver
-from pipeline.horizon.driver import Inline
-from pipeline.horizon.study import open_study
-from pipeline.learning.attempt import attempt
+from pipeline import records, train
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_json
+from pipeline.learning.replicas import attempt
 from pipeline.prepare import held_out_of, lengths
+from pipeline.runs import weights
+from pipeline.runs.trial import Trial
 from pipeline.settings import Settings
-from pipeline.trial import Trial
+from pipeline.study import driver
+from pipeline.study.driver import Inline
+from pipeline.study.opening import open_study
 from pipeline.tune import asked, sampler
 from pipeline.tuning.space import propose
 
@@ -57,8 +58,8 @@ def use_training(settings: Settings, folder: Path) -> None:
     tests = train.tested(settings, held_out, done)
     write_json(folder / "outcome.json", train.outcome(settings, done) | {"tested": tests})
     write_json(folder / "settings.json", settings.recorded)
-    trained.save(folder, settings, done)
-    assert trained.load(folder).replicas == training.replicas
+    weights.save(folder, settings, done)
+    assert weights.load(folder).replicas == training.replicas
     assert records.read_outcome(folder / "outcome.json")["length"] == training.length
 
 

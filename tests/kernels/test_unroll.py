@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.base.errors import UserError
 from pipeline.cells.cell import Cell, State
 from pipeline.cells.cell import Weights as CellWeights
 from pipeline.cells.rnn import RNN
-from pipeline.errors import UserError
 from pipeline.kernels.scaling import FLOOR
 from pipeline.kernels.unroll import unroll
 from tests.kernels.oracle import CELLS, FAST, KERNELS, by_autograd, by_kernel, draw, make_cell, make_weights

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.commands import ENVIRONMENT, ROOT, paths
+from tests.base.commands import ENVIRONMENT, ROOT, paths
 
 SIZES = (
     "task=temporal_order cell=gru cell.hidden=6 training.length=10 training.updates=6 training.replicas=2 "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.learning.attempt import Attempt
+from pipeline.learning.replicas import Attempt
 from tests.learning.trials import small, train
 
 REPLICAS = range(4)

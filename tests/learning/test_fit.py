@@ -7,16 +7,16 @@ import pytest
 import torch
 from numpy import ndarray
 
+from pipeline.base.errors import UserError
 from pipeline.cells.rnn import RNN
-from pipeline.errors import UserError
+from pipeline.data.held_out import draw
 from pipeline.learning import fit
 from pipeline.learning import model as models
-from pipeline.learning.attempt import attempt, problem
+from pipeline.learning.batches import Sequences, shared_sequences
 from pipeline.learning.fit import Problem
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
-from pipeline.learning.sequences import Sequences, shared_sequences
-from pipeline.tasks.held_out import draw
+from pipeline.learning.replicas import attempt, problem
 from pipeline.tasks.task import Batch
 from tests.learning.trials import small, train
 

@@ -10,9 +10,9 @@ from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.learning import inspection, jacobian
 from pipeline.learning import model as models
+from pipeline.learning.batches import Sequences
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.objective import objective
-from pipeline.learning.sequences import Sequences
 from tests.learning.linear import Linear
 from tests.learning.trials import small, train
 
@@ -166,7 +166,7 @@ def test_the_error_at_the_answers_is_that_of_the_loss() -> None:
 
 
 def inspection_sequences(settings: object) -> Sequences:
-    from pipeline.learning.sequences import training_sequences
+    from pipeline.learning.batches import training_sequences
 
     training = settings.training  # type: ignore[attr-defined]
     return training_sequences(settings.task, training.seed, [0, 1], 1, training.length, training.batch, "cpu")  # type: ignore[attr-defined]

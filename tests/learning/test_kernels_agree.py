@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.kernels import fused
-from pipeline.learning.attempt import Attempt
+from pipeline.learning.replicas import Attempt
 from tests.learning.trials import norms_of, small, train
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")

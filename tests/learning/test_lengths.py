@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from pipeline import train as stage
-from pipeline.errors import UserError
-from pipeline.learning.attempt import scores
-from pipeline.learning.sequences import training_sequences
-from pipeline.tasks.held_out import draw
+from pipeline.base.errors import UserError
+from pipeline.data.held_out import draw
+from pipeline.learning.batches import training_sequences
+from pipeline.learning.replicas import scores
 from pipeline.tasks.temporal_order import TemporalOrder
 from tests.conftest import compose, run_stage
 from tests.learning.trials import small, train

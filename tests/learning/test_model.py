@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from pipeline.cells.cell import Cell
+from pipeline.data import streams
+from pipeline.data.held_out import draw
 from pipeline.learning import model as models
+from pipeline.learning.batches import shared_sequences, training_sequences
 from pipeline.learning.model import Layout, Model
 from pipeline.learning.objective import objective
-from pipeline.learning.sequences import shared_sequences, training_sequences
-from pipeline.tasks import streams
-from pipeline.tasks.held_out import draw
 from pipeline.tasks.task import Task
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.learning.optimizer import MakeOptimizer, clip, narrowed, require_rowwise
 
 ELEMENTWISE: dict[str, MakeOptimizer] = {

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from pipeline.learning.attempt import CLEARLY
+from pipeline.data import streams
 from pipeline.learning.objective import objective
-from pipeline.tasks import streams
+from pipeline.learning.replicas import CLEARLY
+from pipeline.runs.trial import result
 from pipeline.tasks.task import Task
-from pipeline.trial import result
 from tests.learning.trials import small, train
 
 

@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.base.errors import UserError
 from pipeline.cells.cell import State
 from pipeline.cells.rnn import RNN
-from pipeline.errors import UserError
 from pipeline.kernels.trace import Trace
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import model as models
+from pipeline.learning.batches import Sequences
 from pipeline.learning.fit import Problem, one_update
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
 from pipeline.learning.regularizer import add_gradient, omega, tanh_slope
-from pipeline.learning.sequences import Sequences
 from tests.conftest import compose
 from tests.kernels.oracle import KERNELS, draw, make_cell, make_weights
 from tests.learning.trials import small, train

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.data import streams
+from pipeline.data.held_out import draw
 from pipeline.learning import model as models
-from pipeline.learning.sequences import Sequences, training_sequences
+from pipeline.learning.batches import Sequences, training_sequences
 from pipeline.settings import Settings
-from pipeline.tasks import streams
-from pipeline.tasks.held_out import draw
 from pipeline.tasks.task import Batch
 from tests.learning.trials import assert_alike, small, train
 
@@ -144,7 +144,7 @@ def test_a_replica_that_diverges_ends_without_touching_the_others(
             targets[replicas.index(8)] = broken
         return replace(drawn, targets=targets)
 
-    monkeypatch.setattr("pipeline.learning.attempt.training_sequences", poisoned)
+    monkeypatch.setattr("pipeline.learning.replicas.training_sequences", poisoned)
     together = train(settings, [4, 8, 6])
     outcome = together.outcomes[1]
     assert (outcome.diverged, outcome.solved, outcome.updates_run) == (True, False, 7)

@@ -6,9 +6,9 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from pipeline.learning.attempt import Attempt, attempt
+from pipeline.data.held_out import draw
+from pipeline.learning.replicas import Attempt, attempt
 from pipeline.settings import Settings
-from pipeline.tasks.held_out import draw
 from tests.conftest import compose
 
 Curve = Mapping[str, float]

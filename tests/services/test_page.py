@@ -16,13 +16,13 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.search import main
-from tests.commands import ROOT, run, small_project
+from tests.base.commands import ROOT, run, small_project
 from tests.conftest import run_stage
-from tests.horizon.toy_search import check_no_trial_is_lost_doubled_or_blocked
 from tests.services.database import Postgres, binary
 from tests.services.fixtures import postgres, s3  # noqa: F401
 from tests.services.server import HOST, PATIENCE, free_port, surroundings
 from tests.services.store import S3
+from tests.study.toy_search import check_no_trial_is_lost_doubled_or_blocked
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 SERVERS = ("mlflow server", "dask scheduler", "dask worker")

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
-from pipeline.tasks import streams
+from pipeline.base.errors import UserError
+from pipeline.data import streams
 from pipeline.tasks.latch import Latch
 from pipeline.tasks.parity import Parity
 

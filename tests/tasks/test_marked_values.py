@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.tasks import streams
+from pipeline.data import streams
+from pipeline.data.held_out import draw
 from pipeline.tasks.adding_pascanu import AddingPascanu
-from pipeline.tasks.held_out import draw
 from pipeline.tasks.multiplication import Multiplication
 from pipeline.tasks.task import Task, drawn_length
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.tasks import streams
+from pipeline.data import streams
 from pipeline.tasks.random_permutation import RandomPermutation
 
 PERMUTATION = RandomPermutation(goal=0.01, loose_goal=0.1)

@@ -8,9 +8,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from pipeline.data import streams
+from pipeline.learning.batches import training_sequences
 from pipeline.learning.objective import objective
-from pipeline.learning.sequences import training_sequences
-from pipeline.tasks import streams
 from pipeline.tasks.task import Batch, Task
 
 SEEDS = st.integers(0, 2**63 - 1)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.tasks import streams
+from pipeline.data import streams
 from pipeline.tasks.temporal_order import TemporalOrder
 
 ORDER = TemporalOrder(goal=0.01, loose_goal=0.1)

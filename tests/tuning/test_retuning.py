@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.choices import Another, Horizons, another
+from pipeline.horizon.random_effects import Another, Horizons, another
 from tests.benchmarks.retuning import agree, agreements, below, held
 from tests.conftest import compose
-from tests.test_choices import above, found
+from tests.horizon.test_random_effects import above, found
 
 OPTIONS = replace(compose().search, length_min=8, length_max=512, level=0.9)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.base.errors import UserError
 from pipeline.tuning.space import Choices, Range, holds, propose, rounded, space_of
 from tests.conftest import compose, options
 from tests.tuning.toy_tuning import PLAIN, question, sampler

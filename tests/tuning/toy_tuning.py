@@ -9,8 +9,8 @@ from typing import Any
 from pipeline.settings import build
 from pipeline.tuning.climbing import Entrant, Finish
 from pipeline.tuning.options import TuneOptions
+from pipeline.tuning.rounds import Question
 from pipeline.tuning.space import space_of
-from pipeline.tuning.study import Question
 from tests.conftest import compose
 
 BUDGET = 1000

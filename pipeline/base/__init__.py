@@ -1,0 +1,1 @@
+"""What every other room uses and nothing else in the project is needed for: errors, files, the terminal."""

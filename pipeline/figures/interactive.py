@@ -1,0 +1,123 @@
+"""The interactive part of the report: two Vega-Lite charts over the trials of all searches, and the library they need.
+
+Both are described as data (https://vega.github.io/vega-lite/docs/spec.html). The library comes out of the package
+vl-convert-python as one script, so that the page needs no network.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import vl_convert
+
+from pipeline import records
+from pipeline.records.profiles import share
+
+POINTS = 60  # of a curve; more can't be seen
+LOG10_2 = float(np.log10(2.0))
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, which nothing fetches
+LENGTH = {"field": "length", "type": "quantitative", "scale": {"type": "log", "base": 2}, "title": "sequence length"}
+
+
+def library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as a script that sets `vegaEmbed`."""
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return re.sub("</script", r"<\\/script", script, flags=re.IGNORECASE)
+
+
+def curves(horizon: Mapping[str, Any], trials: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The fitted chance to solve at some lengths, with its band."""
+    fitted = records.solved_share(trials, horizon)
+    chosen = np.unique(np.linspace(0, len(fitted.grid) - 1, POINTS).round().astype(int))
+    return [
+        {"length": float(fitted.grid[i])}
+        | {name: round(float(getattr(fitted, name)[i]), 3) for name in ("median", "lower", "upper")}
+        for i in chosen
+    ]
+
+
+def points(trials: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What each trial showed."""
+    return [
+        {
+            "trial": int(trial["ordinal"]) + 1,
+            "length": int(trial["length"]),
+            "share": share(trial),
+            "solved": f"{trial['solved']} of {trial['replicas']}",
+            "updates": ", ".join("–" if u is None else str(u) for u in json.loads(trial["updates"])),
+        }
+        for trial in trials
+    ]
+
+
+def lines(trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """log10 ‖∂L/∂h_t‖, the median over the replicas, over the steps from the end, of each trial at its last record."""
+    found = []
+    for trial in trials:
+        chosen = (profiles["trial"] == int(trial["ordinal"])) & (profiles["when"] == records.PROFILES[-1])
+        steps, norms = profiles["step"][chosen], LOG10_2 * profiles["log2_norm_median"][chosen]
+        thin = np.unique(np.linspace(0, len(steps) - 1, POINTS).round().astype(int))
+        known = {"trial": int(trial["ordinal"]) + 1, "length": int(trial["length"]), "share": share(trial)}
+        path = [{"step": int(steps[i] - steps[-1]), "norm": round(float(norms[i]), 2)} for i in thin]
+        found.append({**known, "solved": f"{trial['solved']} of {trial['replicas']}", "path": path})
+    return found
+
+
+def shares_chart(cells: Sequence[str]) -> dict[str, Any]:
+    """The solved share against length for every cell on the task that is chosen; data `curves` and `points`."""
+    color = {"field": "cell", "type": "nominal", "scale": {"domain": list(cells)}, "title": "cell"}
+    color |= {"legend": {"symbolOpacity": 1}}
+    axis = {"type": "quantitative", "axis": {"format": "%"}, "title": "share of replicas that solve"}
+    hover = [{"name": "hover", "select": {"type": "point", "on": "pointerover", "clear": "pointerout"}}]
+    band: dict[str, Any] = {"y": {"field": "lower", **axis}, "y2": {"field": "upper"}, "color": color}
+    dots: dict[str, Any] = {"y": {"field": "share", **axis}, "color": color, "shape": {**color, "title": "cell"}}
+    dots["tooltip"] = [{"field": name} for name in ("cell", "length", "solved", "updates", "trial")]
+    dots["size"] = {"condition": {"param": "hover", "empty": False, "value": 160}, "value": 60}
+    layers = [
+        {"data": {"name": "curves"}, "mark": {"type": "area", "opacity": 0.15}, "encoding": {"x": LENGTH, **band}},
+        {
+            "data": {"name": "curves"},
+            "mark": {"type": "line"},
+            "encoding": {"x": LENGTH, "y": {"field": "median", **axis}, "color": color},
+        },
+        {
+            "data": {"name": "points"},
+            "params": hover,
+            "mark": {"type": "point", "filled": True, "opacity": 0.9},
+            "encoding": {"x": LENGTH, **dots},
+        },
+    ]
+    return {"$schema": SCHEMA, "width": "container", "height": 300, "layer": layers}
+
+
+def gradients_chart() -> dict[str, Any]:
+    """The gradient through time of every trial of the chosen pair, coloured by the share that solved; data `lines`."""
+    nearest = {"type": "point", "on": "pointerover", "fields": ["trial"], "nearest": True, "clear": "pointerout"}
+    color = {"field": "share", "type": "quantitative", "scale": {"scheme": "viridis", "domain": [0, 1]}}
+    color |= {"legend": {"format": "%"}, "title": "share that solved"}
+    told = [{"field": name} for name in ("length", "solved", "trial", "step", "norm")]
+    x: dict[str, Any] = {"field": "step", "type": "quantitative", "title": "step, counted from the end of the sequence"}
+    x |= {"axis": {"format": "d", "tickMinStep": 1}}
+    y = {"field": "norm", "type": "quantitative", "title": "log10 ‖∂L/∂h‖", "scale": {"zero": False}}
+    encoding = {"x": x, "y": y, "detail": {"field": "trial"}, "color": color}
+    seen = {"condition": {"param": "near", "value": 1}, "value": 0.15}
+    layers = [
+        {"mark": {"type": "line", "strokeWidth": 2.2}, "encoding": {**encoding, "opacity": seen}},
+        {
+            "params": [{"name": "near", "select": nearest}],
+            "mark": {"type": "point", "opacity": 0, "size": 80},
+            "encoding": {**encoding, "tooltip": told},
+        },
+    ]
+    flat: list[dict[str, Any]] = [{"flatten": ["path"]}, {"calculate": "datum.path.step", "as": "step"}]
+    flat += [{"calculate": "datum.path.norm", "as": "norm"}]
+    return {
+        "$schema": SCHEMA,
+        "width": "container",
+        "height": 300,
+        "data": {"name": "lines"},
+        "transform": flat,
+        "layer": layers,
+    }

@@ -1,0 +1,86 @@
+"""Which length to try next: the most information about the horizon for its cost, climbing from the shortest.
+
+    next T = argmax I(T) / C(T)        C(T) = R (T (1 - p(T) (1 - u)) + 16)
+
+R replicas a trial, p the mean chance to solve, u the share of the budget that solvers use; 16 stands for what a trial
+costs at any length. A length is allowed up to `leap` times the longest that at least half of the replicas solved.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from math import expm1, log2
+from typing import TypeAlias
+
+from pipeline.horizon.ladder import ladder
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Observation, Posterior
+from pipeline.horizon.stopping import wants_ninety
+from pipeline.horizon.t90 import Ninety, ninety
+
+OVERHEAD = 16  # steps through time that a replica costs whatever its length
+USED = 0.5  # share of the budget that a solver uses, until one has solved
+NEARLY = 1 - 1e-9  # values closer than this are a tie, which goes to the shorter length
+
+
+Belief: TypeAlias = Posterior | Ninety  # what an ask goes by
+
+
+def next_question(seen: Sequence[Observation], found: Posterior, options: SearchOptions) -> tuple[int, str]:
+    """Return the length to try next, and what it is to tell about: "t50", or "t90" once T50 is known."""
+    if wants_ninety(seen, found, options):
+        return next_length(seen, ninety(seen, found.grid), options), "t90"
+    return next_length(seen, found, options), "t50"
+
+
+def next_length(seen: Sequence[Observation], belief: Belief, options: SearchOptions) -> int:
+    """Return the length of the ladder with the most expected information for its cost."""
+    worth = {length: gain / cost for length, gain, cost in prospects(seen, belief, options)}
+    best = max(worth.values())
+    return min(length for length, value in worth.items() if value >= NEARLY * best)
+
+
+def prospects(
+    seen: Sequence[Observation], belief: Belief, options: SearchOptions
+) -> Iterator[tuple[int, float, float]]:
+    """Yield every length that may be tried, its expected information I(T) and its expected cost C(T)."""
+    highest = ceiling(seen, options.length_min, options.leap)
+    used = share_used(seen)
+    for length in ladder(options.length_min, options.length_max, options.per_octave):
+        if length <= highest:
+            cost = trial_cost(length, belief.chance(length), options.replicas, used)
+            yield length, belief.information(length, options.replicas), cost
+
+
+def ceiling(seen: Sequence[Observation], shortest: int, leap: float) -> float:
+    """Return the longest length that may be tried: `leap` times the longest that at least half solved."""
+    solved: dict[int, int] = defaultdict(int)
+    replicas: dict[int, int] = defaultdict(int)
+    for trial in seen:
+        solved[trial.length] += trial.solved
+        replicas[trial.length] += trial.replicas
+    half_solved = [length for length in solved if 2 * solved[length] >= replicas[length]]
+    return max([float(shortest), *(leap * length for length in half_solved)])
+
+
+def share_used(seen: Sequence[Observation]) -> float:
+    """Return the mean share of the budget that solved replicas used, .5 before there is one."""
+    shares = [update / trial.budget for trial in seen if trial.budget for update in trial.updates if update is not None]
+    return sum(shares) / len(shares) if shares else USED
+
+
+def trial_cost(length: int, chance: float, replicas: int, used: float) -> float:
+    """Return the expected cost C(T) of a trial, in replicas x budget x length."""
+    return replicas * (length * (1 - chance * (1 - used)) + OVERHEAD)
+
+
+def remaining_compute(seen: Sequence[Observation], found: Posterior, options: SearchOptions) -> float:
+    """Return about how much more compute the interval needs, in replica x updates x length; for a progress bar.
+
+    Precision grows in proportion to the trials: one that tells I nats multiplies it by exp(2 I), so that a width w
+    reaches the goal w' after ((w / w')^2 - 1) / (exp(2 I) - 1) trials like the next.
+    """
+    best = max(prospects(seen, found, options), key=lambda prospect: prospect[1] / prospect[2])
+    wanted = (found.octaves(options.level) / log2(options.factor)) ** 2 - 1
+    trials = max(wanted, 0.0) / max(expm1(2 * best[1]), 1e-9)
+    budget = max((trial.budget for trial in seen), default=0)
+    return min(max(trials, 1.0), options.trials - len(seen)) * best[2] * budget

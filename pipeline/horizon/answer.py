@@ -1,0 +1,71 @@
+"""The answer of a search: the horizon with its interval or its censoring, as horizon.json states it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.horizon.by_budget import halvings, horizon_by_budget
+from pipeline.horizon.diagnostics import diagnostics
+from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, rounded, summary
+from pipeline.horizon.model import Grid
+from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.stopping import CONVERGED, reason_to_stop
+from pipeline.horizon.t90 import ninety
+from pipeline.study.trials import spent
+
+QUESTION = ("budget", "replicas", "level", "converged", "reason", "trials", "compute")
+SHAPE = ("p_above", "p_below", "slope", "p_overdispersed")
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """All that a search found out."""
+
+    level: float  # probability held by the intervals
+    budget: int  # updates that each replica was allowed
+    replicas: int  # of a trial
+    converged: bool
+    reason: str | None  # "interval", "above", "below", "trials", "compute"; None if it was cut short
+    trials: int
+    compute: int  # replica x updates x length that was run
+    t50: Estimate
+    t90: Estimate
+    by_budget: tuple[tuple[int, Estimate], ...]
+    p_above: float  # probability that T50 lies above the longest length
+    p_below: float
+    slope: float  # octaves
+    p_overdispersed: float  # probability that replicas of a trial agree more than chance
+    diagnostics: tuple[str, ...]  # sentences, where the data contradict the model
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return horizon.json, without the names of task and cell."""
+        entry: dict[str, Any] = {name: getattr(self, name) for name in QUESTION}
+        entry |= {"t50": self.t50.as_dict(), "t90": self.t90.as_dict()}
+        entry["by_budget"] = [{"budget": budget} | estimate.as_dict() for budget, estimate in self.by_budget]
+        return entry | {name: getattr(self, name) for name in SHAPE} | {"diagnostics": list(self.diagnostics)}
+
+
+def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon:
+    """Return what these trials say, a pure function: from the study or from trials.csv it is the same."""
+    grid = Grid(options.length_min, options.length_max)
+    found = posterior(seen, grid)
+    reason = reason_to_stop(seen, found, options)
+    budget = max((trial.budget for trial in seen), default=0)
+    return Horizon(
+        level=options.level,
+        budget=budget,
+        replicas=options.replicas,
+        converged=reason in CONVERGED,
+        reason=reason,
+        trials=len(seen),
+        compute=round(spent(seen)),
+        t50=estimate(summary(found, options), options),
+        t90=estimate_ninety(ninety(seen, grid), options),
+        by_budget=horizon_by_budget(seen, halvings(budget, options.budgets), options),
+        p_above=rounded(found.above),
+        p_below=rounded(found.below),
+        slope=rounded(found.slope),
+        p_overdispersed=rounded(found.overdispersed),
+        diagnostics=diagnostics(seen, grid),
+    )

@@ -1,0 +1,1 @@
+"""What is published: tables, pages and their parts."""

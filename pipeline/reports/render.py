@@ -1,0 +1,24 @@
+"""A page of results as one file that works offline: a template of this folder, filled, with its pictures inside."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def rendered(template: str, **values: Any) -> str:
+    """The template with its values; what is missing in it is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def embedded(path: Path) -> str:
+    """A figure as an address that holds all of it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,145 @@
+"""One trial of a search, in whatever process: from a length and a number to what its replicas showed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, log
+from socket import gethostname
+from typing import Any
+
+import numpy as np
+
+from pipeline.base.errors import UserError
+from pipeline.data.held_out import HeldOut
+from pipeline.horizon.futility import Futility, Progress, flag
+from pipeline.learning import gradients
+from pipeline.learning.recorder import ThroughTime, Watch
+from pipeline.learning.replicas import Attempt, attempt
+from pipeline.learning.scoreboard import Hopeless, Outcome, never
+from pipeline.learning.signature import majority
+from pipeline.settings import Settings
+from pipeline.settings.fingerprint import fingerprint
+from pipeline.study.trials import TrialResult, seeds, significant
+from pipeline.tasks.task import Task
+
+POINTS = 128  # steps through time that a trial's gradient profile keeps
+
+
+def unwatched(update: int, figures: Mapping[str, float]) -> None:
+    """Look away."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Trains the replicas of one trial. Can be pickled, where `watch` can: some kilobytes, without sequences."""
+
+    settings: Settings
+    held_out: HeldOut
+    watch: Watch = unwatched
+    code: str | None = None  # fingerprint of settings and code, where it may run on another machine
+
+    def __call__(self, length: int, ordinal: int, futility: Futility | None = None) -> TrialResult:
+        """Train at one length, with or without early stopping; a pure function of the settings and its arguments.
+
+        Raises `UserError` where it was sent to a worker with other code.
+        """
+        if self.code and self.code != fingerprint(self.settings):
+            raise UserError(
+                f"the worker on {gethostname()} has other code than the search: install the same commit there"
+            )
+        if futility is None:
+            return result(self.train(length, ordinal), length, self.settings.training.updates)
+        flags = Flags(futility, self.settings, seeds(ordinal, self.settings.search.replicas))
+        done = result(self.train(length, ordinal, flags.hopeless), length, self.settings.training.updates)
+        return replace(done, extra=done.extra | {"futility": flags.record(done.solved)})
+
+    def train(self, length: int, ordinal: int, hopeless: Hopeless = never) -> Attempt:
+        """All that training showed."""
+        settings = self.settings
+        training = replace(settings.training, length=length, replicas=settings.search.replicas, inspect_every=None)
+        parts = settings.task, settings.part("cell"), settings.part("optimizer")
+        sequences = self.held_out.sequences(length)
+        return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch, hopeless)
+
+
+@dataclass
+class Flags:
+    """The replicas of a trial that were called hopeless, and when."""
+
+    futility: Futility
+    settings: Settings
+    replicas: Sequence[int]
+    updates: dict[int, int] = field(default_factory=dict)  # by position
+
+    def hopeless(self, position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
+        """Whether to end a replica now; one in ten of the flagged runs on, to see whether the rule is right."""
+        seen = progress(self.settings.task, updates, scores, self.settings.training.updates)
+        if position not in self.updates and not self.futility.rule.should_stop(seen):
+            return False
+        self.updates.setdefault(position, updates[-1])
+        return not self.futility.runs_on(self.replicas[position])
+
+    def record(self, solved: Sequence[bool]) -> list[dict[str, Any] | None]:
+        """What the study keeps, one entry a replica."""
+        runs_on = [self.futility.runs_on(replica) for replica in self.replicas]
+        return [
+            flag(self.updates[position], runs_on[position], solved[position]) if position in self.updates else None
+            for position in range(len(self.replicas))
+        ]
+
+
+def progress(task: Task, updates: Sequence[int], scores: Sequence[float], budget: int) -> Progress:
+    """A replica's scores on the scale that a rule of futility reads: 0 at chance, 1 at the goal, in logarithms."""
+    way = log(task.chance / task.goal)
+    return Progress(updates, [log(task.chance / max(score, task.goal / 10)) / way for score in scores], budget)
+
+
+def result(done: Attempt, length: int, budget: int) -> TrialResult:
+    """What a study keeps of a trial."""
+    rows = done.outcomes
+    return TrialResult(
+        length=length,
+        solved=tuple(row.solved for row in rows),
+        updates=tuple(row.updates_to_solve for row in rows),
+        diverged=tuple(row.diverged for row in rows),
+        best_score=tuple(inf if row.best_score is None else row.best_score for row in rows),
+        budget=budget,
+        cost=float(done.cost),
+        extra={
+            "updates_to_loose_goal": [row.updates_to_loose_goal for row in rows],
+            "gradient": _gradient(list(done.recorder.latest.values())),
+            "plateau": _plateau(rows),
+            "signature": majority([row.signature for row in rows]),
+            "profiles": [
+                _profile(record) for record in (done.recorder.through_time[0], done.recorder.through_time[-1])
+            ],
+            "curves": done.recorder.curves,
+        },
+    )
+
+
+def _gradient(latest: list[Mapping[str, float]]) -> dict[str, float | None]:
+    """The last gradient figures of a trial: medians over its replicas, of what is finite."""
+    every = [{name: value for name, value in figures.items() if np.isfinite(value)} for figures in latest]
+    values = {name: [figures[name] for figures in every if name in figures] for name in latest[0]}
+    return {name: significant(float(np.median(found))) if found else None for name, found in values.items()}
+
+
+def _plateau(rows: Sequence[Outcome]) -> dict[str, float | int | None]:
+    """The gradient's decay and reach at init, and where replicas left the plateau of chance: medians over replicas."""
+    init = [row.decay_init for row in rows if row.decay_init is not None]
+    left = [row.decay_exit for row in rows if row.decay_exit is not None]
+    columns: dict[str, float | int | None] = {}
+    for name, decays in (("init", init), ("exit", left)):
+        decay = np.array([np.median(decays) if decays else np.nan])
+        columns[f"decay_{name}"] = significant(float(decay[0]))
+        columns[f"reach_{name}"] = significant(float(gradients.reach(decay)[0]))
+    return columns | {"exited": sum(row.updates_to_exit is not None for row in rows)}
+
+
+def _profile(record: ThroughTime) -> dict[str, Any]:
+    """log2 ‖∂L/∂h_t‖ over t at one update: median, least and greatest over the replicas, at `POINTS` steps at most."""
+    norms = record.log2_norms["h"]
+    steps = np.unique(np.linspace(0, norms.shape[1] - 1, POINTS).round().astype(int))
+    band = {"median": np.median(norms, axis=0), "least": norms.min(axis=0), "greatest": norms.max(axis=0)}
+    rounded = {name: [round(float(value), 3) for value in values[steps]] for name, values in band.items()}
+    return {"update": record.update, "steps": [int(step) + 1 for step in steps], **rounded}

@@ -1,0 +1,93 @@
+"""Trained weights on disk, and a model made of them that reads sequences of any length.
+
+    from pipeline.runs.weights import load
+
+    model = load("results/train/adding-lstm")  # or the files of a model in MLflow
+    answers = model(inputs, replica=0)         # inputs [batch, time, channel], or symbols [batch, time]
+
+Two files, neither of which can run code: weights.safetensors, every replica's best weights, and model.json, the cell.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline.base.errors import UserError, require
+from pipeline.base.files import write_json
+from pipeline.data.held_out import draw
+from pipeline.learning.model import Layout, Model, begin
+from pipeline.learning.replicas import Attempt
+from pipeline.settings import Settings, build
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A cell with a linear readout and the weights that training found, one set a replica."""
+
+    model: Model
+    about: Mapping[str, Any]  # model.json
+    replicas: int
+
+    def __call__(
+        self, inputs: Shaped[Tensor, "batch time ..."], replica: int = 0
+    ) -> Float[Tensor, "batch answer output"]:
+        """The answers after the last steps of each sequence, however long: numbers, or the scores of the classes."""
+        require(0 <= replica < self.replicas, "replica", f"must be from 0 to {self.replicas - 1}", replica)
+        rows = self.model.rows[replica : replica + 1]
+        one = Model(self.model.cell, self.model.layout, rows, self.model.kernel, self.model.threads)
+        with torch.no_grad():
+            answered: Tensor = one(inputs.transpose(0, 1).unsqueeze(0), int(self.about["answers"]))[0]
+        return answered.transpose(0, 1)
+
+
+def save(folder: Path, settings: Settings, done: Attempt) -> None:
+    """Write the two files."""
+    views = {name: weight.contiguous() for name, weight in done.layout.views(done.weights).items()}
+    save_file(views, folder / WEIGHTS)
+    write_json(folder / DESCRIPTION, describe(settings, len(done.outcomes)))
+
+
+def describe(settings: Settings, replicas: int) -> dict[str, Any]:
+    """The content of model.json."""
+    task = settings.task
+    return {
+        "task": settings.names["task"],
+        "cell": settings.names["cell"],
+        "settings": dict(settings.tree["cell"]),
+        "length": settings.training.length,
+        "replicas": replicas,
+        "kind": task.kind,
+        "symbols": draw(task, 0, task.shortest, 1).inputs.ndim == 2,
+        "channels": task.channels,
+        "outputs": task.outputs,
+        "answers": task.answers,
+    }
+
+
+def load(folder: str | Path) -> Trained:
+    """The model of a folder; raises `UserError` where the files are not what they should be."""
+    path = Path(folder)
+    try:
+        about = json.loads((path / DESCRIPTION).read_text())
+        weights = load_file(path / WEIGHTS)
+        layout = Layout({name: tuple(weight.shape[1:]) for name, weight in weights.items()})
+        cell = build(about["settings"], "cell")
+        fresh, expected = begin(cell, int(about["channels"]), int(about["outputs"]), 0, [0])
+        shapes = {name: (int(about["replicas"]), *shape) for name, shape in expected.shapes.items()}
+        if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes or int(about["answers"]) < 1:
+            raise ValueError(f"{WEIGHTS} has not the weights of the cell and task that {DESCRIPTION} names")
+        rows = torch.cat([weight.flatten(1) for weight in weights.values()], dim=1).to(fresh)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path} holds no trained model ({reason}); `python -m pipeline.train` writes one") from error
+    return Trained(Model(cell, layout, rows, "auto", 1), about, len(rows))

@@ -1,0 +1,171 @@
+"""Claiming trials of a study so that none is lost, doubled or blocked, whichever process is killed and when.
+
+Every trial has an ordinal, from which its seeds derive. A fresh trial's ordinal is the number of fresh trials before
+it. A trial that failed, or whose process died, is enqueued again with its length and its ordinal, marked as a retry.
+All of this is derived from the study itself, so no step can be lost in between. Two processes may enqueue the same
+retry: then the trial with the smaller number counts, and whoever takes the other one drops it.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+
+from optuna import Study, Trial
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.base.errors import UserError
+from pipeline.horizon.options import SearchOptions
+from pipeline.study import liveness
+from pipeline.study.trials import LENGTH, TrialResult, attributes, seeds
+
+LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process runs."""
+
+    trial: Trial
+    number: int  # in the study
+    ordinal: int  # among the trials that are not retries
+    length: int
+    aim: str  # "t50" or "t90"
+
+
+def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> Claim | None:
+    """Take the next trial: one that waits to be run again, or a fresh one.
+
+    None if it proved to be another's, or if other processes were faster and `workers` trials run already; then its
+    number is free again, and nothing was asked.
+    """
+    trial = study.ask()
+    try:
+        trial.set_user_attr("owner", liveness.here())
+        trials = everything(study)
+        if doubled(trials, trial.number) or running_before(trials, trial.number) >= workers:
+            close(study, trial.number)
+            return None
+        ordinal = ordinals(trials)[trial.number]
+        length = trial.suggest_int(LENGTH, options.length_min, options.length_max, log=True)
+        known = {"ordinal": ordinal, "aim": aim, "seeds": seeds(ordinal, options.replicas)}
+        for name, value in known.items():
+            trial.set_user_attr(name, value)
+    except UpdateFinishedTrialError:
+        return None  # we were slow, and another process took us for dead
+    return Claim(trial, trial.number, ordinal, length, aim)
+
+
+def finish(study: Study, mine: Claim, result: TrialResult) -> bool:
+    """Record a result; return False if another process has closed the trial, and so runs it again."""
+    try:
+        for name, value in attributes(result).items():
+            mine.trial.set_user_attr(name, value)
+        study.tell(mine.trial, sum(result.solved) / len(result.solved))
+    except UpdateFinishedTrialError:
+        return False
+    except ValueError:
+        if is_running(study, mine.number):
+            raise
+        return False
+    return True
+
+
+def close(study: Study, number: int) -> None:
+    """Tell a trial FAIL, unless it is finished."""
+    if not is_running(study, number):
+        return
+    with suppress(UpdateFinishedTrialError):  # another process may be faster
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+def is_running(study: Study, number: int) -> bool:
+    """Return whether a trial is RUNNING."""
+    return everything(study)[number].state == TrialState.RUNNING
+
+
+def beat(mine: Claim) -> None:
+    """Give a sign of life for processes on other machines."""
+    # `finish` will notice; the next beat may get through
+    with suppress(UpdateFinishedTrialError, StorageInternalError, UserError):
+        mine.trial.set_user_attr("heartbeat", time.time())
+
+
+@contextmanager
+def beating(claims: Mapping[int, Claim], every: float) -> Iterator[None]:
+    """Give signs of life for these trials from a thread, also while this one trains."""
+    over = threading.Event()
+
+    def beat_on() -> None:
+        while not over.wait(every):
+            for mine in list(claims.values()):
+                beat(mine)
+
+    thread = threading.Thread(target=beat_on, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(liveness.GRACE)  # it may wait for a database that is away
+
+
+def close_orphans(study: Study) -> None:
+    """Tell FAIL every RUNNING trial whose process died."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not liveness.lives(trial):
+            close(study, trial.number)
+
+
+def await_owners(study: Study) -> None:
+    """Wait until every RUNNING trial names its owner or is too old for that."""
+    while any(map(liveness.newborn, study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))):
+        time.sleep(0.05)
+
+
+def enqueue_retry(study: Study) -> None:
+    """Enqueue the first failed trial again that is not running or complete, unless one is already waiting."""
+    trials = everything(study)
+    if any(trial.state == TrialState.WAITING for trial in trials):
+        return
+    numbers = ordinals(trials)
+    live = {numbers[trial.number] for trial in trials if trial.state in LIVE}
+    failed = [trial for trial in trials if numbers[trial.number] not in live]
+    if failed:
+        ordinal = min(numbers[trial.number] for trial in failed)
+        lengths = [trial.params for trial in failed if numbers[trial.number] == ordinal and LENGTH in trial.params]
+        study.enqueue_trial(dict(lengths[0]) if lengths else {}, user_attrs={"ordinal": ordinal, "retry": True})
+
+
+def everything(study: Study) -> list[FrozenTrial]:
+    """Return all trials of a study, in the order of their numbers."""
+    return sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
+
+
+def ordinals(trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """Return the ordinal of every trial, by its number."""
+    fresh = count()
+    return {
+        trial.number: trial.user_attrs["ordinal"] if trial.user_attrs.get("retry") else next(fresh) for trial in trials
+    }
+
+
+def count_running(study: Study) -> int:
+    """Return how many trials of a study run, in all processes."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+def running_before(trials: Sequence[FrozenTrial], number: int) -> int:
+    """Return how many trials that were taken before this one run."""
+    return sum(trial.state == TrialState.RUNNING and trial.number < number for trial in trials)
+
+
+def doubled(trials: Sequence[FrozenTrial], number: int) -> bool:
+    """Return whether an earlier trial with the same ordinal is alive, or any is complete."""
+    numbers = ordinals(trials)
+    twins = [trial for trial in trials if numbers[trial.number] == numbers[number] and trial.number != number]
+    complete = any(trial.state == TrialState.COMPLETE for trial in twins)
+    return complete or any(trial.state in LIVE and trial.number < number for trial in twins)

@@ -1,0 +1,71 @@
+"""Opening a study: its storage, its name, its sampler."""
+
+import re
+import warnings
+from pathlib import Path
+
+import optuna
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from pipeline.base.sqlite import require_store
+from pipeline.study.storage import Database
+
+LOCKED = 5  # seconds after which the lock that a killed process left on a journal file is broken
+JOURNAL = "journal:"
+SQLITE = "sqlite:///"
+
+
+def storage_at(url: str) -> BaseStorage:
+    """Return the storage at a URL: `sqlite:///path`, another database, or `journal:path` for Optuna's journal file."""
+    if url.startswith(JOURNAL):
+        path = url.removeprefix(JOURNAL)
+        return JournalStorage(JournalFileBackend(path, JournalFileSymlinkLock(path, grace_period=LOCKED)))
+    if url.startswith(SQLITE):
+        require_store(Path(url.removeprefix(SQLITE)), "studies")
+    return Database(url)
+
+
+def open_study(storage: str | BaseStorage, name: str, sampler: BaseSampler, fresh: bool = False) -> Study:
+    """Return the study of this name, made if there is none.
+
+    `fresh` makes a new one beside the old, under the name with a number: `name-2`, then `name-3`. Without it the
+    newest of them is opened.
+    """
+    place = storage_at(storage) if isinstance(storage, str) else storage
+    newest = newest_number(optuna.get_all_study_names(place), name)
+    number = newest + 1 if fresh else max(newest, 1)
+    full_name = name if number == 1 else f"{name}-{number}"
+    study = optuna.create_study(
+        storage=place, study_name=full_name, sampler=sampler, direction="maximize", load_if_exists=True
+    )
+    _name_metric(study)
+    return study
+
+
+def annotate(study: Study, markdown: str) -> None:
+    """Write the note that optuna-dashboard shows with a study."""
+    from optuna_dashboard import save_note  # a server comes with it: two seconds that only this needs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_note(study, markdown)
+
+
+def newest_number(names: list[str], name: str) -> int:
+    """Return the number of the newest study of this name, 0 if there is none.
+
+    >>> newest_number(["lstm", "lstm-2", "lstm-wide"], "lstm")
+    2
+    """
+    found = [re.fullmatch(re.escape(name) + r"(?:-(\d+))?", each) for each in names]
+    return max((int(match[1] or 1) for match in found if match), default=0)
+
+
+def _name_metric(study: Study) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(["share solved"])

@@ -1,0 +1,78 @@
+"""Running the project's commands as a user does, with stores and results of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
+    "OMP_NUM_THREADS": "1",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+
+SMALL = {
+    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3},
+    "conf/task/temporal_order.yaml": {"updates": 60, "length": 12, "length_max": 40},
+}
+
+
+def paths(folder: Path) -> list[str]:
+    """Overrides that keep everything a command writes below `folder`."""
+    return [f"paths.{name}={folder / name}" for name in ("data", "results", "state", "tuned")]
+
+
+def start(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.Popen[str]:
+    """A command that runs beside the test."""
+    command = [sys.executable, "-m", f"pipeline.{module}", *overrides]
+    return subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A command that has ended."""
+    process = start(module, *overrides, cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """The working tree, without what git ignores and without results, as a git repository of its own."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in files:
+        if (ROOT / name).is_file() and not name.startswith(("results/", "data/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).chmod((ROOT / name).stat().st_mode)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "copy"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder
+
+
+def small_project(place: Path) -> Path:
+    """A copy with one task, two cells and settings that take seconds."""
+    folder = copy_of_the_project(place)
+    for name, values in SMALL.items():
+        edit(folder / name, values)
+    (folder / "conf/grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn, gru]}\n")
+    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
+    kept = re.compile(r"^pipeline/|temporal_order-(rnn|gru)/")
+    pipeline["stages"]["report"]["deps"] = [dep for dep in pipeline["stages"]["report"]["deps"] if kept.search(dep)]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    return folder
+
+
+def edit(path: Path, values: dict[str, Any]) -> None:
+    """Give settings of a YAML file other values."""
+    text = path.read_text()
+    for name, value in values.items():
+        text, count = re.subn(rf"^(  {name}): \S+", rf"\1: {value}", text, flags=re.MULTILINE)
+        assert count == 1, (path, name)
+    path.write_text(text)

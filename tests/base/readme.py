@@ -1,0 +1,60 @@
+"""Fills README's tables from the files that hold their numbers: `python -m tests.base.readme`. A test compares them."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+CELLS = ("rnn", "gru", "lstm")
+
+
+def horizons() -> str:
+    """The report's table with its legend."""
+    return (ROOT / "results/report/horizons.md").read_text().strip()
+
+
+def search() -> str:
+    """The goals of the simulated search."""
+    goals = json.loads((ROOT / "results/benchmarks/search.json").read_text())["goals"]
+    lines = ["| simulated | measured | goal | |", "|---|---|---|---|"]
+    lines += [
+        f"| {g['name']} | {g['measured']:.3f} | {_sign(g)} {g['goal']:g} | {_mark(g['reached'])} |" for g in goals
+    ]
+    return "\n".join(lines)
+
+
+def kernels() -> str:
+    """The claims of the training core, a column a cell."""
+    claims = json.loads((ROOT / "results/benchmarks/kernels.json").read_text())["claims"]
+    lines = ["| one thread, R = 16, H = 64, B = 32, medians | RNN | GRU | LSTM |", "|---|---|---|---|"]
+    lines += [f"| {claim['what']} | {' | '.join(_cell(claim, cell) for cell in CELLS)} |" for claim in claims]
+    return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """README with every marked section as its file says."""
+    for name, section in {"horizons": horizons, "search": search, "kernels": kernels}.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        text = re.sub(rf"{begin}.*?{end}", lambda _: f"{begin}\n{section()}\n{end}", text, flags=re.DOTALL)  # noqa: B023
+    return text
+
+
+def _cell(claim: Mapping[str, Any], cell: str) -> str:
+    measured, goal = claim["measured"][cell], claim["goal"][cell]
+    reached = measured >= goal if claim["at_least"] else measured <= goal
+    return f"{measured:.3g} ({_sign(claim)} {goal:g}){'' if reached else ' **no**'}"
+
+
+def _sign(claim: Mapping[str, Any]) -> str:
+    return "≥" if claim["at_least"] else "≤"
+
+
+def _mark(reached: bool) -> str:
+    return "" if reached else "**no**"
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text()))

@@ -1,0 +1,113 @@
+"""`dvc repro` on a small grid, in a copy of the project: it runs once, and it runs the same way twice."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.base.commands import ENVIRONMENT, run, small_project
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["dvc", *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [path for out in ("data", "results") for path in (folder / out).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with one task, two cells and settings that take seconds; reproduced once."""
+    folder = small_project(tmp_path_factory.mktemp("project"))
+    dvc(folder, "repro")
+    return folder
+
+
+@pytest.mark.slow
+def test_repro_ends_with_a_row_for_each_pair(project: Path) -> None:
+    rows = (project / "results/report/horizons.md").read_text().splitlines()[2:4]
+    assert [re.split(r"\s*\|\s*", row)[1:3] for row in rows] == [["temporal order", "RNN"], ["temporal order", "GRU"]]
+    page = (project / "results/report/index.html").read_text()
+    assert not re.search(r"""(src|href)=["']?https?:|@import|url\(["']?https?:""", page.split("<script")[0])
+    assert page.count("<svg role=") == 3 + 2 * 5
+
+
+@pytest.mark.slow
+def test_dvc_shows_the_horizons_and_what_changed_them(project: Path) -> None:
+    shown = json.loads(dvc(project, "metrics", "show", "--json"))[""]["data"]
+    horizon = json.loads((project / "results/search/temporal_order-gru/horizon.json").read_text())
+    told = shown["results/search/temporal_order-gru/metrics.json"]["data"]
+    assert told.keys() == {"horizon", "t50", "t90", "trials", "compute"}
+    assert (told["trials"], told["compute"]) == (horizon["trials"], horizon["compute"])
+    path = project / "conf/cell/gru.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("hidden: 32", "hidden: 16"))
+    changed = json.loads(dvc(project, "params", "diff", "--json"))
+    path.write_text(text)
+    assert changed["conf/cell/gru.yaml"]["hidden"].items() >= {"old": 32, "new": 16}.items()
+
+
+@pytest.mark.slow
+def test_the_report_leaves_other_pages_in_its_folder_alone(project: Path) -> None:
+    other = project / "results/report/published/index.html"
+    other.parent.mkdir()
+    other.write_text("made by another stage")
+    dvc(project, "repro", "--single-item", "--force", "report")
+    assert other.read_text() == "made by another stage"
+    shutil.rmtree(other.parent)
+
+
+@pytest.mark.slow
+def test_repro_again_runs_nothing(project: Path) -> None:
+    assert dvc(project, "status", "dvc.yaml").strip().endswith("up to date.")
+    assert "Running stage" not in dvc(project, "repro")
+
+
+@pytest.mark.slow
+def test_repro_from_nothing_writes_the_same_bytes(project: Path) -> None:
+    before = digests(project)
+    shutil.rmtree(project / ".state")
+    (project / "mlflow.db").unlink()
+    assert dvc(project, "repro", "--force").count("Running stage") == 6
+    assert digests(project) == before
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_dask_cluster_writes_what_repro_wrote_file_for_file(project: Path) -> None:
+    before = digests(project)
+    shutil.rmtree(project / ".state")
+    for path in (project / "results/search").rglob("*.*"):
+        if path.name != ".gitignore":  # DVC's
+            path.unlink()
+    done = run("sweep", "executor=dask", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "goes on after" not in done.stdout  # it trained them anew
+    assert {name: digest for name, digest in digests(project).items() if name in before} == before
+    assert dvc(project, "status", "dvc.yaml").strip().endswith("up to date.")
+    assert "Running stage" not in dvc(project, "repro")
+
+
+@pytest.mark.slow
+def test_an_edit_of_one_cell_makes_only_its_stages_stale(project: Path) -> None:
+    path = project / "conf/cell/gru.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("hidden: 32", "hidden: 16"))
+    stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
+    path.write_text(text)
+    assert stale == {"train@temporal_order-gru", "search@temporal_order-gru"} | (stale & {"report"})
+    assert not any("rnn" in name for name in stale)
+
+
+@pytest.mark.slow
+def test_a_comment_in_the_settings_reruns_nothing(project: Path) -> None:
+    with (project / "conf/cell/gru.yaml").open("a") as file:
+        file.write("# a remark\n")
+    assert json.loads(dvc(project, "status", "dvc.yaml", "--json")) == {}

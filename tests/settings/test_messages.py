@@ -1,0 +1,171 @@
+"""What a user may get wrong on a command line: one sentence, status 2, no traceback; and the help."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from pipeline import prepare, search, train, tune
+from pipeline.settings import CONF, SECTIONS, messages
+from tests.conftest import ROOT, Ended, options, run_stage
+
+CELLS, TASKS = (", ".join(options(group)) for group in ("cell", "task"))
+WRONG = {
+    "cell=nope": f"cell must be one of {CELLS}; got 'nope'",
+    "task=nope": f"task must be one of {TASKS}; got 'nope'",
+    "optimizer=nope": f"optimizer must be one of {', '.join(options('optimizer'))}; got 'nope'",
+    "training.length=-3": "training.length must be at least 1; got -3",
+    "training.length=0": "training.length must be at least 1; got 0",
+    "training.length=abc": "training.length must be a whole number; got 'abc'",
+    "training.length=2.5": "training.length must be a whole number; got 2.5",
+    "training.length=null": "training.length must be a whole number; got None",
+    "training.lenght=3": "training.lenght is not a setting; did you mean training.length?",
+    "lenght=3": "lenght is not a setting; --help lists them",
+    "+extra=3": "extra is not a setting; --help lists them",
+    "+training.extra=3": "training.extra is not a setting; --help lists them",
+    "cell.hiden=3": "cell.hiden is not a setting; did you mean cell.hidden?",
+    "+cell.hiden=3": "cell.hiden is not a setting; did you mean cell.hidden?",
+    "cell=rnn cell.forget_bias=1": "cell.forget_bias is not a setting of the cell that was chosen",
+    "cell.hidden=0": "cell.hidden must be at least 1; got 0",
+    "cell.hidden=many": "cell.hidden must be a whole number; got 'many'",
+    "cell.init=nope": "cell.init must be one of torch, orthogonal, sigmoid, basic_tanh, smart_tanh; got 'nope'",
+    "~training.length": "training.length must have a value",
+    "~training": "training is a group of settings; got None",
+    "training=3": "training is a group of settings; got 3",
+    "+experiment=[bai_copy_lstm]": "experiment is one name, for it names the results; "
+    "got '+experiment=[bai_copy_lstm]'",
+    "~cell": f"cell must be one of {CELLS}; got None",
+    "task=adding task.goal=0": "task.goal is an error, above 0; got 0.0",
+    "task=adding task.goal=0.06 task.loose_goal=0.05": "task.loose_goal must be above task.goal 0.06; got 0.05",
+    "task=adding task.loose_goal=0.2": "task.loose_goal must be below chance 0.16666666666666666; got 0.2",
+    "task=copy task.message=0": "task.message must be at least 1; got 0",
+    "task=temporal_order training.length=9": "training.length must be at least 10 for the task temporal_order; got 9",
+    "task=temporal_order search.length_min=9": "search.length_min must be at least 10 for the task temporal_order; "
+    "got 9",
+    "training.clip=0": "training.clip is a gradient norm, above 0 (.inf for no clipping); got 0.0",
+    "training.clip=nan": "training.clip must be a number; got nan",
+    "training.seed=-1": "training.seed must be from 0 to 2^63 - 1; got -1",
+    "training.device=tpu": "training.device must be cpu or cuda; got 'tpu'",
+    "training.kernel=numba": "training.kernel must be one of auto, fused, torch, stepwise; got 'numba'",
+    "data.held_out=0": "data.held_out must be at least 1; got 0",
+    "search.length_min=8 search.length_max=8": "search.length_max must be above search.length_min (8); got 8",
+    "search.factor=1": "search.factor must be above 1; got 1.0",
+    "search.level=90": "search.level is a probability, above 0 and below 1; got 90.0",
+    "search.compute=much": "search.compute must be a number or null; got 'much'",
+    "tracking.enabled=maybe": "tracking.enabled must be true or false; got 'maybe'",
+    "paths.data=": "paths.data must be a folder; got ''",
+    "paths.tuned=": "paths.tuned must be a folder; got ''",
+    "search.tuned=perhaps": "search.tuned must be true or false; got 'perhaps'",
+    "retune.choices=0": "retune.choices must be from 1 to 1024; got 0",
+    "~task=0": "'~task=0' can't be read as a setting to take away, like ~training.length",
+    "tune.searches=0": "tune.searches must be above 0; got 0.0",
+    "tune.kept=1": "tune.kept is a share, above 0 and below 1; got 1.0",
+    "tune.first=1": "tune.first must be at least 2; got 1",
+    "tune.seed=-1": "tune.seed must be from 0 to 65535; got -1",
+    "tune.setings=3": "tune.setings is not a setting; did you mean tune.settings?",
+    "tune=3": "tune is a group of settings; got 3",
+    "paths.results=[a,b]": "paths.results must be text; got ['a', 'b']",
+    "optimizer.lr=-1": "optimizer can't be used: Invalid learning rate: -1",
+    "+optimizer.speed=3": "optimizer.speed is not a setting; --help lists them",
+    "optimizer._target_=torch.optim.Muon": "optimizer must be elementwise, as replicas share it; this one mixes them",
+    "optimizer._target_=os.system": "optimizer._target_ must begin with pipeline. or torch.optim. or optuna.samplers.; "
+    "got 'os.system'",
+    "~cell._target_": "cell._target_ must begin with pipeline. or torch.optim. or optuna.samplers.; got ''",
+    "training.length=${nope}": "training.length refers to ${nope}, which is not a setting",
+    "training.length": "'training.length' can't be read as a setting and its value, like training.length=20",
+    "cell=[rnn": "'cell=[rnn' can't be read as a setting and its value, like training.length=20",
+    "cell=rnn,gru": "cell=rnn,gru gives several values; with -m each of them is run",
+    "-m cell=rnn,nope": f"cell must be one of {CELLS}; got 'nope'",
+    "-m cell.hidden=0,1": "cell.hidden must be at least 1; got 0",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that takes a wrong line must not start its work."""
+
+    def start(*_: object) -> None:
+        raise AssertionError("the command began")
+
+    monkeypatch.setattr("pipeline.tracking.Run", start)
+    monkeypatch.setattr("pipeline.prepare.prepare", start)
+    monkeypatch.setattr("pipeline.train.ensure_prepared", start)
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_what_is_wrong_is_said_in_one_sentence(arguments: str) -> None:
+    ended = run_stage(train.main, arguments)
+    assert ended == Ended(2, "", f"error: {WRONG[arguments]}\n")
+
+
+@pytest.mark.parametrize("main", [prepare.main, search.main, tune.main], ids=["prepare", "search", "tune"])
+@pytest.mark.parametrize("arguments", ["cell=nope", "training.length=-3", "training.lenght=3"])
+def test_every_stage_says_it_the_same_way(main: Callable[[], None], arguments: str) -> None:
+    assert run_stage(main, arguments) == Ended(2, "", f"error: {WRONG[arguments]}\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", ["task=adding cell=nope", "training.length=-3", "training.lenght=3"])
+def test_a_real_command_ends_with_one_sentence(arguments: str, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "pipeline.train", *arguments.split(), f"paths.results={tmp_path}"]
+    ended = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr == f"error: {WRONG[arguments.split()[-1]]}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_in_the_code_is_not_blamed_on_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("pipeline.prepare.prepare", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        run_stage(prepare.main, "")
+
+
+def test_an_interrupted_command_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.prepare.prepare", interrupted)
+    ended = run_stage(prepare.main, "")
+    assert ended.status == 130
+    assert re.fullmatch("error: stopped.*\n", ended.err)
+
+
+def settings_with_comments() -> list[tuple[str, str]]:
+    """Every setting of config.yaml, a name and its comment."""
+    text = (CONF / "config.yaml").read_text()
+    text = text[text.index("\ndata:") : text.index("\nhydra:")]
+    return re.findall(r"^  (\w+): [^#\n]*(?:# (.*))?$", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("stage", [prepare, train, search, tune], ids=["prepare", "train", "search", "tune"])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_every_setting_with_its_comment(stage: ModuleType, flag: str) -> None:
+    ended = run_stage(stage.main, flag)
+    assert (ended.status, ended.err) == (0, "")
+    content = yaml.safe_load((CONF / "config.yaml").read_text())
+    shown = settings_with_comments()
+    assert [name for name, _ in shown] == [name for section in SECTIONS for name in content[section]]
+    lines = [line.strip() for line in ended.out.splitlines()]
+    for name, comment in shown:
+        assert any(line.startswith(f"{name}:") and line.endswith(comment) for line in lines), name
+    for group in ("task", "cell", "optimizer"):
+        assert f"{group}={'|'.join(options(group))}" in ended.out
+    assert f"python -m {stage.__name__}" in ended.out
+
+
+def test_known_settings_are_named_as_on_the_command_line() -> None:
+    known = messages.known_settings(CONF)
+    assert {"training.length", "cell.hidden", "cell.forget_bias", "task.message", "optimizer.momentum", "cell"} <= set(
+        known
+    )
+    assert not any(name.startswith(("grid.training", "rnn.")) for name in known)
