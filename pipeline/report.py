@@ -23,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline import figures, records
 from pipeline.base.errors import UserError
 from pipeline.base.files import digest, replaced, write_json
+from pipeline.base.trees import flatten
 from pipeline.figures import interactive
 from pipeline.horizon import random_effects
 from pipeline.horizon.options import SearchOptions
@@ -97,9 +98,9 @@ def read(settings: Settings, name: str) -> Pair:
         trials,
         profiles,
         outcome,
-        flat(used),
+        flatten(used),
         {"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
-        edges.at_an_end(space, flat(used), horizon),
+        edges.at_an_end(space, flatten(used), horizon),
         chosen_again(settings, search, horizon, used),
     )
 
@@ -112,7 +113,7 @@ def chosen_again(
         return []
     try:
         choices.check_estimate(horizon["t50"])
-        options_of(settings, flat(used)).check()
+        options_of(settings, flatten(used)).check()
     except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{search} has a value that can't be used ({error}); `dvc repro` makes it anew") from error
     return choices.read(settings.results / "retune" / search.name / "retune.json", horizon["tuned"]["study"], used)
@@ -308,14 +309,6 @@ def command(pair: Pair, name: str) -> str:
     return shlex.join(
         ["python", "-m", f"pipeline.{name}", f"task={pair.horizon['task']}", f"cell={pair.horizon['cell']}"]
     )
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level, `{"training.length": 20}`."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ import optuna
 from pipeline import records, tracking, tune
 from pipeline.base.errors import UserError, require
 from pipeline.base.files import replaced, write_json
+from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display
 from pipeline.data.held_out import HeldOut
-from pipeline.horizon.estimate import rounded
 from pipeline.learning.options import Training
 from pipeline.prepare import ensure_prepared
 from pipeline.records import choices
@@ -122,8 +122,8 @@ def again(
     else:
         horizon = tune.horizon_of(searched, held_out, shown, f"settings of seed {settings.tune.seed}")
     return {name: chosen[name] for name in ("seed", "study", "chosen", "cost")} | {
-        "plain_searches": rounded(chosen["cost"] / first["plain"]["compute"]),
-        "tuned_searches": rounded(chosen["cost"] / horizon["compute"]),
+        "plain_searches": significant(chosen["cost"] / first["plain"]["compute"]),
+        "tuned_searches": significant(chosen["cost"] / horizon["compute"]),
         "horizon": horizon,
     }
 

@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from pipeline import figures, tracking
 from pipeline.base.files import digest, replaced, write_json
+from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display, duration
 from pipeline.data.held_out import HeldOut
 from pipeline.learning.recorder import columns
@@ -132,7 +133,7 @@ def tested(settings: Settings, held_out: HeldOut, result: Attempt) -> list[dict[
     for length in settings.training.test_lengths:
         of_replicas = scores(task, cell, settings.training, result, held_out.sequences(length)).tolist()
         below = sum(score < goal for score in of_replicas)
-        found.append({"length": length, "below_goal": below, "scores": [float(f"{s:.6g}") for s in of_replicas]})
+        found.append({"length": length, "below_goal": below, "scores": [significant(s) for s in of_replicas]})
     return found
 
 
@@ -176,7 +177,7 @@ def solved(result: Attempt) -> int:
 def mean(values: list[float]) -> float | None:
     """The mean of what is finite, to six digits; None where nothing is."""
     finite = [value for value in values if np.isfinite(value)]
-    return float(f"{np.mean(finite):.6g}") if finite else None
+    return significant(float(np.mean(finite))) if finite else None
 
 
 if __name__ == "__main__":

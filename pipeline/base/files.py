@@ -73,9 +73,12 @@ def _clear(folder: Path) -> None:
                 shutil.rmtree(path)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content, 16 digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def digest(*parts: bytes | str | Path, digits: int = 16) -> str:
+    """Return the first digits of the SHA-256 of all parts joined: bytes, text, or the content of a file."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part)
+    return total.hexdigest()[:digits]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy import ndarray
 
+from pipeline.base.numbers import LOG10_2
 from pipeline.records import Course, SolvedShare, phrase
 
 COLORS = (
@@ -23,7 +24,6 @@ COLORS = (
 )  # Okabe & Ito 2008: safe for colour blindness
 MARKERS = ("o", "s", "D", "^", "v", "P")  # a cell is told by its shape as well as by its colour
 GREY = "#666666"
-LOG10_2 = np.log10(2.0)
 REACHES = {1.0: "1", 2.0: "2", 4.0: "4", 10.0: "10", np.inf: "∞"}  # steps, and how an axis says it
 STYLE = {
     "font.size": 10,

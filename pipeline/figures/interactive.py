@@ -13,10 +13,10 @@ import numpy as np
 import vl_convert
 
 from pipeline import records
+from pipeline.base.numbers import LOG10_2
 from pipeline.records.profiles import share
 
 POINTS = 60  # of a curve; more can't be seen
-LOG10_2 = float(np.log10(2.0))
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, which nothing fetches
 LENGTH = {"field": "length", "type": "quantitative", "scale": {"type": "log", "base": 2}, "title": "sequence length"}
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.base.numbers import significant
 from pipeline.horizon.by_budget import halvings, horizon_by_budget
 from pipeline.horizon.diagnostics import diagnostics
-from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, rounded, summary
+from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, posterior
@@ -63,9 +64,9 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
         t50=estimate(summary(found, options), options),
         t90=estimate_ninety(ninety(seen, grid), options),
         by_budget=horizon_by_budget(seen, halvings(budget, options.budgets), options),
-        p_above=rounded(found.above),
-        p_below=rounded(found.below),
-        slope=rounded(found.slope),
-        p_overdispersed=rounded(found.overdispersed),
+        p_above=significant(found.above),
+        p_below=significant(found.below),
+        slope=significant(found.slope),
+        p_overdispersed=significant(found.overdispersed),
         diagnostics=diagnostics(seen, grid),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.base.numbers import significant
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import verdict
@@ -54,20 +55,15 @@ def estimate(found: Summary, options: SearchOptions) -> Estimate:
 
     def length(octaves: float) -> float | None:
         inside = options.length_min <= 2**octaves <= options.length_max
-        return rounded(2**octaves) if inside or found.answer else None
+        return significant(2**octaves) if inside or found.answer else None
 
     return Estimate(length(found.median), length(found.lower), length(found.upper))
 
 
 def estimate_ninety(belief: Ninety, options: SearchOptions) -> Estimate:
     """Return T90, "undefined" where the lapse may well exceed one in ten; always with the probability of that."""
-    undefined = rounded(belief.undefined)
+    undefined = significant(belief.undefined)
     if undefined > 1 - options.level:
         return Estimate(None, None, None, "undefined", undefined)
     known = estimate(summary(belief, options), options)
     return Estimate(known.median, known.lower, known.upper, known.censored, undefined)
-
-
-def rounded(value: float) -> float:
-    """Return a finite value to 6 significant digits, so that the same trials give the same bytes."""
-    return float(f"{value:.6g}")

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from pipeline.horizon.estimate import estimate, rounded, summary
+from pipeline.base.numbers import significant
+from pipeline.horizon.estimate import estimate, summary
 from pipeline.horizon.model import STEP, Array, Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior, weighted_quantiles
@@ -109,7 +110,7 @@ def spread(weights: Array, level: float) -> dict[str, float]:
     """Median and interval of tau, octaves."""
     ends = {"median": 0.5, "lower": (1 - level) / 2, "upper": (1 + level) / 2}
     values = weighted_quantiles(SPREADS, weights, tuple(ends.values()))
-    return {end: rounded(float(value)) for end, value in zip(ends, values, strict=True)}
+    return {end: significant(float(value)) for end, value in zip(ends, values, strict=True)}
 
 
 def half_normal() -> Array:

@@ -8,7 +8,7 @@ from math import factorial, prod
 import numpy as np
 
 from pipeline.base.errors import UserError
-from pipeline.horizon.estimate import rounded
+from pipeline.base.numbers import significant
 from pipeline.horizon.posterior import Posterior
 
 MANY = 6  # cells of which every order is looked at; of more, that of the medians alone
@@ -39,9 +39,10 @@ def ranking(beliefs: dict[str, Posterior]) -> Ranking:
     first = orders[int(np.argmax(chances))]
     pairs = [order_probability([weights[low], weights[high]]) for high, low in pairwise(first)]
     best = {
-        name: rounded(highest(weights[name], [weights[other] for other in weights if other != name])) for name in first
+        name: significant(highest(weights[name], [weights[other] for other in weights if other != name]))
+        for name in first
     }
-    return Ranking(first, rounded(max(chances)), tuple(map(rounded, pairs)), best)
+    return Ranking(first, significant(max(chances)), tuple(map(significant, pairs)), best)
 
 
 def order_probability(weights: Sequence[np.ndarray]) -> float:

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from pipeline.base.numbers import LOG10_2
+
 VANISHED = np.log2(1e-4)  # a step whose norm is this far below the largest gets no gradient worth the name
-LOG10_2 = np.log10(2.0)
 
 Norms = Float[ndarray, "replica time"]
 PerReplica = Float[ndarray, " replica"]

@@ -4,13 +4,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from pipeline.base.errors import require
+from pipeline.base.numbers import finite
 from pipeline.cells.cell import Cell
 from pipeline.learning import gradients
 from pipeline.learning import model as models
@@ -124,11 +124,6 @@ def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
         decay_exit=finite(left.decay) if left else None,
         signature=None if outcome.solved else signature(seen),
     )
-
-
-def finite(value: float) -> float | None:
-    """The value to six digits; None where it is not finite."""
-    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def cores() -> int:

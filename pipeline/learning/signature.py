@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from pipeline.base.numbers import LOG10_2
 from pipeline.learning import gradients
 
 VANISHING, EXPLODING, NEITHER = SIGNATURES = ("vanishing", "exploding", "neither")
@@ -78,7 +79,7 @@ def evidence(
 def growth(log2_norms: gradients.Norms, answers: int) -> gradients.PerReplica:
     """log10 of the largest n_t at or before the first answer, by that at it: 0 where the gradient only shrinks."""
     before = log2_norms[:, : log2_norms.shape[1] - answers + 1].astype(np.float64)
-    grown: gradients.PerReplica = (before.max(axis=1) - before[:, -1]) * gradients.LOG10_2
+    grown: gradients.PerReplica = (before.max(axis=1) - before[:, -1]) * LOG10_2
     return grown
 
 

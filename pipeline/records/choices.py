@@ -3,12 +3,13 @@
 Its choices count beside the choice in conf/tuned for which they were made, under the same settings of the search.
 """
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.files import digest
+from pipeline.base.trees import flatten
 from pipeline.records import phrase, read_json
 
 LONGEST = 2**31  # no length is longer
@@ -59,6 +60,9 @@ def check_estimate(estimate: Mapping[str, Any]) -> None:
 
 def settings_digest(recorded: Mapping[str, Any], chosen: Collection[str]) -> str:
     """What tells settings apart that decide a search, but for those that are chosen for the pair: 16 digits."""
-    flat = {f"{section}.{name}": value for section, values in recorded.items() for name, value in values.items()}
-    kept = {name: value for name, value in flat.items() if name not in chosen and not name.startswith("optimizer.")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+    kept = {
+        name: value
+        for name, value in flatten(recorded).items()
+        if name not in chosen and not name.startswith("optimizer.")
+    }
+    return digest(json.dumps(kept, sort_keys=True))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.base.errors import UserError
+from pipeline.base.numbers import finite
 from pipeline.data.held_out import HeldOut
 from pipeline.horizon.futility import Futility, Progress, flag
 from pipeline.learning import gradients
@@ -18,7 +19,7 @@ from pipeline.learning.scoreboard import Hopeless, Outcome, never
 from pipeline.learning.signature import majority
 from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
-from pipeline.study.trials import TrialResult, seeds, significant
+from pipeline.study.trials import TrialResult, seeds
 from pipeline.tasks.task import Task
 
 POINTS = 128  # steps through time that a trial's gradient profile keeps
@@ -121,7 +122,7 @@ def _gradient(latest: list[Mapping[str, float]]) -> dict[str, float | None]:
     """The last gradient figures of a trial: medians over its replicas, of what is finite."""
     every = [{name: value for name, value in figures.items() if np.isfinite(value)} for figures in latest]
     values = {name: [figures[name] for figures in every if name in figures] for name in latest[0]}
-    return {name: significant(float(np.median(found))) if found else None for name, found in values.items()}
+    return {name: finite(float(np.median(found))) if found else None for name, found in values.items()}
 
 
 def _plateau(rows: Sequence[Outcome]) -> dict[str, float | int | None]:
@@ -131,8 +132,8 @@ def _plateau(rows: Sequence[Outcome]) -> dict[str, float | int | None]:
     columns: dict[str, float | int | None] = {}
     for name, decays in (("init", init), ("exit", left)):
         decay = np.array([np.median(decays) if decays else np.nan])
-        columns[f"decay_{name}"] = significant(float(decay[0]))
-        columns[f"reach_{name}"] = significant(float(gradients.reach(decay)[0]))
+        columns[f"decay_{name}"] = finite(float(decay[0]))
+        columns[f"reach_{name}"] = finite(float(gradients.reach(decay)[0]))
     return columns | {"exited": sum(row.updates_to_exit is not None for row in rows)}
 
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import fsum, isfinite
+from math import fsum
 from typing import Any, TypeAlias
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.base.numbers import finite
 from pipeline.horizon.posterior import Observation
 
 LENGTH = "length"  # the one parameter of a study
@@ -42,7 +43,7 @@ def attributes(result: TrialResult) -> dict[str, Any]:
         "replicas": len(result.solved),
         "updates": list(result.updates),
         "diverged": list(result.diverged),
-        "best_score": [significant(score) for score in result.best_score],
+        "best_score": [finite(score) for score in result.best_score],
         "budget": result.budget,
         "cost": float(result.cost),
         "extra": result.extra,
@@ -108,11 +109,6 @@ def observations_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Observation]
         )
         for row in rows
     ]
-
-
-def significant(value: float, digits: int = 6) -> float | None:
-    """Return the value to this many significant digits, None where it is not finite."""
-    return float(f"{value:.{digits}g}") if isfinite(value) else None
 
 
 def spent(seen: Sequence[Observation]) -> float:

@@ -44,6 +44,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.base.errors import first_line
 from pipeline.base.redaction import redacted, without_user
+from pipeline.base.trees import flatten
 from pipeline.study import liveness
 from pipeline.tracking.outbox import Outbox, RefusedError, counted
 
@@ -294,14 +295,6 @@ def wrote(state: Path, address: str, tag: str) -> dict[str, str]:
 def uri(state: Path) -> str:
     """Where runs are kept."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / DATABASE}"
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level, `{"training.length": 20}`."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def links(state: Path, address: str) -> list[str]:

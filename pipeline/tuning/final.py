@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from math import log2
 from typing import Any
 
-from pipeline.horizon.estimate import rounded
+from pipeline.base.numbers import significant
 from pipeline.tuning.climbing import Entrant, Finish, Train
 
 PER_OCTAVE = 2  # lengths of the last round in a doubling
@@ -105,7 +105,7 @@ def rate_curve(
 ) -> dict[str, Any]:
     """Return how many seeds solve one length at learning rates around the chosen one, all else as chosen."""
     middle = (count - 1) / 2
-    rates = [rounded(float(values["optimizer.lr"] * step ** (place - middle))) for place in range(count)]
+    rates = [significant(float(values["optimizer.lr"] * step ** (place - middle))) for place in range(count)]
     who = [Entrant({**values, "optimizer.lr": rate}, seed) for rate in rates for seed in seeds]
     finishes = train(who, length, None)
     parts = [finishes[place * len(seeds) : (place + 1) * len(seeds)] for place in range(count)]

@@ -18,8 +18,8 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from pipeline.base.numbers import significant
 from pipeline.data.streams import TUNING
-from pipeline.horizon.estimate import rounded as six_digits
 from pipeline.horizon.ladder import ladder
 from pipeline.tuning.climbing import Climb, Entrant, Train, climb, reach
 from pipeline.tuning.final import PER_OCTAVE, Standing, compete, ranked, rate_curve
@@ -174,7 +174,7 @@ class Tuning:
         """How far settings came, octaves; who could not even be tried came as far as the shortest length's failures."""
         if not climbed.finishes:
             return 0.0
-        return six_digits(reach(climbed, self.question.budget))
+        return significant(reach(climbed, self.question.budget))
 
     def kept(self, name: str, work: Callable[[], Any]) -> Any:
         """A round from the study, run and written to it if it is not there."""
@@ -227,4 +227,4 @@ def importance(study: Study) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    return {name: six_digits(share) for name, share in found.items()}
+    return {name: significant(share) for name, share in found.items()}

@@ -1,0 +1,12 @@
+"""Nested settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level, `{"training.length": 20}`; an empty group has none."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
