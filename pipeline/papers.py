@@ -15,11 +15,18 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pipeline import figures, records
 from pipeline.base.errors import UserError
 from pipeline.base.files import replaced, write_json
+from pipeline.base.numbers import finite
+from pipeline.figures import style
+from pipeline.figures.papers import predicted
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.rank_correlation import RankCorrelation, rank_correlation
+from pipeline.learning.gradients import reach
+from pipeline.records.horizon import belief_of, read_horizon
+from pipeline.records.outcome import read_outcome
+from pipeline.records.trials import read_trials
+from pipeline.records.wording import label, phrase
 from pipeline.reports.render import embedded, rendered
 from pipeline.settings import CONF, Settings, compose, stage
 
@@ -62,7 +69,7 @@ class Knob:
     @cached_property
     def belief(self) -> Posterior:
         """The posterior of the horizon."""
-        return records.belief(self.trials, self.horizon)
+        return belief_of(self.trials, self.horizon)
 
 
 @stage
@@ -75,7 +82,7 @@ def main(settings: Settings) -> None:
     found = correlations(knobs, settings.search.level)
     target = settings.results / "report" / "published"
     with replaced(target) as folder:
-        figures.save(figures.predicted([summary(knob) for knob in knobs], WHEN), folder / "predicted.svg")
+        style.save(predicted([summary(knob) for knob in knobs], WHEN), folder / "predicted.svg")
         write_json(folder / "published.json", content(claims, answers, knobs, found))
         (folder / "published.md").write_text(table(claims, answers))
         (folder / "index.html").write_text(page(folder, claims, answers, knobs, found, settings.search.level))
@@ -86,10 +93,10 @@ def answer(results: Path, experiment: str) -> Answer:
     """What an experiment gave, a search or a training; raises `UserError` where it has not been run."""
     folder, settings = results / "experiment" / experiment, compose(f"+experiment={experiment}")
     if (folder / "search" / "horizon.json").exists():
-        horizon = records.read_horizon(folder / "search" / "horizon.json")
-        return Answer(described(settings), f"T50 {records.phrase(horizon['t50'])}, error below {horizon['goal']:g}")
+        horizon = read_horizon(folder / "search" / "horizon.json")
+        return Answer(described(settings), f"T50 {phrase(horizon['t50'])}, error below {horizon['goal']:g}")
     if (folder / "train" / "outcome.json").exists():
-        outcome = records.read_outcome(folder / "train" / "outcome.json")
+        outcome = read_outcome(folder / "train" / "outcome.json")
         return Answer(f"T = {outcome['length']}; {described(settings)}", trained(outcome, settings.training.batch))
     raise UserError(f"{folder} has no results; `make papers` makes those that take minutes, LOG.md has the others")
 
@@ -100,7 +107,7 @@ def described(settings: Settings) -> str:
     knobs = {name: value for name, value in cell.items() if name not in ("_target_", "hidden")}
     goal = settings.task.goal
     parts = [
-        f"{figures.label(settings.names['task'])}, {figures.label(settings.names['cell'])} of {cell['hidden']} units",
+        f"{label(settings.names['task'])}, {label(settings.names['cell'])} of {cell['hidden']} units",
         ", ".join(f"{name} {value}" for name, value in knobs.items() if value not in (None, 0.0)),
         f"{settings.names['optimizer']} {optimizer['lr']:g}, clip {training['clip']:g}, batch {training['batch']}",
         f"solved: error below {goal:g} (chance {settings.task.chance:.3g}) within {training['updates']} updates",
@@ -128,8 +135,8 @@ def read_knobs(results: Path, experiment: str) -> list[Knob]:
 def read_knob(folder: Path) -> Knob:
     """One search, in a folder that is named by the override that made it: `cell.gain=0.8`."""
     name, _, value = folder.name.removeprefix("cell.").partition("=")
-    horizon = records.read_horizon(folder / "horizon.json")
-    return Knob(horizon["cell"], name, float(value), horizon, records.read_trials(folder / "trials.csv"))
+    horizon = read_horizon(folder / "horizon.json")
+    return Knob(horizon["cell"], name, float(value), horizon, read_trials(folder / "trials.csv"))
 
 
 def correlations(knobs: Sequence[Knob], level: float) -> dict[str, dict[str, RankCorrelation | None]]:
@@ -151,10 +158,15 @@ def cells(knobs: Sequence[Knob]) -> list[str]:
 def summary(knob: Knob) -> dict[str, Any]:
     """What is shown of one setting."""
     decays = {when: None if np.isnan(knob.decay(when)) else round(knob.decay(when), 4) for when in WHEN}
-    reach = {when: None if value is None else records.reach(value) for when, value in decays.items()}
+    reaches = {when: None if value is None else reach_of(value) for when, value in decays.items()}
     ends = {name: knob.horizon[name] for name in ("length_min", "length_max")}
     known = {"cell": knob.cell, "knob": knob.name, "value": knob.value}
-    return known | {"decay": decays, "reach": reach, "t50": knob.horizon["t50"]} | ends
+    return known | {"decay": decays, "reach": reaches, "t50": knob.horizon["t50"]} | ends
+
+
+def reach_of(decay: float) -> float | None:
+    """ξ of a decay to three digits; None where the gradient does not fall."""
+    return finite(float(reach(np.array([decay]))[0]), 3)
 
 
 def verdict(found: RankCorrelation | None) -> str:
@@ -206,8 +218,8 @@ def page(
         knobs=[summary(knob) for knob in knobs],
         verdicts=verdicts,
         when=WHEN,
-        label=figures.label,
-        phrase=records.phrase,
+        label=label,
+        phrase=phrase,
         level=level,
         picture=embedded(folder / "predicted.svg"),
     )

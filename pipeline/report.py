@@ -20,16 +20,22 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import figures, records
 from pipeline.base.errors import UserError
 from pipeline.base.files import digest, replaced, write_json
 from pipeline.base.trees import flatten
-from pipeline.figures import interactive
+from pipeline.figures import interactive, style
+from pipeline.figures.comparison import by_budget, overview
+from pipeline.figures.tuning import learning_rates
 from pipeline.horizon import random_effects
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.random_effects import Another, Horizons
 from pipeline.records import choices
+from pipeline.records.gradients import read_profiles
+from pipeline.records.horizon import belief_of, read_horizon, read_settings, require_same
+from pipeline.records.outcome import read_outcome
+from pipeline.records.trials import read_trials
+from pipeline.records.wording import REASONS, cost_phrase, label, phrase, plain_phrase, sentence, words
 from pipeline.reports import edges, ranking, svg
 from pipeline.settings import CONF, Settings, stage
 from pipeline.tuning.space import space_of
@@ -82,13 +88,13 @@ def main(settings: Settings) -> None:
 def read(settings: Settings, name: str) -> Pair:
     """All that the stages wrote about one pair; raises `UserError` where something is missing."""
     search, train = settings.results / "search" / name, settings.results / "train" / name
-    horizon, trials = records.read_horizon(search / "horizon.json"), records.read_trials(search / "trials.csv")
+    horizon, trials = read_horizon(search / "horizon.json"), read_trials(search / "trials.csv")
     profiles, outcome = (
-        records.read_profiles(search / "gradients.parquet"),
-        records.read_outcome(train / "outcome.json"),
+        read_profiles(search / "gradients.parquet"),
+        read_outcome(train / "outcome.json"),
     )
-    used = records.read_settings(search / "settings.json")
-    records.require_same(search, horizon, trials, profiles, used)
+    used = read_settings(search / "settings.json")
+    require_same(search, horizon, trials, profiles, used)
     if (told := f"{outcome['task']}-{outcome['cell']}") != name:
         raise UserError(f"{train / 'outcome.json'} is of {told}, not of {name}; `dvc repro` makes it anew")
     space = space_of(settings.tune.space, settings.tune.cells.get(horizon["cell"]))
@@ -137,7 +143,7 @@ def with_another_choice(settings: Settings, pairs: Sequence[Pair]) -> list[Pair]
 
 def belief(pair: Pair) -> tuple[str, str, Posterior]:
     """Where the horizon of a pair lies, with the luck of the choice of settings as far as it is known."""
-    own = pair.another.horizon if pair.another else records.belief(pair.trials, pair.horizon)
+    own = pair.another.horizon if pair.another else belief_of(pair.trials, pair.horizon)
     return pair.horizon["task"], pair.horizon["cell"], own
 
 
@@ -155,12 +161,12 @@ def content(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> dic
 def draw(folder: Path, drawn: Path, pairs: Sequence[Pair]) -> None:
     """The figures that compare pairs."""
     again = {(pair.horizon["task"], pair.horizon["cell"]): pair.another.t50 for pair in pairs if pair.another}
-    figures.save(figures.overview([pair.horizon for pair in pairs], again), folder / "overview.svg")
+    style.save(overview([pair.horizon for pair in pairs], again), folder / "overview.svg")
     for task in dict.fromkeys(pair.horizon["task"] for pair in pairs):
         same = [pair.horizon for pair in pairs if pair.horizon["task"] == task]
-        figures.save(figures.by_budget(same), drawn / f"by_budget-{task}.svg")
+        style.save(by_budget(same), drawn / f"by_budget-{task}.svg")
         if any(record.get("tuned") for record in same):
-            figures.save(figures.learning_rates(same), drawn / f"learning_rate-{task}.svg")
+            style.save(learning_rates(same), drawn / f"learning_rate-{task}.svg")
 
 
 def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
@@ -190,8 +196,8 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
         f"({count_of_choices(pairs)}). "
         "Cost of the choice: what choosing the settings took, in searches with them (replicas × updates × length)."
     )
-    orders = [f"- {ranking.sentence(entry, figures.label)}" for entry in rankings]
-    ends = [f"- {name_of(pair)}: {edges.words(pair.ends)}" for pair in pairs if pair.ends]
+    orders = [f"- {sentence(entry, label)}" for entry in rankings]
+    ends = [f"- {name_of(pair)}: {words(pair.ends)}" for pair in pairs if pair.ends]
     luck = any(pair.another for pair in pairs)
     told = {
         ORDER_AGAIN if luck else ORDER: orders,
@@ -205,7 +211,7 @@ def table(pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
 
 def name_of(pair: Pair) -> str:
     """A pair in words."""
-    return f"{figures.label(pair.horizon['task'])} × {figures.label(pair.horizon['cell'])}"
+    return f"{label(pair.horizon['task'])} × {label(pair.horizon['cell'])}"
 
 
 def count_of_choices(pairs: Sequence[Pair]) -> str:
@@ -216,24 +222,24 @@ def count_of_choices(pairs: Sequence[Pair]) -> str:
 
 def again_phrase(pair: Pair) -> str:
     """Where the horizon of one more choice lies; a dash where nobody can tell."""
-    return records.phrase(pair.another.t50) if pair.another else "–"
+    return phrase(pair.another.t50) if pair.another else "–"
 
 
 def row(pair: Pair) -> list[str]:
     """The cells of one row."""
     horizon = pair.horizon
     return [
-        figures.label(horizon["task"]),
-        figures.label(horizon["cell"]),
-        records.phrase(horizon["t50"]),
+        label(horizon["task"]),
+        label(horizon["cell"]),
+        phrase(horizon["t50"]),
         again_phrase(pair),
-        ranking.plain_phrase(horizon),
-        records.phrase(horizon["t90"]),
-        f"{records.phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
+        plain_phrase(horizon),
+        phrase(horizon["t90"]),
+        f"{phrase(horizon['loose']['t50'])} at {horizon['loose']['goal']:g}",
         f"{horizon['goal']:g}",
         str(horizon["budget"]),
         str(horizon["trials"]),
-        ranking.cost_phrase(horizon),
+        cost_phrase(horizon),
     ]
 
 
@@ -245,16 +251,16 @@ def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankin
         undefined=StrictUndefined,
     )
     environment.globals |= {
-        "phrase": records.phrase,
-        "label": figures.label,
-        "plain_phrase": ranking.plain_phrase,
-        "cost_phrase": ranking.cost_phrase,
+        "phrase": phrase,
+        "label": label,
+        "plain_phrase": plain_phrase,
+        "cost_phrase": cost_phrase,
         "again_phrase": again_phrase,
         "made": count_of_choices(pairs),
         "lucky": {pair.horizon["task"] for pair in pairs if pair.another},
-        "words": edges.words,
-        "ranking_of": {entry["task"]: ranking.sentence(entry, figures.label) for entry in rankings},
-        "reasons": records.REASONS,
+        "words": words,
+        "ranking_of": {entry["task"]: sentence(entry, label) for entry in rankings},
+        "reasons": REASONS,
         "drawing": svg.inline,
         "place": place,
         "command": command,
@@ -278,7 +284,7 @@ def explored(pair: Pair) -> dict[str, Any]:
     """What the interactive charts show of one pair."""
     return {
         "task": pair.horizon["task"],
-        "cell": figures.label(pair.horizon["cell"]),
+        "cell": label(pair.horizon["cell"]),
         "curves": interactive.curves(pair.horizon, pair.trials),
         "points": interactive.points(pair.trials),
         "lines": interactive.lines(pair.trials, pair.profiles),
@@ -288,7 +294,7 @@ def explored(pair: Pair) -> dict[str, Any]:
 def described(cells: Sequence[str]) -> dict[str, Any]:
     """The interactive charts."""
     return {
-        "shares": interactive.shares_chart([figures.label(c) for c in cells]),
+        "shares": interactive.shares_chart([label(c) for c in cells]),
         "gradients": interactive.gradients_chart(),
     }
 

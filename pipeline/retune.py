@@ -20,7 +20,7 @@ from typing import Any
 
 import optuna
 
-from pipeline import records, tracking, tune
+from pipeline import tracking, tune
 from pipeline.base.errors import UserError, require
 from pipeline.base.files import replaced, write_json
 from pipeline.base.numbers import significant
@@ -29,8 +29,10 @@ from pipeline.data.held_out import HeldOut
 from pipeline.learning.options import Training
 from pipeline.prepare import ensure_prepared
 from pipeline.records import choices
+from pipeline.records.wording import phrase
 from pipeline.runs import search
 from pipeline.runs.race import Trainer
+from pipeline.runs.search_summary import ENDS
 from pipeline.settings import Settings, check_parts, section, stage
 from pipeline.settings.tuned import file_of, read
 from pipeline.tuning.rounds import Tuning
@@ -62,7 +64,7 @@ def main(settings: Settings) -> None:
             write_json(folder / "retune.json", content(settings, first, rows))
             run.artifacts(folder)
         run.note(note_of(settings, rows))
-        words = ", ".join(records.phrase(row["horizon"]) for row in rows)
+        words = ", ".join(phrase(row["horizon"]) for row in rows)
         shown.say(f"chosen again, T50 is {words}; {settings.results_of('retune')}")
 
 
@@ -168,10 +170,10 @@ def content(settings: Settings, first: Mapping[str, Any], rows: list[dict[str, A
 
 def log(run: tracking.Run, row: Mapping[str, Any]) -> None:
     """A choice as a nested run."""
-    name = f"seed {row['seed']} · {records.phrase(row['horizon'])}"
-    child = run.child(name, {"level": "choice", "study": row["study"], "horizon": records.phrase(row["horizon"])})
+    name = f"seed {row['seed']} · {phrase(row['horizon'])}"
+    child = run.child(name, {"level": "choice", "study": row["study"], "horizon": phrase(row["horizon"])})
     child.params(row["chosen"])
-    ends = {f"search/{end}": row["horizon"][end] for end in records.ENDS if row["horizon"][end] is not None}
+    ends = {f"search/{end}": row["horizon"][end] for end in ENDS if row["horizon"][end] is not None}
     child.metrics(0, ends | {f"tune/{name}": row[name] for name in ("cost", "plain_searches", "tuned_searches")})
     child.close()
     run.flush()
@@ -186,7 +188,7 @@ def note_of(settings: Settings, rows: list[dict[str, Any]]) -> str:
             "| seed | T50 | cost, searches | settings |",
             "|---|---|---|---|",
             *(
-                f"| {row['seed']} | {records.phrase(row['horizon'])} | {row['tuned_searches']:.2g} | "
+                f"| {row['seed']} | {phrase(row['horizon'])} | {row['tuned_searches']:.2g} | "
                 f"{', '.join(tune.flow(row['chosen']))} |"
                 for row in rows
             ),

@@ -18,15 +18,18 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from pipeline import figures, tracking
+from pipeline import tracking
 from pipeline.base.files import digest, replaced, write_json
 from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display, duration
 from pipeline.data.held_out import HeldOut
+from pipeline.figures import style
+from pipeline.figures.training import gradient_heat_map, learning_curves
 from pipeline.learning.recorder import columns
 from pipeline.learning.replicas import Attempt, attempt, scores
 from pipeline.learning.signature import majority
 from pipeline.prepare import ensure_prepared
+from pipeline.records.wording import label
 from pipeline.runs import weights
 from pipeline.settings import Settings, stage
 from pipeline.settings.tuned import tuned
@@ -143,11 +146,11 @@ def write(folder: Path, settings: Settings, result: Attempt, tests: list[dict[st
     write_json(folder / "outcome.json", outcome(settings, result) | ({"tested": tests} if tests else {}))
     parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
     weights.save(folder, settings, result)
-    cell, task = (figures.label(settings.names[group]) for group in ("cell", "task"))
+    cell, task = (label(settings.names[group]) for group in ("cell", "task"))
     title = f"{cell} on {task}, T = {settings.training.length}"
-    figures.save(figures.gradient_heat_map(table, title), folder / "gradients.svg")
-    curves = figures.learning_curves(result.recorder.curves, settings.task.goal, settings.task.chance, title)
-    figures.save(curves, folder / "curves.svg")
+    style.save(gradient_heat_map(table, title), folder / "gradients.svg")
+    curves = learning_curves(result.recorder.curves, settings.task.goal, settings.task.chance, title)
+    style.save(curves, folder / "curves.svg")
 
 
 def outcome(settings: Settings, result: Attempt) -> dict[str, Any]:

@@ -23,14 +23,17 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna import Study
 
-from pipeline import figures, records, tracking
+from pipeline import tracking
 from pipeline.base.errors import UserError, require
 from pipeline.base.files import replaced, write_json
 from pipeline.base.terminal import Display, display
 from pipeline.data.held_out import HeldOut
+from pipeline.figures import style
+from pipeline.figures.tuning import tuning_figure
 from pipeline.horizon.answer import Horizon
 from pipeline.prepare import ensure_prepared
 from pipeline.records.tuned_file import text
+from pipeline.records.wording import phrase, short
 from pipeline.runs import search
 from pipeline.runs.race import Trainer, check_space
 from pipeline.runs.trial import Trial
@@ -137,7 +140,7 @@ def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str
     with settings.part("executor") as executor:
         found: Horizon = driver.search(study, Trial(settings, held_out, watch), settings.search, executor, 1)
     estimate = found.t50.as_dict()
-    shown.say(f"{words}: {records.phrase(estimate)}, {found.trials} trials")
+    shown.say(f"{words}: {phrase(estimate)}, {found.trials} trials")
     return {"study": study.study_name, **estimate, "trials": found.trials, "compute": found.compute}
 
 
@@ -248,7 +251,7 @@ def write(folder: Path, found: Mapping[str, Any], chosen: Chosen) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    figures.save(figures.tuning(rows, found), folder / "learning_rate.svg")
+    style.save(tuning_figure(rows, found), folder / "learning_rate.svg")
 
 
 def write_tuned(settings: Settings, plain: Values, found: Mapping[str, Any]) -> None:
@@ -318,7 +321,7 @@ def note_of(settings: Settings, found: Mapping[str, Any]) -> str:
     task, cell = settings.names["task"], settings.names["cell"]
     places = [
         f"{place}. {'plain settings' if each['plain'] else ', '.join(flow(each['values']))}: "
-        f"about {records.short(2 ** each['octaves'])} steps"
+        f"about {short(2 ** each['octaves'])} steps"
         for place, each in enumerate(found["order"], start=1)
     ]
     share = ", ".join(f"{name} {value:.0%}" for name, value in found["importance"].items()) or "not known"
@@ -330,7 +333,7 @@ def note_of(settings: Settings, found: Mapping[str, Any]) -> str:
             f"met the plain ones on fresh seeds; in octaves, log2 steps: {found['order'][0]['octaves']:.2f}.",
             f"- Cost: {found['searches']:.2g} searches of this pair with the plain settings.",
             f"- Importance (PED-ANOVA): {share}.",
-            f"- Horizon with the plain settings: {records.phrase(found['plain'])}.",
+            f"- Horizon with the plain settings: {phrase(found['plain'])}.",
             *places,
             f"- Reproduce: `python -m pipeline.tune task={task} cell={cell}` with the settings under Parameters.",
         ]

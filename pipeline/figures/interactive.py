@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import vl_convert
 
-from pipeline import records
 from pipeline.base.numbers import LOG10_2
-from pipeline.records.profiles import share
+from pipeline.figures.search_data import solved_share
+from pipeline.records.gradients import PROFILES, share
 
 POINTS = 60  # of a curve; more can't be seen
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, which nothing fetches
@@ -29,7 +29,7 @@ def library() -> str:
 
 def curves(horizon: Mapping[str, Any], trials: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """The fitted chance to solve at some lengths, with its band."""
-    fitted = records.solved_share(trials, horizon)
+    fitted = solved_share(trials, horizon)
     chosen = np.unique(np.linspace(0, len(fitted.grid) - 1, POINTS).round().astype(int))
     return [
         {"length": float(fitted.grid[i])}
@@ -56,7 +56,7 @@ def lines(trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any]) -> l
     """log10 ‖∂L/∂h_t‖, the median over the replicas, over the steps from the end, of each trial at its last record."""
     found = []
     for trial in trials:
-        chosen = (profiles["trial"] == int(trial["ordinal"])) & (profiles["when"] == records.PROFILES[-1])
+        chosen = (profiles["trial"] == int(trial["ordinal"])) & (profiles["when"] == PROFILES[-1])
         steps, norms = profiles["step"][chosen], LOG10_2 * profiles["log2_norm_median"][chosen]
         thin = np.unique(np.linspace(0, len(steps) - 1, POINTS).round().astype(int))
         known = {"trial": int(trial["ordinal"]) + 1, "length": int(trial["length"]), "share": share(trial)}

@@ -10,7 +10,8 @@ from typing import Any
 
 from pipeline.base.files import digest
 from pipeline.base.trees import flatten
-from pipeline.records import phrase, read_json
+from pipeline.records.reading import read_json
+from pipeline.records.wording import phrase
 
 LONGEST = 2**31  # no length is longer
 

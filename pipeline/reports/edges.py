@@ -30,8 +30,3 @@ def place(span: Range, value: float) -> float:
     if not span.log:
         return (value - span.low) / (span.high - span.low)
     return log(value / span.low) / log(span.high / span.low) if value > 0 else 0.0
-
-
-def words(settings: Mapping[str, Any]) -> str:
-    """Settings in words: `training.clip 0.03, cell.forget_bias 6`."""
-    return ", ".join(f"{name} {value:g}" for name, value in settings.items())

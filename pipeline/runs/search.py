@@ -10,18 +10,25 @@ from pathlib import Path
 
 from optuna import Study
 
-from pipeline import figures, records, tracking
+from pipeline import tracking
 from pipeline.base.errors import UserError
 from pipeline.base.files import digest, replaced, write_json
 from pipeline.base.terminal import Display, duration
 from pipeline.data.held_out import HeldOut
+from pipeline.figures import style
+from pipeline.figures.search import course_figure, horizon_figure, through_time
+from pipeline.figures.search_data import course, solved_share
 from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.answer import Horizon, horizon_from
 from pipeline.horizon.futility import Audit, Futility, NoProgress
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.prepare import ensure_prepared
-from pipeline.records import profiles
+from pipeline.records.gradients import contrast, read_profiles, write_profiles
+from pipeline.records.horizon import horizon_json, read_horizon
+from pipeline.records.trials import read_trials, write_trials
+from pipeline.records.wording import REASONS, label, phrase, short
+from pipeline.runs.search_summary import headline, horizon_by_updates, metrics, note_of, solved_by_length
 from pipeline.runs.trial import Trial
 from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
@@ -29,6 +36,7 @@ from pipeline.settings.tuned import summary
 from pipeline.study.claims import Claim
 from pipeline.study.driver import Crew, Inline
 from pipeline.study.opening import annotate, open_study
+from pipeline.study.results import Result, read_study
 from pipeline.study.trials import TrialResult, observations
 
 STORAGE = "OPTUNA_STORAGE"  # variable of the environment, and only there, for it may hold a password
@@ -122,20 +130,20 @@ class Searching:
 def show(run: tracking.Run, settings: Settings, study: Study, found: Horizon, seconds: float) -> None:
     """Tell the reviewer what came out: the answer, how sure, and how to repeat it, on the parent run and the study."""
     folder = settings.results_of("search")
-    horizon = records.read_horizon(folder / "horizon.json")
+    horizon = read_horizon(folder / "horizon.json")
     updates = updates_run(study)
-    run.metrics(updates, records.metrics(found) | {"search/seconds": seconds, "search/updates": updates})
-    for charted in (records.solved_by_length(observations(study)), records.horizon_by_updates(found)):
+    run.metrics(updates, metrics(found) | {"search/seconds": seconds, "search/updates": updates})
+    for charted in (solved_by_length(observations(study)), horizon_by_updates(found)):
         for step, numbers in charted.items():
             run.metrics(step, numbers)
-    tags = {name: records.phrase(horizon[estimate]) for name, estimate in (("horizon", "t50"), ("horizon.t90", "t90"))}
+    tags = {name: phrase(horizon[estimate]) for name, estimate in (("horizon", "t50"), ("horizon.t90", "t90"))}
     tags |= {"converged": str(found.converged).lower(), "duration": duration(seconds)}
     tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(folder / "trials.csv")}
     tags |= {"signature": horizon["signature"]} if horizon.get("signature") else {}
     run.tags(tags)
     command, data = settings.command("search"), f"data/{settings.names['task']}"
     origin = {"Data": f"`{data}`, by DVC", "Code": tracking.code(), "Settings": "`settings.json`, all of them"}
-    note = records.note(settings.names, settings.task, found, settings.search, command, origin)
+    note = note_of(settings.names, settings.task, found, settings.search, command, origin)
     run.note(note)
     annotate(study, note)
 
@@ -143,9 +151,9 @@ def show(run: tracking.Run, settings: Settings, study: Study, found: Horizon, se
 def outline(settings: Settings, run: tracking.Run, found: Horizon, seconds: float) -> dict[str, str]:
     """What the command says at its end."""
     return {
-        "horizon T50": records.phrase(found.t50.as_dict()),
-        "T90": records.phrase(found.t90.as_dict()),
-        "ended because": records.REASONS.get(found.reason or "", "it was cut short"),
+        "horizon T50": phrase(found.t50.as_dict()),
+        "T90": phrase(found.t90.as_dict()),
+        "ended because": REASONS.get(found.reason or "", "it was cut short"),
         "trials": f"{found.trials} of {found.replicas} replicas, {duration(seconds)}",
         "files": str(settings.results_of("search")),
         "MLflow": run.link(settings.address),
@@ -159,18 +167,18 @@ def updates_run(study: Study) -> int:
 
 def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> None:
     """Every out of the stage."""
-    results = records.read_study(study)
-    records.write_trials(folder / "trials.csv", results)
-    records.write_profiles(folder / "gradients.parquet", results)
-    horizon = records.horizon_json(settings.names, settings.task, found, results, settings.search)
+    results = read_study(study)
+    write_trials(folder / "trials.csv", results)
+    write_profiles(folder / "gradients.parquet", results)
+    horizon = horizon_json(settings.names, settings.task, found, results, settings.search)
     write_json(folder / "horizon.json", horizon | {"tuned": summary(settings)})
-    write_json(folder / "metrics.json", records.headline(found))
-    rows = records.read_trials(folder / "trials.csv")
-    figures.save(figures.horizon(records.solved_share(rows, horizon)), folder / "horizon.svg")
-    figures.save(figures.course(records.course(rows, horizon)), folder / "course.svg")
-    contrast = profiles.contrast(rows, records.read_profiles(folder / "gradients.parquet"), horizon)
-    title = f"{figures.label(horizon['cell'])} on {figures.label(horizon['task'])}"
-    figures.save(figures.through_time(contrast, title), folder / "gradients.svg")
+    write_json(folder / "metrics.json", headline(found))
+    rows = read_trials(folder / "trials.csv")
+    style.save(horizon_figure(solved_share(rows, horizon)), folder / "horizon.svg")
+    style.save(course_figure(course(rows, horizon)), folder / "course.svg")
+    sides = contrast(rows, read_profiles(folder / "gradients.parquet"), horizon)
+    title = f"{label(horizon['cell'])} on {label(horizon['task'])}"
+    style.save(through_time(sides, title), folder / "gradients.svg")
     write_json(folder / "settings.json", settings.recorded)
 
 
@@ -192,7 +200,7 @@ class Watcher:
 
     def __post_init__(self) -> None:
         """Show the trials that an earlier process finished."""
-        self.before = records.read_study(self.study)
+        self.before = read_study(self.study)
         self.catch_up()
         if self.before:
             self.shown.say(f"goes on after {len(self.before)} finished trials of study {self.study.study_name}")
@@ -216,9 +224,9 @@ class Watcher:
         self.run.metrics(updates_run(self.study), {**interval, "search/length": trial.length})
         self.run.flush()
         solved, gone = f"{sum(trial.solved)} of {len(trial.solved)} solved", duration(time.monotonic() - self.began)
-        between = f"horizon between {records.short(lower)} and {records.short(upper)}"
+        between = f"horizon between {short(lower)} and {short(upper)}"
         aim = " (for T90)" if claim.aim == "t90" else ""
-        self.answer = f"horizon {records.short(lower)} to {records.short(upper)}"
+        self.answer = f"horizon {short(lower)} to {short(upper)}"
         self.remains = self.left(belief)
         self.shown.say(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.remains}")
 
@@ -237,12 +245,12 @@ class Watcher:
 
     def catch_up(self) -> None:
         """Show every finished trial that is not shown yet, also those of other processes."""
-        for result in records.read_study(self.study):
+        for result in read_study(self.study):
             if result.ordinal not in self.logged:
                 self.logged.add(result.ordinal)
                 self.log(result)
 
-    def log(self, result: records.Result) -> None:
+    def log(self, result: Result) -> None:
         """A finished trial as a nested run."""
         seen = result.seen
         name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"

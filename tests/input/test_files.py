@@ -17,8 +17,9 @@ from optuna.storages import RDBStorage
 from pyarrow import parquet
 from safetensors.numpy import save
 
-from pipeline import figures, prepare, report, search, train, tune
+from pipeline import prepare, report, search, train, tune
 from pipeline.base.errors import UserError
+from pipeline.figures import style
 from pipeline.runs import weights
 from tests.conftest import Ended, run_stage
 from tests.input.lines import SMALL
@@ -81,7 +82,7 @@ def place(original: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     conf.mkdir()
     (conf / "grid.yaml").write_text("grid: {tasks: [adding], cells: [rnn]}\n")
     monkeypatch.setattr(report, "CONF", conf)
-    monkeypatch.setattr(figures, "save", lambda figure, path: path.write_text("<svg></svg>"))
+    monkeypatch.setattr(style, "save", lambda figure, path: path.write_text("<svg></svg>"))
     return Place(tmp_path / "place")
 
 

@@ -8,17 +8,21 @@ import optuna
 import torch
 from optuna.storages import InMemoryStorage
 
-from pipeline import records, train
+from pipeline import train
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.learning.replicas import attempt
 from pipeline.prepare import held_out_of, lengths
+from pipeline.records.horizon import horizon_json
+from pipeline.records.outcome import read_outcome
 from pipeline.runs import weights
+from pipeline.runs.search_summary import headline
 from pipeline.runs.trial import Trial
 from pipeline.settings import Settings
 from pipeline.study import driver
 from pipeline.study.driver import Inline
 from pipeline.study.opening import open_study
+from pipeline.study.results import read_study
 from pipeline.tune import asked, sampler
 from pipeline.tuning.space import propose
 
@@ -60,7 +64,7 @@ def use_training(settings: Settings, folder: Path) -> None:
     write_json(folder / "settings.json", settings.recorded)
     weights.save(folder, settings, done)
     assert weights.load(folder).replicas == training.replicas
-    assert records.read_outcome(folder / "outcome.json")["length"] == training.length
+    assert read_outcome(folder / "outcome.json")["length"] == training.length
 
 
 def use_search(settings: Settings, folder: Path) -> None:
@@ -69,12 +73,12 @@ def use_search(settings: Settings, folder: Path) -> None:
     options = settings.search
     study = open_study(InMemoryStorage(), "study", settings.part("sampler", options=options))
     found = driver.search(study, Trial(settings, held_out_of(settings)), options, Inline())
-    seen = records.read_study(study)
+    seen = read_study(study)
     assert found.trials == len(seen) >= 1
     assert {each.seen.length for each in seen} <= {*range(options.length_min, options.length_max + 1)}
     assert lengths(settings)[-1] == options.length_max
-    write_json(folder / "horizon.json", records.horizon_json(settings.names, settings.task, found, seen, options))
-    write_json(folder / "metrics.json", records.headline(found))
+    write_json(folder / "horizon.json", horizon_json(settings.names, settings.task, found, seen, options))
+    write_json(folder / "metrics.json", headline(found))
 
 
 def use_tuning(settings: Settings) -> None:

@@ -13,10 +13,17 @@ import pytest
 from matplotlib.axes import Axes
 from pyarrow import parquet
 
-from pipeline import figures, records, report, ui
+from pipeline import report, ui
 from pipeline.base.errors import UserError
 from pipeline.base.files import digest, write_json
-from pipeline.records.profiles import contrast, share
+from pipeline.figures import style
+from pipeline.figures.comparison import overview
+from pipeline.figures.search import course_figure, horizon_figure, through_time
+from pipeline.figures.search_data import course, solved_share
+from pipeline.records.gradients import PROFILES, contrast, read_profiles, share
+from pipeline.records.horizon import read_horizon
+from pipeline.records.trials import read_trials
+from pipeline.records.wording import phrase, probability
 from pipeline.reports import edges, ranking
 from pipeline.tuning.space import Choices, Range, Space
 from tests.conftest import compose, run_stage
@@ -44,7 +51,7 @@ def estimate(median: float | None, lower: float | None, upper: float | None, cen
     ],
 )
 def test_an_estimate_is_said_with_no_more_than_is_known(given: dict, words: str) -> None:
-    assert records.phrase(given) == words
+    assert phrase(given) == words
 
 
 def trial(ordinal: int, length: int, solved: int) -> dict[str, str]:
@@ -52,7 +59,7 @@ def trial(ordinal: int, length: int, solved: int) -> dict[str, str]:
 
 
 def profiles(trials: list[dict[str, str]]) -> dict[str, np.ndarray]:
-    rows = [(int(t["ordinal"]), when, step) for t in trials for when in records.PROFILES for step in (1, 2)]
+    rows = [(int(t["ordinal"]), when, step) for t in trials for when in PROFILES for step in (1, 2)]
     lengths = {int(t["ordinal"]): int(t["length"]) for t in trials}
     columns = {"length": [lengths[r[0]] for r in rows]}
     columns |= {"trial": [r[0] for r in rows], "when": [r[1] for r in rows], "step": [r[2] for r in rows]}
@@ -84,7 +91,7 @@ def test_a_broken_horizon_file_is_named_in_one_sentence(tmp_path: Path, content:
     path = tmp_path / "horizon.json"
     path.write_text(content)
     with pytest.raises(UserError, match=r"horizon\.json .*dvc repro"):
-        records.read_horizon(path)
+        read_horizon(path)
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +101,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage in ("search", "train"):
         shutil.copytree(RESULTS / stage / "temporal_order-rnn", root / stage / "temporal_order-rnn")
     folder, train = root / "search/temporal_order-rnn", root / "train/temporal_order-rnn"
-    trials = records.read_trials(folder / "trials.csv")
-    horizon = records.read_horizon(folder / "horizon.json")
+    trials = read_trials(folder / "trials.csv")
+    horizon = read_horizon(folder / "horizon.json")
     parquet.write_table(pyarrow.table(profiles(trials)), folder / "gradients.parquet")
     settings = compose("task=temporal_order", "cell=rnn")
     write_json(folder / "settings.json", settings.recorded)
-    rows = records.read_profiles(folder / "gradients.parquet")
-    drawn = {"horizon": figures.horizon(records.solved_share(trials, horizon))}
-    drawn |= {"course": figures.course(records.course(trials, horizon))}
-    drawn |= {"gradients": figures.through_time(contrast(trials, rows, horizon), "RNN")}
+    rows = read_profiles(folder / "gradients.parquet")
+    drawn = {"horizon": horizon_figure(solved_share(trials, horizon))}
+    drawn |= {"course": course_figure(course(trials, horizon))}
+    drawn |= {"gradients": through_time(contrast(trials, rows, horizon), "RNN")}
     for name, figure in drawn.items():
-        figures.save(figure, folder / f"{name}.svg")
+        style.save(figure, folder / f"{name}.svg")
     for name in ("gradients", "curves"):
         shutil.copy(folder / "course.svg", train / f"{name}.svg")
     return root
@@ -136,8 +143,8 @@ def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
 
 
 def test_the_page_shows_the_evidence_and_the_settings(page: str, results: Path) -> None:
-    horizon = records.read_horizon(results / "search/temporal_order-rnn/horizon.json")
-    assert page.count(records.phrase(horizon["t50"])) >= 3
+    horizon = read_horizon(results / "search/temporal_order-rnn/horizon.json")
+    assert page.count(phrase(horizon["t50"])) >= 3
     assert page.count('<svg role="img" aria-label="') == 3 + 5
     for name, value in report.flat(compose("task=temporal_order", "cell=rnn").recorded).items():
         assert f"<dt>{name}</dt><dd>{'null' if value is None else value}</dd>" in page
@@ -165,10 +172,10 @@ def test_what_the_charts_show_is_what_the_trials_say(page: str, results: Path) -
     text = re.search(r'<script type="application/json" id="explored">(.*?)</script>', page, flags=re.DOTALL)
     assert text
     (pair,) = json.loads(text[1])["pairs"]
-    trials = records.read_trials(results / "search/temporal_order-rnn/trials.csv")
+    trials = read_trials(results / "search/temporal_order-rnn/trials.csv")
     assert [point["length"] for point in pair["points"]] == [int(trial["length"]) for trial in trials]
     assert [point["share"] for point in pair["points"]] == [share(trial) for trial in trials]
-    median = records.read_horizon(results / "search/temporal_order-rnn/horizon.json")["t50"]["median"]
+    median = read_horizon(results / "search/temporal_order-rnn/horizon.json")["t50"]["median"]
     near = min(pair["curves"], key=lambda point: abs(np.log(point["length"] / median)))
     assert 0.2 < near["median"] < 0.8
 
@@ -190,8 +197,8 @@ def committed() -> list[report.Pair]:
     return [
         report.Pair(
             folder.name,
-            records.read_horizon(folder / "horizon.json"),
-            records.read_trials(folder / "trials.csv"),
+            read_horizon(folder / "horizon.json"),
+            read_trials(folder / "trials.csv"),
             profiles={},
             training={},
             settings={},
@@ -324,7 +331,7 @@ def test_what_the_page_says_of_choosing_again_is_in_its_files() -> None:
     for each in told["chosen_again"]:
         pair = f"{each['task']}-{each['cell']}"
         file = json.loads((RESULTS / "retune" / pair / "retune.json").read_text())
-        horizon = records.read_horizon(RESULTS / "search" / pair / "horizon.json")
+        horizon = read_horizon(RESULTS / "search" / pair / "horizon.json")
         assert file["first_study"] == horizon["tuned"]["study"] and file["choices"] == each["choices"]
     tuned = {(each["task"], each["cell"]) for each in told["horizons"] if each["tuned"]}
     assert {(each["task"], each["cell"]) for each in told["chosen_again"]} == tuned
@@ -335,7 +342,7 @@ def test_a_thin_line_shows_where_one_more_choice_lies_and_an_arrow_where_that_is
     own = {**pair.horizon, "t50": estimate(60.0, 53.0, 71.0)}
 
     def drawn(again: dict | None) -> Axes:
-        return figures.overview([own], {("temporal_order", "rnn"): again} if again else None).axes[0]
+        return overview([own], {("temporal_order", "rnn"): again} if again else None).axes[0]
 
     def spans(again: dict | None) -> set[tuple[float, float]]:
         lines = drawn(again).get_lines()
@@ -354,20 +361,20 @@ def test_a_thin_line_shows_where_one_more_choice_lies_and_an_arrow_where_that_is
     ("chance", "words"), [(0.6249, "0.62"), (0.999, "above 0.99"), (0.001, "below 0.01"), (1.0, "above 0.99")]
 )
 def test_a_probability_is_never_rounded_to_certainty(chance: float, words: str) -> None:
-    assert ranking.probability(chance) == words
+    assert probability(chance) == words
 
 
 def test_figures_have_the_same_bytes_each_time(tmp_path: Path) -> None:
     horizon = json.loads((RESULTS / "search/temporal_order-rnn/horizon.json").read_text())
     for name in ("one.svg", "two.svg"):
-        figures.save(figures.overview([horizon]), tmp_path / name)
+        style.save(overview([horizon]), tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
 def test_committed_horizons_follow_from_the_committed_trials() -> None:
     for folder in sorted((RESULTS / "search").iterdir()):
-        horizon = records.read_horizon(folder / "horizon.json")
-        share = records.solved_share(records.read_trials(folder / "trials.csv"), horizon)
+        horizon = read_horizon(folder / "horizon.json")
+        share = solved_share(read_trials(folder / "trials.csv"), horizon)
         assert share.tried.sum() == horizon["trials"] * horizon["replicas"]
         answer = horizon["t50"]
         if not answer["censored"]:

@@ -1,0 +1,73 @@
+"""Answers in words: an interval, a reason, an order of cells."""
+
+from collections.abc import Mapping
+from typing import Any
+
+REASONS = {
+    "interval": "the interval is as narrow as was asked",
+    "above": "the horizon lies beyond the longest length",
+    "below": "the horizon lies below the shortest length",
+    "trials": "the cap on trials was reached",
+    "compute": "the cap on compute was reached",
+}
+
+VAGUE = 8  # upper / lower limit beyond which a median says more about the prior than about the trials
+
+
+def label(name: str) -> str:
+    """A name as a reader writes it: `temporal order`, `LSTM`."""
+    return name.upper() if name in ("rnn", "gru", "lstm") else name.replace("_", " ")
+
+
+def phrase(estimate: Mapping[str, Any]) -> str:
+    """An estimate in words: `58 (46 to 71)`, `above 512`, `below 8`, or one limit where the trials give no more."""
+    if estimate["censored"] == "undefined":
+        return f"undefined (P = {estimate['probability']:.2f})"
+    if estimate["censored"]:
+        return f"{estimate['censored']} {(estimate['lower'] or estimate['upper']):.0f}"
+    median, lower, upper = (estimate[name] for name in ("median", "lower", "upper"))
+    if lower and (upper is None or upper > VAGUE * lower):
+        return f"at least {short(lower)}"
+    if upper and lower is None:
+        return f"at most {short(upper)}"
+    return f"{short(median)} ({short(lower)} to {short(upper)})"
+
+
+def short(value: float | None) -> str:
+    """A length with two digits at least and no false precision; a question mark where it is not known."""
+    if value is None:
+        return "?"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def sentence(entry: Mapping[str, Any], label: Any) -> str:
+    """A ranking in words: `temporal order: GRU > RNN > LSTM with probability 0.62 (GRU > RNN 0.64, RNN > LSTM 0.9)`."""
+    names = [label(name) for name in entry["order"]]
+    steps = zip(names, names[1:], entry["pairs"], strict=False)
+    pairs = ", ".join(f"{high} > {low} {probability(chance)}" for high, low, chance in steps)
+    whole = f"{label(entry['task'])}: {' > '.join(names)} with probability {probability(entry['probability'])}"
+    return f"{whole} ({pairs})" if len(names) > 2 else whole
+
+
+def probability(chance: float) -> str:
+    """A probability with two digits, never rounded to certainty."""
+    if chance >= 0.995:
+        return "above 0.99"
+    return "below 0.01" if chance < 0.005 else f"{chance:.2f}"
+
+
+def plain_phrase(horizon: Mapping[str, Any]) -> str:
+    """The horizon with the plain settings beside a tuned one; a dash where there are no tuned settings."""
+    tuned = horizon.get("tuned")
+    return phrase(tuned["plain"]) if tuned else "–"
+
+
+def cost_phrase(horizon: Mapping[str, Any]) -> str:
+    """What the choice of settings cost, in searches with these settings: `1.85`; a dash where nothing was chosen."""
+    tuned = horizon.get("tuned")
+    return f"{tuned['cost'] / horizon['compute']:.3g}" if tuned else "–"
+
+
+def words(settings: Mapping[str, Any]) -> str:
+    """Settings in words: `training.clip 0.03, cell.forget_bias 6`."""
+    return ", ".join(f"{name} {value:g}" for name, value in settings.items())
