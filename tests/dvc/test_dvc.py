@@ -89,7 +89,7 @@ def test_the_tuning_is_no_stage_of_the_default_pipeline_and_has_no_out_that_one_
     assert outs == {"results/tune/${item.task}-${item.cell}"}
     read = {dep for stage in STAGES.values() for dep in stage["deps"]}
     assert {dep for dep in read if dep.startswith(("results/tune", "conf"))} == {TUNED}  # an edit of the configuration
-    assert TUNING["wdir"] == "../.."
+    assert TUNING["wdir"] == "../../.."
 
 
 def test_the_tuning_depends_on_all_that_it_uses() -> None:
@@ -117,7 +117,7 @@ def test_choosing_again_depends_on_all_that_a_choice_does_and_has_no_out_that_th
         for stage in (TUNING, RETUNING)
     ]
     assert files[0] | {"conf/retune.yaml": None} == files[1]
-    assert "outs" not in RETUNING and RETUNING["wdir"] == "../.."
+    assert "outs" not in RETUNING and RETUNING["wdir"] == "../../.."
 
 
 def test_git_tracks_nothing_that_dvc_keeps() -> None:

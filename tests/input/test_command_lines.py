@@ -22,7 +22,7 @@ from tests.input.lines import SMALL, Line, cases, is_about, lines, told, words
 from tests.input.work import dear, refused_by_a_stage, use
 
 STAGES = (prepare.main, train.main, search.main, tune.main, retune.main, sweep.main, report.main)
-OURS = ("conf", "results", "pipeline/papers")  # what no command of these tests may touch
+OURS = ("conf", "results", "pipeline/dvc")  # what no command of these tests may touch
 ACCEPTED = "error: accepted\n"
 
 
