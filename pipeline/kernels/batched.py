@@ -18,8 +18,7 @@ from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.kernels.batched_steps import GRUPass, LSTMPass, Pass, RNNPass
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
-from pipeline.kernels.trace import Trace
-from pipeline.kernels.workspace import Workspace, lend
+from pipeline.kernels.workspace import Trace, Workspace, lend
 
 PASSES: Mapping[type[Cell], type[Pass]] = {RNN: RNNPass, GRU: GRUPass, LSTM: LSTMPass}
 GATES = {cell: len(passes.order) for cell, passes in PASSES.items()}

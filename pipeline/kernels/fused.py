@@ -14,8 +14,7 @@ from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.kernels import build
 from pipeline.kernels.scaling import FLOOR, Norms
-from pipeline.kernels.trace import Trace
-from pipeline.kernels.workspace import Workspace, lend
+from pipeline.kernels.workspace import Trace, Workspace, lend
 
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 CELLS: Mapping[type[Cell], int] = {RNN: 0, GRU: 1, LSTM: 2}  # as recurrence.cpp numbers them

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.kernels.trace import Trace
+from pipeline.kernels.workspace import Trace
 
 FLOOR = -1e6  # log2 of the norm of a gradient that is exactly zero; far below that of any other
 NEAR = 40  # |log2| of the norm of g up to which g is not rescaled

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipeline.cells.cell import Cell, State
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
-from pipeline.kernels.trace import Trace
+from pipeline.kernels.workspace import Trace
 
 
 def unroll(

@@ -15,8 +15,8 @@ from pipeline.cells.cell import Cell
 from pipeline.kernels import batched, fused, stepwise
 from pipeline.kernels.batched_steps import Weights
 from pipeline.kernels.scaling import Norms
-from pipeline.kernels.trace import Trace
 from pipeline.kernels.validation import input_width
+from pipeline.kernels.workspace import Trace
 
 KERNELS = ("auto", "fused", "torch", "stepwise")
 

@@ -3,13 +3,17 @@
 import ctypes
 import mmap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-_idle: dict[tuple[torch.dtype, torch.device], "Workspace"] = {}
+_idle: dict[tuple[str, torch.dtype, torch.device], "Workspace"] = {}
+
+PerStep = Float[Tensor, "replica time batch hidden"]
 
 
 class Workspace:
@@ -18,8 +22,8 @@ class Workspace:
     What the forward pass wrote stays readable after that, until the block is lent again: `owner` tells.
     """
 
-    def __init__(self, memory: Tensor):
-        self.memory = memory
+    def __init__(self, memory: Tensor, purpose: str = "pass"):
+        self.memory, self.purpose = memory, purpose
         self.owner: object = None
 
     def split(self, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
@@ -37,7 +41,7 @@ class Workspace:
 
     def give_back(self) -> None:
         """Keep it for the next pass, unless a larger one waits already."""
-        key = (self.memory.dtype, self.memory.device)
+        key = (self.purpose, self.memory.dtype, self.memory.device)
         idle = _idle.get(key)
         if idle is None or idle.memory.numel() < self.memory.numel():
             _idle[key] = self
@@ -48,13 +52,50 @@ class Workspace:
             raise RuntimeError("a second backward pass through an unroll whose memory serves a later one by now")
 
 
-def lend(owner: object, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, device: torch.device) -> Workspace:
-    """A workspace with room for these shapes, the idle one if it is large enough."""
+@dataclass(frozen=True)
+class Trace:
+    """States and errors of every sequence at every step, for what norms cannot tell.
+
+    Filled by the backward pass, for the first part of the state; see kernels.unroll.
+    """
+
+    states: PerStep  # h_t, after step t = 1 … T
+    errors: PerStep  # dL/dh_t in full, at its true scale: what is too small for the type is zero
+    workspace: Workspace | None = None  # that both lie in
+
+    @classmethod
+    def of(cls, like: Tensor, replicas: int, time: int, batch: int, hidden: int) -> "Trace":
+        """Return one in memory of the type and on the device of `like`."""
+        shapes = [(replicas, time, batch, hidden)] * 2
+        workspace = lend(object(), shapes, like.dtype, like.device, "trace")
+        return cls(*workspace.split(shapes), workspace)
+
+    def give_back(self) -> None:
+        """Let the next trace use the memory again."""
+        if self.workspace is not None:
+            self.workspace.give_back()
+
+    def check(self, like: Tensor, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless it fits the pass."""
+        wanted = (torch.Size(shape), like.dtype, like.device)
+        for name, part in (("states", self.states), ("errors", self.errors)):
+            if (part.shape, part.dtype, part.device) != wanted or not part.is_contiguous():
+                raise ValueError(f"trace.{name} is contiguous, {like.dtype} {list(wanted[0])} on {like.device}")
+
+
+def lend(
+    owner: object,
+    shapes: Sequence[tuple[int, ...]],
+    dtype: torch.dtype,
+    device: torch.device,
+    purpose: str = "pass",
+) -> Workspace:
+    """Return a workspace with room for these shapes: the idle one of this purpose if it is large enough."""
     need = sum(_rounded(shape) for shape in shapes)
-    workspace = _idle.pop((dtype, device), None)
+    workspace = _idle.pop((purpose, dtype, device), None)
     if workspace is None or workspace.memory.numel() < need:
         del workspace  # before the larger one is made
-        workspace = Workspace(_in_large_pages(torch.empty(need, dtype=dtype, device=device)))
+        workspace = Workspace(_in_large_pages(torch.empty(need, dtype=dtype, device=device)), purpose)
     workspace.owner = owner
     return workspace
 

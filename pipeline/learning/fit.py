@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from pipeline.kernels.trace import Trace
+from pipeline.kernels.workspace import Trace
 from pipeline.learning.batches import Sequences
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model

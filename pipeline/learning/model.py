@@ -12,8 +12,8 @@ from torch import Tensor
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
 from pipeline.data import streams
-from pipeline.kernels.trace import Trace
 from pipeline.kernels.unroll import passes, unroll
+from pipeline.kernels.workspace import Trace
 from pipeline.learning.objective import Objective
 
 READOUT = ("readout.weight", "readout.bias")

@@ -24,7 +24,7 @@ from torch import Tensor
 from pipeline.base.errors import require
 from pipeline.cells.cell import Cell
 from pipeline.cells.rnn import RNN
-from pipeline.kernels.trace import PerStep, Trace
+from pipeline.kernels.workspace import PerStep, Trace
 from pipeline.learning.model import Model
 
 ROWS = 512  # steps x sequences that are taken at a time: they stay in the cache, and their memory is used again

@@ -6,8 +6,7 @@ from itertools import product
 import torch
 
 from pipeline.kernels import fused
-from pipeline.kernels.trace import Trace
-from pipeline.kernels.workspace import Workspace
+from pipeline.kernels.workspace import Trace, Workspace
 from tests.kernels.oracle import CELLS, by_kernel, draw, make_cell, make_weights
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from pipeline.base.errors import UserError
 from pipeline.cells.cell import State
 from pipeline.cells.rnn import RNN
-from pipeline.kernels.trace import Trace
 from pipeline.kernels.unroll import unroll
+from pipeline.kernels.workspace import Trace
 from pipeline.learning import model as models
 from pipeline.learning.batches import Sequences
 from pipeline.learning.fit import Problem, one_update
