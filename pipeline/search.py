@@ -9,27 +9,15 @@ a parent run with one run for each trial in MLflow; and an Optuna study. Killed 
 last finished trial.
 """
 
-import optuna
-
-from pipeline.base.terminal import display
-from pipeline.runs.search import opened
 from pipeline.settings import Settings, stage
-from pipeline.settings.tuned import tuned
-from pipeline.study import driver
 
 
 @stage
 def main(settings: Settings) -> None:
     """Find one horizon."""
-    settings = tuned(settings)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with display(settings.title) as shown, opened(settings, shown) as search:
-        with settings.part("executor") as executor:
-            crew = search.crew(executor, executor.workers)
-            driver.run([crew], executor, executor.workers)
-        if crew.error:
-            raise crew.error
-        search.conclude()
+    from pipeline.runs.search import search
+
+    search(settings)
 
 
 if __name__ == "__main__":

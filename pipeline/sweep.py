@@ -8,71 +8,15 @@ Each search has one trial at a time, so it asks for every length with all of its
 searches write, where they write it; killed and started again it goes on from the last finished trials.
 """
 
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-
-import optuna
-
-from pipeline.base.errors import UserError, first_line
-from pipeline.base.terminal import Display, display
-from pipeline.runs.search import Searching, opened
-from pipeline.settings import Settings, grid, stage
-from pipeline.settings.tuned import tuned
-from pipeline.study import driver
-from pipeline.study.driver import Crew
+from pipeline.settings import Settings, stage
 
 
 @stage
 def main(settings: Settings) -> None:
     """Find every horizon of the grid."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with display("sweep") as shown, Many(shown) as many, settings.part("executor") as executor:
-        crews = [many.open(each).crew(executor, workers=1) for each in map(tuned, grid(settings))]
-        many.crews = crews
-        driver.run(crews, executor, executor.workers, many.ended)
-    if many.failed:
-        raise UserError(f"{len(many.failed)} of {len(crews)} searches failed: {'; '.join(many.failed)}")
-    shown.say(f"{len(crews)} horizons in {settings.results / 'search'}")
+    from pipeline.runs.sweep import sweep
 
-
-@dataclass
-class Many:
-    """Searches that are under way, each with a run of its own that ends as the search ends."""
-
-    shown: Display
-    searches: list[Searching] = field(default_factory=list)
-    stacks: list[ExitStack] = field(default_factory=list)
-    crews: list[Crew] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-
-    def open(self, settings: Settings) -> Searching:
-        """Begin one."""
-        stack = ExitStack()
-        search = stack.enter_context(opened(settings, self.shown.beside(settings.title)))
-        self.searches.append(search)
-        self.stacks.append(stack)
-        return search
-
-    def ended(self, crew: Crew) -> None:
-        """Write the answer of one that has ended; one that failed does not end the others."""
-        place = next(index for index, each in enumerate(self.crews) if each is crew)
-        search = self.searches[place]
-        try:
-            with self.stacks[place]:
-                if crew.error:
-                    raise crew.error
-                search.conclude()
-        except Exception as error:
-            self.failed.append(f"{search.settings.title}: {first_line(error)}")
-            search.shown.say(f"failed: {first_line(error)}")
-
-    def __enter__(self) -> "Many":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End the runs of those that did not come to an end."""
-        for stack in self.stacks:
-            stack.__exit__(*error)  # type: ignore[arg-type]
+    sweep(settings)
 
 
 if __name__ == "__main__":

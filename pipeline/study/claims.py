@@ -17,6 +17,7 @@ from optuna import Study, Trial
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.base import processes
 from pipeline.base.errors import UserError
 from pipeline.horizon.options import SearchOptions
 from pipeline.study import liveness
@@ -44,7 +45,7 @@ def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> C
     """
     trial = study.ask()
     try:
-        trial.set_user_attr("owner", liveness.here())
+        trial.set_user_attr("owner", processes.here())
         trials = everything(study)
         if doubled(trials, trial.number) or running_before(trials, trial.number) >= workers:
             close(study, trial.number)

@@ -42,10 +42,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.base import processes
 from pipeline.base.errors import first_line
 from pipeline.base.redaction import redacted, without_user
 from pipeline.base.trees import flatten
-from pipeline.study import liveness
 from pipeline.tracking.outbox import Outbox, RefusedError, counted
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what the outbox says
@@ -357,14 +357,14 @@ def _artifacts(state: Path) -> str | None:
 
 def _close_abandoned(client: MlflowClient, experiment: str) -> None:
     """End as KILLED what a process of this machine, now gone, left RUNNING."""
-    mine = f"attributes.status = 'RUNNING' and tags.{OWNER} LIKE '{liveness.machine().partition('/')[0]}%'"
+    mine = f"attributes.status = 'RUNNING' and tags.{OWNER} LIKE '{processes.machine().partition('/')[0]}%'"
     for found in client.search_runs([experiment], mine):
         if _gone(found.data.tags[OWNER]):
             client.set_terminated(found.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
 def _owner() -> str:
-    me = liveness.here()
+    me = processes.here()
     return f"{me['machine']}:{me['process']}:{me['started']}"
 
 
@@ -372,9 +372,9 @@ def _gone(tag: str) -> bool:
     """Whether the process of an `owner` tag has ended; not known of other machines, and of containers beside this."""
     machine, process, started = tag.rsplit(":", 2)
     host, _, boot = machine.partition("/")
-    if machine == liveness.machine():
-        return not liveness.runs(int(process), started)
-    return host == liveness.machine().partition("/")[0] and boot.partition("/")[0] != liveness.boot()
+    if machine == processes.machine():
+        return not processes.runs(int(process), started)
+    return host == processes.machine().partition("/")[0] and boot.partition("/")[0] != processes.boot()
 
 
 def _origin() -> dict[str, str]:

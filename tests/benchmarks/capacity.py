@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.posterior import Observation
 from pipeline.horizon.stopping import reason_to_stop
-from pipeline.prepare import held_out_of
+from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial
 from tests.benchmarks.search_simulation import OPTIONS, Belief, current
 from tests.benchmarks.search_truth import Truth, standard

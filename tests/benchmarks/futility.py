@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.horizon.futility import Audit, NoProgress, Progress
-from pipeline.prepare import held_out_of
+from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial, progress
 from pipeline.settings import CONF, ROOT
 from tests.conftest import compose

@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from pipeline import tune
 from pipeline.base.errors import require
 from pipeline.data.streams import TUNING
 from pipeline.horizon.ladder import ladder
+from pipeline.runs import tune
 from pipeline.runs.race import Trainer
 from pipeline.tuning.climbing import Entrant, Train
 from pipeline.tuning.final import PER_OCTAVE, Standing, note

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from pipeline.learning.replicas import Attempt, attempt
-from pipeline.prepare import held_out_of
+from pipeline.runs.prepared import held_out_of
 from tests.conftest import compose
 
 EXPERIMENTS = {"SGD": "pascanu_sgd", "SGD-C": "pascanu_sgd_c", "SGD-CR": "pascanu_sgd_cr"}

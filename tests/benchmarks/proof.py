@@ -16,7 +16,7 @@ import optuna
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.model import Grid
 from pipeline.horizon.posterior import Observation, Posterior, posterior
-from pipeline.prepare import held_out_of
+from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial
 from pipeline.settings import Settings
 from pipeline.study import driver

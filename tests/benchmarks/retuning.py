@@ -30,13 +30,13 @@ import optuna
 import yaml
 from scipy.special import ndtr
 
-from pipeline import retune, tune
 from pipeline.base.errors import require
 from pipeline.base.terminal import display
 from pipeline.horizon import random_effects
 from pipeline.horizon.random_effects import Another, Horizons
-from pipeline.prepare import held_out_of
 from pipeline.records import choices, phrase, read_horizon, read_settings
+from pipeline.runs import retune, tune
+from pipeline.runs.prepared import held_out_of
 from pipeline.settings import CONF, Settings
 from tests.conftest import compose
 

@@ -99,7 +99,7 @@ def test_the_tuning_depends_on_all_that_it_uses() -> None:
     assert {f"conf/optimizer/{name}.yaml" for name in space["optimizer"]["name"]} <= params
     assert "conf/tune.yaml" in params
     modules = {f"pipeline/tuning/{path.name}" for path in (ROOT / "pipeline/tuning").glob("[a-z]*.py")}
-    assert modules | {"pipeline/runs/race.py", "pipeline/tune.py"} <= {dep.split(" ")[0] for dep in TUNING["deps"]}
+    assert modules | {"pipeline/runs/race.py", "pipeline/runs/tune.py"} <= {dep.split(" ")[0] for dep in TUNING["deps"]}
     assert not [
         dep
         for dep in TUNING["deps"]
@@ -109,7 +109,7 @@ def test_the_tuning_depends_on_all_that_it_uses() -> None:
 
 def test_choosing_again_depends_on_all_that_a_choice_does_and_has_no_out_that_the_report_waits_for() -> None:
     shown = {"pipeline/figures", "pipeline/records/tuned_file.py"}  # by which a choice is shown and kept
-    assert set(TUNING["deps"]) - shown | {"pipeline/retune.py", "pipeline/records/choices.py", TUNED} == set(
+    assert set(TUNING["deps"]) - shown | {"pipeline/runs/retune.py", "pipeline/records/choices.py", TUNED} == set(
         RETUNING["deps"]
     )
     files = [

@@ -48,7 +48,7 @@ def test_settings_are_checked_before_anything_starts() -> None:
 
 
 def test_what_travels_to_a_worker_is_small() -> None:
-    from pipeline.prepare import held_out_of
+    from pipeline.runs.prepared import held_out_of
     from pipeline.runs.trial import Trial
 
     settings = compose("executor=processes")
@@ -59,7 +59,7 @@ def test_what_travels_to_a_worker_is_small() -> None:
 
 
 def test_a_worker_with_other_code_is_refused() -> None:
-    from pipeline.prepare import held_out_of
+    from pipeline.runs.prepared import held_out_of
     from pipeline.runs.trial import Trial
 
     settings = compose()

@@ -189,10 +189,11 @@ def ended_with(*searches: Search) -> Iterator[None]:
 
 
 if __name__ == "__main__":  # a toy on another host: STORAGE FOLDER SECONDS HEARTBEAT SILENCE [NAME]
+    from pipeline.base import processes
     from pipeline.study import driver as driving
     from pipeline.study import liveness
 
     storage, place, each, driving.HEARTBEAT, liveness.SILENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:6])
     if sys.argv[6:]:
-        liveness.machine = lambda: sys.argv[6]
+        processes.machine = lambda: sys.argv[6]
     ToySearch(Path(place), storage=storage, seconds=each).work()

@@ -8,22 +8,21 @@ import optuna
 import torch
 from optuna.storages import InMemoryStorage
 
-from pipeline import train
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.learning.replicas import attempt
-from pipeline.prepare import held_out_of, lengths
 from pipeline.records.horizon import horizon_json
 from pipeline.records.outcome import read_outcome
-from pipeline.runs import weights
+from pipeline.runs import train, weights
+from pipeline.runs.prepared import held_out_of, lengths
 from pipeline.runs.search_summary import headline
 from pipeline.runs.trial import Trial
+from pipeline.runs.tune import asked, sampler
 from pipeline.settings import Settings
 from pipeline.study import driver
 from pipeline.study.driver import Inline
 from pipeline.study.opening import open_study
 from pipeline.study.results import read_study
-from pipeline.tune import asked, sampler
 from pipeline.tuning.space import propose
 
 MUCH = 3_000_000  # multiplications, roughly, that a test may ask for

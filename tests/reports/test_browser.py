@@ -12,7 +12,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline import report, search, tracking, train, ui
+from pipeline import report, search, tracking, train
+from pipeline.reports import links as run_links
 from pipeline.runs.search import WROTE
 from pipeline.settings import compose
 from pipeline.ui import HOST, QUIET
@@ -165,7 +166,7 @@ def test_mlflow_shows_the_question_the_answer_and_the_picture(browser: Browser, 
 def test_the_linked_report_leads_to_the_runs_that_wrote_it(browser: Browser, server: str, place: Path) -> None:
     port = server.rpartition(":")[2]
     paths = [f"paths.{name}={place / name}" for name in ("data", "results", "state")]
-    (line,) = ui.report(compose(*paths, f"tracking.port={port}"))
+    (line,) = run_links.report(compose(*paths, f"tracking.port={port}"))
     page, seen = opened(browser)
     page.goto(line.rpartition(": ")[2])
     page.locator("summary", has_text="All settings").click()

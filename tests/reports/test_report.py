@@ -13,7 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 from pyarrow import parquet
 
-from pipeline import report, ui
+from pipeline import report
 from pipeline.base.errors import UserError
 from pipeline.base.files import digest, write_json
 from pipeline.figures import style
@@ -24,7 +24,7 @@ from pipeline.records.gradients import PROFILES, contrast, read_profiles, share
 from pipeline.records.horizon import read_horizon
 from pipeline.records.trials import read_trials
 from pipeline.records.wording import phrase, probability
-from pipeline.reports import edges, ranking
+from pipeline.reports import edges, links, ranking
 from pipeline.tuning.space import Choices, Range, Space
 from tests.conftest import compose, run_stage
 
@@ -187,7 +187,7 @@ def test_other_pages_in_the_folder_of_the_report_stay(page: str, results: Path) 
 
 def test_the_linked_page_names_known_runs_and_no_others(page: str, results: Path) -> None:
     written = digest(results / "search/temporal_order-rnn/trials.csv")
-    linked = ui.with_links(page, {"digest.trials": {written: "http://127.0.0.1:5000/#/a?b&c"}, "digest.outcome": {}})
+    linked = links.with_links(page, {"digest.trials": {written: "http://127.0.0.1:5000/#/a?b&c"}, "digest.outcome": {}})
     assert 'class="run" href="http://127.0.0.1:5000/#/a?b&amp;c"' in linked
     assert linked.count('class="run" href=') == 1
 

@@ -11,6 +11,7 @@ import pytest
 from pipeline import prepare
 from pipeline.data import held_out
 from pipeline.data.held_out import HeldOut
+from pipeline.runs import prepared
 from tests.conftest import Ended, compose, options, run_stage
 
 SIZES = "data.held_out=20 search.length_min=12 search.length_max=48 search.per_octave=2"
@@ -81,16 +82,16 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_is_prepared_is_not_prepared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = compose("task=copy", *SIZES.split(), f"paths.data={tmp_path}")
-    prepare.ensure_prepared(settings)
+    prepared.ensure_prepared(settings)
     before = contents(tmp_path)
-    monkeypatch.setattr("pipeline.prepare.prepare", lambda settings: 1 / 0)
-    assert prepare.ensure_prepared(settings).sequences(12).inputs.shape[1] == 20
+    monkeypatch.setattr("pipeline.runs.prepared.prepare", lambda settings: 1 / 0)
+    assert prepared.ensure_prepared(settings).sequences(12).inputs.shape[1] == 20
     assert contents(tmp_path) == before
 
 
 def test_a_default_ladder_has_eight_lengths_in_each_doubling() -> None:
     settings = compose("task=adding", "search.length_min=64", "search.length_max=512")
-    lengths = prepare.lengths(settings)
+    lengths = prepared.lengths(settings)
     assert (lengths[0], lengths[-1], len(lengths)) == (64, 512, 3 * settings.search.per_octave + 1)
     steps = [math.log2(b / a) for a, b in pairwise(lengths)]
     assert max(steps) < 1.2 / 8

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 
 from pipeline import retune, search, tune
+from pipeline.runs.retune import first_choice
 from tests.conftest import compose, run_stage
 from tests.dvc.test_dvc import GRID
 from tests.runs.test_tune import PAIR, arguments
@@ -189,7 +190,7 @@ def test_a_seed_that_is_not_of_the_first_choice_is_refused(first: Path) -> None:
 @pytest.mark.parametrize("pair", [f"{task}-{cell}" for task in GRID["tasks"] for cell in GRID["cells"]])
 def test_every_committed_choice_can_be_made_again_by_this_code(pair: str) -> None:
     task, _, cell = pair.rpartition("-")
-    assert retune.first_choice(compose(f"task={task}", f"cell={cell}"))["seed"] == 0
+    assert first_choice(compose(f"task={task}", f"cell={cell}"))["seed"] == 0
 
 
 @pytest.mark.parametrize("content", [None, "", "provenance: {}\n", "provenance: {study: x, seed: many, plain: {}}\n"])

@@ -215,7 +215,7 @@ def test_the_same_settings_give_the_same_bytes(place: Workplace) -> None:
     assert not any(str(place.folder).encode() in content for content in first.values())
 
 
-@pytest.mark.parametrize("broken", ["pipeline.train.attempt", "pipeline.figures.style.save"])
+@pytest.mark.parametrize("broken", ["pipeline.runs.train.attempt", "pipeline.figures.style.save"])
 def test_a_failure_leaves_the_earlier_results(place: Workplace, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     before = contents(place.folder / "results")
 

@@ -94,8 +94,8 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the command began")
 
     monkeypatch.setattr("pipeline.tracking.Run", start)
-    monkeypatch.setattr("pipeline.prepare.prepare", start)
-    monkeypatch.setattr("pipeline.train.ensure_prepared", start)
+    monkeypatch.setattr("pipeline.runs.prepared.prepare", start)
+    monkeypatch.setattr("pipeline.runs.train.ensure_prepared", start)
 
 
 @pytest.mark.parametrize("arguments", WRONG)
@@ -125,7 +125,7 @@ def test_a_mistake_in_the_code_is_not_blamed_on_the_user(monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr("pipeline.prepare.prepare", broken)
+    monkeypatch.setattr("pipeline.runs.prepared.prepare", broken)
     with pytest.raises(ValueError, match="a bug"):
         run_stage(prepare.main, "")
 
@@ -134,7 +134,7 @@ def test_an_interrupted_command_ends_with_a_sentence(monkeypatch: pytest.MonkeyP
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.prepare.prepare", interrupted)
+    monkeypatch.setattr("pipeline.runs.prepared.prepare", interrupted)
     ended = run_stage(prepare.main, "")
     assert ended.status == 130
     assert re.fullmatch("error: stopped.*\n", ended.err)

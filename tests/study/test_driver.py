@@ -15,6 +15,7 @@ import pytest
 from optuna import Study
 from optuna.trial import TrialState
 
+from pipeline.base import processes
 from pipeline.base.errors import UserError
 from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.answer import horizon_from
@@ -232,7 +233,7 @@ def test_a_trial_whose_process_is_unknown_is_closed_and_tried_again(monkeypatch:
 def test_a_trial_of_another_machine_is_left_alone_until_its_heart_stops() -> None:
     study = new_study(options())
     trial = study.ask()
-    trial.set_user_attr("owner", liveness.here() | {"machine": "elsewhere"})
+    trial.set_user_attr("owner", processes.here() | {"machine": "elsewhere"})
     (frozen,) = study.trials
     assert all(liveness.lives(frozen, now=1000.0 + seconds) for seconds in (0, 50, 100))
     assert not liveness.lives(frozen, now=1130.0)
@@ -244,7 +245,7 @@ def test_a_trial_of_another_machine_is_left_alone_until_its_heart_stops() -> Non
 
 def test_who_could_not_look_for_a_while_listens_anew_before_it_takes_a_trial_for_dead() -> None:
     study = new_study(options())
-    study.ask().set_user_attr("owner", liveness.here() | {"machine": "elsewhere"})
+    study.ask().set_user_attr("owner", processes.here() | {"machine": "elsewhere"})
     (frozen,) = study.trials
     assert liveness.lives(frozen, now=1000.0)
     assert liveness.lives(frozen, now=2000.0)  # suspended, or the database was away
@@ -256,7 +257,7 @@ def test_who_could_not_look_for_a_while_listens_anew_before_it_takes_a_trial_for
 def test_a_clock_that_jumps_takes_no_living_trial_for_dead(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
     study = new_study(options())
     trial = study.ask()
-    trial.set_user_attr("owner", liveness.here() | {"machine": "elsewhere"})
+    trial.set_user_attr("owner", processes.here() | {"machine": "elsewhere"})
     assert liveness.lives(study.trials[0])
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + jump)
@@ -346,7 +347,7 @@ def test_a_search_that_fails_does_not_end_the_others() -> None:
 def test_a_process_number_that_was_given_again_is_not_the_owner() -> None:
     study = new_study(options())
     trial = study.ask()
-    trial.set_user_attr("owner", liveness.here())
+    trial.set_user_attr("owner", processes.here())
     assert liveness.lives(study.trials[0])
-    trial.set_user_attr("owner", liveness.here() | {"started": "1"})
+    trial.set_user_attr("owner", processes.here() | {"started": "1"})
     assert not liveness.lives(study.trials[0])

@@ -23,8 +23,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from pipeline import tracking
+from pipeline.base import processes
 from pipeline.base.errors import UserError
-from pipeline.study import liveness
 from pipeline.tracking.outbox import Outbox
 from tests.conftest import ROOT
 
@@ -149,7 +149,7 @@ def test_more_metrics_than_one_call_takes_arrive_in_their_order(state: Path, cli
 
 
 def test_runs_of_this_machine_that_a_kill_left_running_are_closed(state: Path, client: MlflowClient) -> None:
-    me, host = liveness.machine(), socket.gethostname()
+    me, host = processes.machine(), socket.gethostname()
     container = me.rpartition("/")[0] + "/pid:[1]"  # its process numbers mean nothing here
     owners = {"gone": f"{me}:999999999:5", "recycled": f"{me}:{os.getpid()}:1", "rebooted": f"{host}/boot/pid:[1]:1:1"}
     owners |= {"elsewhere": f"elsewhere/boot/pid:[1]:{os.getpid()}:1", "beside": f"{container}:1:1"}

@@ -14,7 +14,7 @@ LR = {"lr": {"low": 1e-4, "high": 0.1, "log": True}}
 
 @pytest.mark.parametrize("cell", options("cell"))
 def test_the_space_of_every_cell_holds_its_plain_settings_and_can_be_used(cell: str) -> None:
-    from pipeline.tune import asked
+    from pipeline.runs.tune import asked
 
     space, plain = asked(compose("task=copy", f"cell={cell}"))
     assert holds(space, plain)

@@ -1,0 +1,34 @@
+"""The report with links to the runs that wrote its results."""
+
+import re
+from collections.abc import Mapping
+from html import escape
+
+from pipeline import tracking
+from pipeline.settings import Settings
+
+RUN = re.compile(r'<a class="run" data-tag="([^"]+)" data-value="([^"]+)">')  # of report.html
+LINKED = "linked.html"
+
+
+def report(settings: Settings) -> list[str]:
+    """Write the report with links to the runs that wrote its results, and say where; nothing where there is none."""
+    page = settings.results / "report" / "index.html"
+    if not page.exists():
+        return []
+    text = page.read_text()
+    tags = {tag for tag, _ in RUN.findall(text)}
+    known = {tag: tracking.wrote(settings.state, settings.address, tag) for tag in tags}
+    linked = page.with_name(LINKED)
+    linked.write_text(with_links(text, known))
+    return [f"report, with links to these runs: {linked.resolve().as_uri()}"]
+
+
+def with_links(page: str, known: Mapping[str, Mapping[str, str]]) -> str:
+    """The page with an address in each place that names a known run by one of its tags."""
+
+    def link(found: re.Match[str]) -> str:
+        address = known.get(found[1], {}).get(found[2])
+        return f'<a class="run" href="{escape(address)}">' if address else found[0]
+
+    return RUN.sub(link, page)

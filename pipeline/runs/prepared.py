@@ -1,0 +1,30 @@
+"""The held-out sequences that some settings ask for, prepared where they are not there."""
+
+from pipeline.data import prepared
+from pipeline.data.held_out import HeldOut
+from pipeline.horizon.ladder import ladder
+from pipeline.settings import Settings
+
+
+def lengths(settings: Settings) -> list[int]:
+    """Return the ladder of lengths that a search may ask for."""
+    search = settings.search
+    return ladder(search.length_min, search.length_max, search.per_octave)
+
+
+def held_out_of(settings: Settings) -> HeldOut:
+    """Return the held-out sequences of these settings, prepared or not."""
+    return HeldOut(settings.task, settings.data.seed, settings.data.held_out, settings.data_folder)
+
+
+def prepare(settings: Settings) -> HeldOut:
+    """Write the held-out sequences of every length of the ladder, and return them."""
+    sequences = held_out_of(settings)
+    prepared.write(sequences, settings.names["task"], lengths(settings))
+    return sequences
+
+
+def ensure_prepared(settings: Settings) -> HeldOut:
+    """Return the held-out sequences, prepared first if there are none; an experiment's are drawn as needed."""
+    sequences = held_out_of(settings)
+    return sequences if settings.experiment or sequences.prepared() else prepare(settings)

@@ -1,0 +1,330 @@
+"""One tuning with all around it: the horizon of the plain settings, its study, its runs in MLflow, its files."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna import Study
+
+from pipeline import tracking
+from pipeline.base.errors import UserError, require
+from pipeline.base.files import replaced, write_json
+from pipeline.base.terminal import Display, display
+from pipeline.data.held_out import HeldOut
+from pipeline.figures import style
+from pipeline.figures.tuning import tuning_figure
+from pipeline.horizon.answer import Horizon
+from pipeline.records.tuned_file import text
+from pipeline.records.wording import phrase, short
+from pipeline.runs import search
+from pipeline.runs.prepared import ensure_prepared
+from pipeline.runs.race import Trainer, check_space
+from pipeline.runs.trial import Trial
+from pipeline.settings import ROOT, Settings, build
+from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.tuned import file_of
+from pipeline.study import driver
+from pipeline.study.opening import annotate, open_study
+from pipeline.tuning.climbing import Climb
+from pipeline.tuning.rounds import Chosen, Question, Tuning
+from pipeline.tuning.space import Choices, Space, Values, rounded, space_of
+
+CODE = ("pipeline/runs/race.py", "pipeline/learning/recipes.py", "pipeline/tuning")  # what a choice depends on, besides
+
+
+def tune(settings: Settings) -> None:
+    """Find settings for one pair."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space, plain = asked(settings)
+    settings.require_runs()
+    tags = {"stage": "tune", "task": settings.names["task"], "cell": settings.names["cell"]}
+    name = f"{settings.names['cell']} · tune"
+    with (
+        display(f"{settings.pair} tune") as shown,
+        alone(settings),
+        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+    ):
+        held_out = ensure_prepared(settings)
+        run.params(settings.tree)
+        run.params({"tune": vars(settings.tune)})
+        base = horizon_of(settings, held_out, shown, "plain settings")
+        study = study_of(settings)
+        run.tags({"study": study.study_name})
+        question = question_of(settings, space, plain, base)
+        watcher = Watcher(settings, run, shown)
+        trainer = Trainer(settings, watcher.watch)
+        chosen = Tuning(study, question, settings.tune, trainer, lambda g: sampler(settings, g), watcher.round).run()
+        found = result(settings, study, question, chosen, base)
+        with replaced(settings.results_of("tune")) as folder:
+            write(folder, found, chosen)
+            run.artifacts(folder)
+        write_tuned(settings, plain, found)
+        tell(run, study, shown, settings, found)
+
+
+def asked(settings: Settings) -> tuple[Space, Values]:
+    """The space of the cell and its plain settings; raises `UserError` where one of its values can't be used."""
+    options, cell = settings.tune, settings.names["cell"]
+    own = options.cells.get(cell)
+    require(own is None or isinstance(own, Mapping), f"tune.cells.{cell}", "is a group of settings", own)
+    space = space_of(options.space, own)
+    tree = {**settings.tree, "optimizer": settings.tree["optimizer"] | {"name": settings.names["optimizer"]}}
+    plain: Values = {}
+    for name in {"optimizer.name": None, "training.clip": None, **space}:
+        section, _, key = name.partition(".")
+        if key not in tree[section]:
+            raise UserError(f"tune.space: {name} is not a setting of {settings.names.get(section, section)}")
+        plain[name] = tree[section][key]
+    check_space(settings, plain, list(corners(space, plain)))
+    sampler(settings, 0)
+    return space, plain
+
+
+def corners(space: Space, plain: Values) -> Sequence[Values]:
+    """The plain settings with one of them at each of its choices, or at an end of its range."""
+    values = {name: span.values if isinstance(span, Choices) else (span.low, span.high) for name, span in space.items()}
+    return [plain | {name: value} for name, ends in values.items() for value in ends]
+
+
+def sampler(settings: Settings, generation: int) -> optuna.samplers.BaseSampler:
+    """A fresh sampler for one generation: it draws the same again after a kill."""
+    seed = settings.tune.seed * settings.tune.generations + generation
+    made: optuna.samplers.BaseSampler = build(settings.tune.sampler, "tune.sampler", seed=seed)
+    return made
+
+
+@contextmanager
+def alone(settings: Settings) -> Any:
+    """Refuse to tune a pair that another process is tuning; a killed one holds nothing."""
+    folder = settings.state / ".state"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"tune-{settings.pair}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"another process is tuning {settings.pair} in {settings.state}; wait until it has ended"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str) -> dict[str, Any]:
+    """The horizon of some settings, as horizon.json states it, and what it took; from its study if it is there."""
+    settings = replace(settings, search=replace(settings.search, fresh=False))
+    study = search.study_of(settings)
+
+    def watch(update: int, curve: Mapping[str, float]) -> None:
+        shown.now(0.0, f"horizon of the {words}, {len(study.trials)} trials")
+
+    with settings.part("executor") as executor:
+        found: Horizon = driver.search(study, Trial(settings, held_out, watch), settings.search, executor, 1)
+    estimate = found.t50.as_dict()
+    shown.say(f"{words}: {phrase(estimate)}, {found.trials} trials")
+    return {"study": study.study_name, **estimate, "trials": found.trials, "compute": found.compute}
+
+
+def study_of(settings: Settings) -> Study:
+    """The study of this choice, opened or made."""
+    return open_study(search.storage(settings), study_name(settings), sampler(settings, 0), settings.tune.fresh)
+
+
+def study_name(settings: Settings) -> str:
+    """The name of a choice, which says of which settings and code."""
+    total = hashlib.sha256(fingerprint(settings).encode())
+    options = {name: value for name, value in vars(settings.tune).items() if name != "fresh"}
+    total.update(json.dumps(options, sort_keys=True, default=dict).encode())
+    for part in CODE:
+        for path in sorted((ROOT / part).rglob("*.py")) or [ROOT / part]:
+            total.update(path.read_bytes())
+    return f"tune-{settings.pair}-{total.hexdigest()[:8]}"
+
+
+def question_of(settings: Settings, space: Space, plain: Values, base: Mapping[str, Any]) -> Question:
+    """What is tuned. A plain horizon beyond the range counts as its end."""
+    search_cost = float(base["compute"])
+    horizon = base["median"] or base["lower"] or base["upper"] or settings.search.length_min
+    shortest, longest = settings.search.length_min, settings.search.length_max
+    upper = inf if base["upper"] is None else float(base["upper"])
+    budget, replicas = settings.training.updates, settings.search.replicas
+    return Question(plain, space, shortest, longest, budget, replicas, search_cost, float(horizon), upper)
+
+
+@dataclass
+class Watcher:
+    """Shows a tuning while it goes on: each setting that was tried as a run of its own."""
+
+    settings: Settings
+    run: tracking.Run
+    shown: Display
+
+    def watch(self, update: int, curve: Mapping[str, float]) -> None:
+        """A length goes on."""
+        if "replicas/running" in curve:
+            running, solved = curve["replicas/running"], curve["replicas/solved"]
+            self.shown.now(0.5, f"update {update}, {running:.0f} settings or seeds train, {solved:.0f} solved")
+
+    def round(self, generation: int, climbs: Sequence[Climb], reached: Sequence[float]) -> None:
+        """A generation has ended."""
+        best = max(each.solved for each in climbs)
+        solved = [each.solved for each in climbs].count(best)
+        words = f"length {best} solved by {solved}" if best else "nothing solved"
+        self.shown.say(f"generation {generation + 1}: {len(climbs)} settings, {words}")
+        ordinals = self.settings.tune.ordinals(generation)
+        for ordinal, climbed, octaves in zip(ordinals, climbs, reached, strict=True):
+            self.log(ordinal, climbed, octaves)
+        self.run.flush()
+
+    def log(self, ordinal: int, climbed: Climb, octaves: float) -> None:
+        """Settings that were tried as a nested run."""
+        tags = {"level": "trial", "trial": str(ordinal)}
+        child = self.run.child(f"settings {ordinal} · solved {climbed.solved}", tags)
+        child.params(climbed.entrant.values)
+        for finish in climbed.finishes:
+            child.metrics(finish.length, {"tune/updates": finish.updates, "tune/progress": finish.progress})
+        child.metrics(0, {"tune/octaves": octaves, "tune/solved_length": climbed.solved, "tune/cost": climbed.cost})
+        child.close()
+
+
+def result(
+    settings: Settings, study: Study, question: Question, chosen: Chosen, base: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of tune.json."""
+    winner = chosen.order[0]
+    return {
+        "task": settings.names["task"],
+        "cell": settings.names["cell"],
+        "study": study.study_name,
+        "seed": settings.tune.seed,
+        "settings": len(chosen.climbs),
+        "generations": chosen.generations,
+        "cost": chosen.cost,
+        "searches": rounded({"searches": chosen.cost / question.search_cost})["searches"],
+        "budget": question.budget,
+        "chosen": dict(winner.values),
+        "changed": not winner.plain,
+        "order": [standing.as_dict() | {"octaves": round(standing.octaves, 4)} for standing in chosen.order],
+        "importance": dict(chosen.importance),
+        "curve": dict(chosen.curve),
+        "plain": dict(base),
+        "plain_settings": dict(question.plain),
+    }
+
+
+def write(folder: Path, found: Mapping[str, Any], chosen: Chosen) -> None:
+    """Every out of the stage."""
+    write_json(folder / "tune.json", found)
+    rows = [
+        {
+            "ordinal": ordinal,
+            **climbed.entrant.values,
+            "octaves": octaves,
+            "solved_length": climbed.solved,
+            "cost": climbed.cost,
+            "lengths": json.dumps([finish.length for finish in climbed.finishes]),
+            "updates": json.dumps([finish.updates for finish in climbed.finishes]),
+            "seed": climbed.entrant.seed,
+        }
+        for ordinal, (climbed, octaves) in enumerate(zip(chosen.climbs, chosen.reached, strict=True))
+    ]
+    with (folder / "trials.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    style.save(tuning_figure(rows, found), folder / "learning_rate.svg")
+
+
+def write_tuned(settings: Settings, plain: Values, found: Mapping[str, Any]) -> None:
+    """conf/tuned/TASK-CELL.yaml."""
+    path = file_of(settings)
+    sections = sections_of(settings, found["chosen"])
+    content = text(settings.names["task"], settings.names["cell"], sections, plain, provenance(found))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".yaml.new")
+    fresh.write_text(content)
+    fresh.replace(path)
+
+
+def sections_of(settings: Settings, chosen: Values) -> dict[str, dict[str, Any]]:
+    """The chosen settings as sections of the configuration; the optimizer complete, with what was not varied."""
+    from pipeline.runs.race import optimizer
+
+    sections: dict[str, dict[str, Any]] = {"optimizer": optimizer(settings, chosen)}
+    for name, value in chosen.items():
+        section, _, key = name.partition(".")
+        if section != "optimizer":
+            sections.setdefault(section, {})[key] = value
+    return sections
+
+
+def provenance(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the settings come from, and what else the report shows of them."""
+    known = {name: found[name] for name in ("study", "seed", "settings", "generations", "cost", "searches")}
+    runner_up = found["order"][1]
+    curve = {name: value for name, value in found["curve"].items() if name != "cost"}
+    return known | {
+        "curve_cost": found["curve"]["cost"],
+        "changed": found["changed"],
+        "octaves": found["order"][0]["octaves"],
+        "runner_up": {
+            "octaves": runner_up["octaves"],
+            "plain": runner_up["plain"],
+            "values": flow(runner_up["values"]),
+        },
+        "importance": found["importance"],
+        "plain": found["plain"],
+        "curve": curve,
+    }
+
+
+def flow(values: Values) -> list[str]:
+    """Settings as `name=value`, as on a command line."""
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def tell(run: tracking.Run, study: Study, shown: Display, settings: Settings, found: Mapping[str, Any]) -> None:
+    """The summary for MLflow, the dashboard and the terminal."""
+    figures_of = {f"tune/{name}": float(found[name]) for name in ("cost", "searches", "settings")}
+    figures_of |= {f"importance/{name}": share for name, share in found["importance"].items()}
+    run.metrics(0, figures_of | {"tune/octaves": found["order"][0]["octaves"]})
+    words = ", ".join(flow(found["chosen"]))
+    run.tags({"chosen": words})
+    note = note_of(settings, found)
+    run.note(note)
+    annotate(study, note)
+    kept = "" if found["changed"] else "the plain settings stay: "
+    shown.say(f"{kept}{words}; cost {found['searches']:.2g} plain searches; {file_of(settings)}")
+
+
+def note_of(settings: Settings, found: Mapping[str, Any]) -> str:
+    """The description of a tuning in Markdown."""
+    task, cell = settings.names["task"], settings.names["cell"]
+    places = [
+        f"{place}. {'plain settings' if each['plain'] else ', '.join(flow(each['values']))}: "
+        f"about {short(2 ** each['octaves'])} steps"
+        for place, each in enumerate(found["order"], start=1)
+    ]
+    share = ", ".join(f"{name} {value:.0%}" for name, value in found["importance"].items()) or "not known"
+    return "\n".join(
+        [
+            f"Which settings does **{cell}** need on **{task}**?",
+            f"\n**{', '.join(flow(found['chosen']))}**\n",
+            f"- {found['settings']} settings climbed the lengths in {found['generations']} generations, then the best "
+            f"met the plain ones on fresh seeds; in octaves, log2 steps: {found['order'][0]['octaves']:.2f}.",
+            f"- Cost: {found['searches']:.2g} searches of this pair with the plain settings.",
+            f"- Importance (PED-ANOVA): {share}.",
+            f"- Horizon with the plain settings: {phrase(found['plain'])}.",
+            *places,
+            f"- Reproduce: `python -m pipeline.tune task={task} cell={cell}` with the settings under Parameters.",
+        ]
+    )
