@@ -1,5 +1,6 @@
-"""Where trials run, one kind a file: each is a `concurrent.futures.Executor` that says how many run at once.
+"""Executors, one a file: where trials run.
 
-The plainest, one trial at a time in this process, is `horizon.driver.Inline`. An executor starts nothing before it is
-entered, so that settings are checked first.
+Each is a `concurrent.futures.Executor` with two attributes: `workers` is how many calls run at once; `remote` is True
+if calls run in other processes, so that their arguments are pickled and they can't show progress here. An executor
+starts nothing before it is entered, so that settings are checked first.
 """

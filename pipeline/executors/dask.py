@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from pipeline.base.errors import UserError, require
@@ -21,6 +21,8 @@ class Dask(Executor):
 
     Without an address it starts a scheduler and `workers` processes on this machine, which listen on loopback only.
     """
+
+    remote: ClassVar[bool] = True
 
     address: str | None  # of a scheduler
     workers: int  # calls at once; without an address also the number of processes

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, get_context, parent_process
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.base.errors import require
 
@@ -22,6 +22,8 @@ class Processes(Executor):
     `ProcessPoolExecutor` breaks whole when one child dies, so each worker is a pool of its own. A call whose process
     died is made again in a new one, `retries` times at most; a call that returned is never made again.
     """
+
+    remote: ClassVar[bool] = True
 
     workers: int  # calls at once
     retries: int  # of a call whose process died

@@ -26,7 +26,6 @@ class SearchOptions:
     t90: bool  # whether to go on until the length that nine in ten replicas solve is known too
     t90_trials: int  # at most this many trials for that
     budgets: int  # points of the horizon-by-budget curve, each half the budget of the next
-    futility: bool  # stop hopeless replicas early, as long as the audit of the rule allows it
     fresh: bool  # start a new study, keeping the old one
     tuned: bool = True  # use the settings that pipeline.tune found for the pair
 

@@ -43,7 +43,6 @@ class Recorder:
     through_time: list[ThroughTime] = field(default_factory=list)
     curves: list[dict[str, float]] = field(default_factory=list)
     latest: dict[int, dict[str, float]] = field(default_factory=dict)  # last gradient figures of each replica
-    ever_clipped: set[int] = field(default_factory=set)  # who was; the others went the way of training without clipping
     first: dict[int, dict[str, float]] = field(default_factory=dict)  # figures of the first inspection of each replica
     exits: dict[int, Exit] = field(default_factory=dict)  # by replica
     nonfinite: set[int] = field(default_factory=set)  # replicas whose loss or gradient was not finite
@@ -69,7 +68,6 @@ class Recorder:
         broken = replicas[~(np.isfinite(losses) & np.isfinite(norms))]
         self.nonfinite |= {int(replica) for replica in broken}
         share = {"gradient/nonfinite": len(self.nonfinite) / self._begun}
-        self.ever_clipped.update(replicas[norms > self.clip].tolist())
         if self.wants(update):
             self._record(update, replicas, losses, norms, log2_norms(), share)
         elif broken.size:

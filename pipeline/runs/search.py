@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from pipeline.figures import style
 from pipeline.figures.search import course_figure, horizon_figure, through_time
 from pipeline.figures.search_data import course, solved_share
 from pipeline.horizon.answer import Horizon, horizon_from
-from pipeline.horizon.futility import Audit, Futility, NoProgress
 from pipeline.records.gradients import contrast, read_profiles, write_profiles
 from pipeline.records.horizon import horizon_json, read_horizon
 from pipeline.records.trials import read_trials, write_trials
@@ -33,14 +31,13 @@ from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.tuned import summary, tuned
 from pipeline.study import driver
-from pipeline.study.driver import Crew, Inline
+from pipeline.study.driver import Crew
 from pipeline.study.opening import annotate, open_study
 from pipeline.study.results import read_study
 from pipeline.study.trials import observations
 
 STORAGE = "OPTUNA_STORAGE"  # variable of the environment, and only there, for it may hold a password
 DATABASES = ("postgresql+psycopg2://", "sqlite:///", "journal:")  # what it may be
-FUTILITY = Futility(NoProgress(after=0.7, window=0.4, rise=0.01), known=Audit(audited=139, false=14))  # see LOG.md
 WROTE = "digest.trials"  # tag: by it the report finds the run that wrote its trials.csv
 
 
@@ -50,7 +47,7 @@ def search(settings: Settings) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with display(settings.title) as shown, opened(settings, shown) as searching:
         with settings.part("executor") as executor:
-            crew = searching.crew(executor, executor.workers)
+            crew = searching.crew(executor.remote, executor.workers)
             driver.run([crew], executor, executor.workers)
         if crew.error:
             raise crew.error
@@ -107,20 +104,16 @@ class Searching:
         """Show what an earlier process finished."""
         self.watcher = Watcher(self.settings, self.study, self.run, self.shown)
 
-    def crew(self, executor: Executor, workers: int) -> Crew:
-        """The search as the driver wants it, with `workers` trials at once.
+    def crew(self, remote: bool, workers: int) -> Crew:
+        """Return the search for the driver, with `workers` trials at once; `remote` if they run in other processes.
 
-        What leaves this process is small: sequences are read, or drawn again, where the trial runs. Nor can it show
-        how a trial goes on.
+        A remote trial sends little: its sequences are read, or drawn again, where it runs. It shows no progress.
         """
-        rule = FUTILITY if self.settings.search.futility else None
-        if rule and not rule.trusted(Audit()):
-            self.shown.say("the rule of futility was wrong too often where it was audited, so every replica runs on")
-        trial = Trial(self.settings, self.held_out, self.watcher.watch)
-        if not isinstance(executor, Inline):
+        if remote:
             trial = Trial(self.settings, self.held_out, code=fingerprint(self.settings))
-        started, finished = self.watcher.started, self.watcher.finished
-        return Crew(self.study, trial, self.settings.search, workers, started, finished, rule)
+        else:
+            trial = Trial(self.settings, self.held_out, self.watcher.watch)
+        return Crew(self.study, trial, self.settings.search, workers, self.watcher.started, self.watcher.finished)
 
     def conclude(self) -> Horizon:
         """Write and show the answer."""

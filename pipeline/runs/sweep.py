@@ -18,7 +18,7 @@ def sweep(settings: Settings) -> None:
     """Find every horizon of the grid."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with display("sweep") as shown, Many(shown) as many, settings.part("executor") as executor:
-        crews = [many.open(each).crew(executor, workers=1) for each in map(tuned, grid(settings))]
+        crews = [many.open(each).crew(executor.remote, workers=1) for each in map(tuned, grid(settings))]
         many.crews = crews
         driver.run(crews, executor, executor.workers, many.ended)
     if many.failed:

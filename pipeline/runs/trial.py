@@ -1,8 +1,8 @@
 """One trial of a search, in whatever process: from a length and a number to what its replicas showed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import inf, log
+from dataclasses import dataclass, replace
+from math import inf
 from socket import gethostname
 from typing import Any
 
@@ -11,16 +11,14 @@ import numpy as np
 from pipeline.base.errors import UserError
 from pipeline.base.numbers import finite
 from pipeline.data.held_out import HeldOut
-from pipeline.horizon.futility import Futility, Progress, flag
 from pipeline.learning import gradients
 from pipeline.learning.recorder import ThroughTime, Watch
 from pipeline.learning.replicas import Attempt, attempt
-from pipeline.learning.scoreboard import Hopeless, Outcome, never
+from pipeline.learning.scoreboard import Outcome
 from pipeline.learning.signature import majority
 from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.study.trials import TrialResult, seeds
-from pipeline.tasks.task import Task
 
 POINTS = 128  # steps through time that a trial's gradient profile keeps
 
@@ -38,8 +36,8 @@ class Trial:
     watch: Watch = unwatched
     code: str | None = None  # fingerprint of settings and code, where it may run on another machine
 
-    def __call__(self, length: int, ordinal: int, futility: Futility | None = None) -> TrialResult:
-        """Train at one length, with or without early stopping; a pure function of the settings and its arguments.
+    def __call__(self, length: int, ordinal: int) -> TrialResult:
+        """Train at one length; a pure function of the settings and its arguments.
 
         Raises `UserError` where it was sent to a worker with other code.
         """
@@ -47,51 +45,15 @@ class Trial:
             raise UserError(
                 f"the worker on {gethostname()} has other code than the search: install the same commit there"
             )
-        if futility is None:
-            return result(self.train(length, ordinal), length, self.settings.training.updates)
-        flags = Flags(futility, self.settings, seeds(ordinal, self.settings.search.replicas))
-        done = result(self.train(length, ordinal, flags.hopeless), length, self.settings.training.updates)
-        return replace(done, extra=done.extra | {"futility": flags.record(done.solved)})
+        return result(self.train(length, ordinal), length, self.settings.training.updates)
 
-    def train(self, length: int, ordinal: int, hopeless: Hopeless = never) -> Attempt:
+    def train(self, length: int, ordinal: int) -> Attempt:
         """All that training showed."""
         settings = self.settings
         training = replace(settings.training, length=length, replicas=settings.search.replicas, inspect_every=None)
         parts = settings.task, settings.part("cell"), settings.part("optimizer")
         sequences = self.held_out.sequences(length)
-        return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch, hopeless)
-
-
-@dataclass
-class Flags:
-    """The replicas of a trial that were called hopeless, and when."""
-
-    futility: Futility
-    settings: Settings
-    replicas: Sequence[int]
-    updates: dict[int, int] = field(default_factory=dict)  # by position
-
-    def hopeless(self, position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
-        """Whether to end a replica now; one in ten of the flagged runs on, to see whether the rule is right."""
-        seen = progress(self.settings.task, updates, scores, self.settings.training.updates)
-        if position not in self.updates and not self.futility.rule.should_stop(seen):
-            return False
-        self.updates.setdefault(position, updates[-1])
-        return not self.futility.runs_on(self.replicas[position])
-
-    def record(self, solved: Sequence[bool]) -> list[dict[str, Any] | None]:
-        """What the study keeps, one entry a replica."""
-        runs_on = [self.futility.runs_on(replica) for replica in self.replicas]
-        return [
-            flag(self.updates[position], runs_on[position], solved[position]) if position in self.updates else None
-            for position in range(len(self.replicas))
-        ]
-
-
-def progress(task: Task, updates: Sequence[int], scores: Sequence[float], budget: int) -> Progress:
-    """A replica's scores on the scale that a rule of futility reads: 0 at chance, 1 at the goal, in logarithms."""
-    way = log(task.chance / task.goal)
-    return Progress(updates, [log(task.chance / max(score, task.goal / 10)) / way for score in scores], budget)
+        return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch)
 
 
 def result(done: Attempt, length: int, budget: int) -> TrialResult:

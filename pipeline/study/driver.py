@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
-from typing import Any
 
 from optuna import Study
 
 from pipeline.horizon.answer import Horizon, horizon_from
-from pipeline.horizon.futility import Futility, audit
 from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Observation, Posterior, posterior
@@ -26,30 +24,15 @@ from pipeline.horizon.stopping import reason_to_stop, wants_ninety
 from pipeline.study import claims
 from pipeline.study.claims import Claim
 from pipeline.study.liveness import HEARTBEAT
-from pipeline.study.trials import TrialResult, finished, observations
+from pipeline.study.trials import TrialResult, observations
 
 POLL = 0.2  # seconds between looks at trials that other processes run
 LOOK = 1.0  # the same while trials run here as well
 
-Attempt = Callable[..., TrialResult]  # (length, ordinal) -> what training its replicas gave
+Attempt = Callable[[int, int], TrialResult]  # (length, ordinal) -> what training its replicas gave
 OnStart = Callable[[Claim], None]
 OnFinish = Callable[[Claim, TrialResult, Posterior], None]
 OnEnd = Callable[["Crew"], None]
-
-
-class Inline(Executor):
-    """Runs each call at once, in this process."""
-
-    workers = 1  # calls at once
-
-    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Return a finished future."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(call(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def search(
@@ -60,7 +43,6 @@ def search(
     workers: int = 1,
     on_start: OnStart | None = None,
     on_finish: OnFinish | None = None,
-    futility: Futility | None = None,
 ) -> Horizon:
     """Run trials until the horizon is known or a cap is reached, and return it.
 
@@ -70,10 +52,8 @@ def search(
     worker every trial is asked for with all before it known, so the search is a function of its outcomes alone,
     whatever the executor, and however many processes take turns at it. A known horizon is returned at once; trials of
     other processes are waited for. An exception of an attempt ends the search, after the trials that run have ended.
-    With a rule of futility the attempt gets a third argument: the rule, or None once the study's audit has switched
-    it off.
     """
-    crew = Crew(study, attempt, options, workers, on_start, on_finish, futility)
+    crew = Crew(study, attempt, options, workers, on_start, on_finish)
     run([crew], executor, workers)
     if crew.error:
         raise crew.error
@@ -123,7 +103,6 @@ class Crew:
     workers: int = 1  # trials of this study at once, in all processes
     on_start: OnStart | None = None
     on_finish: OnFinish | None = None
-    futility: Futility | None = None
     error: BaseException | None = None
     mine: dict[int, Claim] = field(default_factory=dict)  # that run here, by number
 
@@ -148,13 +127,6 @@ class Crew:
         aim = "t90" if wants_ninety(seen, found, self.options) else "t50"
         claim = claims.claim(self.study, self.options, aim, self.workers)
         return (Next.TRIAL, claim) if claim else (Next.AGAIN, None)
-
-    def arguments(self, claim: Claim) -> tuple[Any, ...]:
-        """Return what the attempt is called with; the rule of futility, if there is one, comes last."""
-        if not self.futility:
-            return claim.length, claim.ordinal
-        extras = [trial.user_attrs.get("extra", {}) for trial in finished(self.study)]
-        return claim.length, claim.ordinal, (self.futility if self.futility.trusted(audit(extras)) else None)
 
     def settle(self, claim: Claim, future: Future[TrialResult]) -> None:
         """Record how a trial ended. A cancelled one was lost by the executor, and is tried again."""
@@ -207,7 +179,7 @@ class _Gang:
         crew.mine[claim.number] = self.claimed[id(claim)] = claim
         if crew.on_start:
             crew.on_start(claim)
-        self.running[self.executor.submit(crew.attempt, *crew.arguments(claim))] = crew, claim
+        self.running[self.executor.submit(crew.attempt, claim.length, claim.ordinal)] = crew, claim
 
     def collect(self) -> None:
         """Wait until a trial ends, or until it is time to look whether another process has left work."""

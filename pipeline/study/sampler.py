@@ -78,7 +78,6 @@ class HorizonSampler(BaseSampler):
             t90=t90,
             t90_trials=t90_trials,
             budgets=1,
-            futility=False,
             fresh=False,
         )
         self.options.check()

@@ -65,7 +65,6 @@ class Chosen:
     cost: int  # replica x updates x length of the choice: generations and last round
 
 
-Say = Callable[[str], None]
 OnRound = Callable[[int, Sequence[Climb], Sequence[float]], None]  # (generation, climbs, how far they came)
 
 

@@ -11,14 +11,16 @@ its rate of false alarms (95 %) is at most 5 %.
 import json
 from dataclasses import dataclass
 from itertools import product
+from math import log
 from pathlib import Path
 
 import yaml
 
-from pipeline.horizon.futility import Audit, NoProgress, Progress
 from pipeline.runs.prepared import held_out_of
-from pipeline.runs.trial import Trial, progress
+from pipeline.runs.trial import Trial
 from pipeline.settings import CONF, ROOT
+from pipeline.tasks.task import Task
+from tests.benchmarks.futility_rule import Audit, NoProgress, Progress
 from tests.conftest import compose
 
 RESULT = Path("results/benchmarks/futility.json")
@@ -52,6 +54,12 @@ def curves_of(task: str, cell: str) -> list[Curve]:
             known = (list(seen.updates), list(seen.scores), settings.training.updates, outcome.solved)
             found.append(Curve(f"{task}-{cell}", length, *known))
     return found
+
+
+def progress(task: Task, updates: list[int], scores: list[float], budget: int) -> Progress:
+    """A replica's scores on the scale that a rule reads: 0 at chance, 1 at the goal, in logarithms."""
+    way = log(task.chance / task.goal)
+    return Progress(updates, [log(task.chance / max(score, task.goal / 10)) / way for score in scores], budget)
 
 
 def tried(rule: NoProgress, curves: list[Curve]) -> tuple[Audit, float]:

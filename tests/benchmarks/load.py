@@ -27,8 +27,9 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from pipeline import tracking
+from pipeline.executors.inline import Inline
 from pipeline.study import claims
-from pipeline.study.driver import Inline, search
+from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import LENGTH, attributes, seeds

@@ -45,7 +45,7 @@ def described(done: Attempt, seconds: float) -> dict[str, Any]:
         "updates_to_solve": [outcome.updates_to_solve for outcome in done.outcomes],
         "best_score": [outcome.best_score for outcome in done.outcomes],
         "diverged": sum(outcome.diverged for outcome in done.outcomes),
-        "ever_clipped": sorted(done.recorder.ever_clipped),
+        "clipped": any(curve.get("gradient/clipped", 0.0) > 0 for curve in done.recorder.curves),
         "seconds": round(seconds),
     }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 
+from pipeline.executors.inline import Inline
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.model import Grid
 from pipeline.horizon.posterior import Observation, Posterior, posterior
@@ -33,7 +34,7 @@ RESULT = Path("results/benchmarks/proof.json")
 def search(settings: Settings) -> list[Observation]:
     """The trials of one search, in memory."""
     study = optuna.create_study(direction="maximize", sampler=HorizonSampler.of(settings.search))
-    driver.search(study, Trial(settings, held_out_of(settings)), settings.search, driver.Inline())
+    driver.search(study, Trial(settings, held_out_of(settings)), settings.search, Inline())
     return observations(study)
 
 

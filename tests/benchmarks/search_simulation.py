@@ -32,7 +32,6 @@ OPTIONS = SearchOptions(
     t90=False,
     t90_trials=12,
     budgets=4,
-    futility=False,
     fresh=False,
 )
 

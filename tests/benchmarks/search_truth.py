@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy.optimize import brentq
 
-from pipeline.horizon.futility import Audit, Futility, NoProgress
 from pipeline.horizon.model import solve_chance
 from pipeline.horizon.posterior import Observation
+from tests.benchmarks.futility_rule import Audit, Futility, NoProgress
 
 BUDGET = 1000  # updates; only shares of it matter
 USED = (0.2, 0.8)  # share of the budget at which a solver solves, uniform

@@ -13,7 +13,7 @@ from pipeline.cells.cell import Cell
 from pipeline.cells.gru import GRU
 from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
-from pipeline.learning.jacobian import error_decay
+from tests.cells.decay import error_decay
 
 SYMBOLS, TIME, BATCH = 6, 100, 20
 RATES = [

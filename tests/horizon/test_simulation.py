@@ -6,7 +6,8 @@ import numpy as np
 import optuna
 import pytest
 
-from pipeline.study.driver import Inline, search
+from pipeline.executors.inline import Inline
+from pipeline.study.driver import search
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import TrialResult
 from tests.benchmarks.search import figures, generator, outcomes

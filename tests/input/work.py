@@ -10,6 +10,7 @@ from optuna.storages import InMemoryStorage
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
+from pipeline.executors.inline import Inline
 from pipeline.learning.replicas import attempt
 from pipeline.records.horizon import horizon_json
 from pipeline.records.outcome import read_outcome
@@ -20,7 +21,6 @@ from pipeline.runs.trial import Trial
 from pipeline.runs.tune import asked, sampler
 from pipeline.settings import Settings
 from pipeline.study import driver
-from pipeline.study.driver import Inline
 from pipeline.study.opening import open_study
 from pipeline.study.results import read_study
 from pipeline.tuning.space import propose

@@ -12,6 +12,7 @@ from pipeline.cells.lstm import LSTM
 from pipeline.cells.rnn import RNN
 from pipeline.kernels.unroll import unroll
 from pipeline.learning import gradients, jacobian
+from tests.cells.decay import error_decay
 from tests.learning.linear import Linear
 
 
@@ -129,5 +130,5 @@ def test_an_error_in_a_linear_cell_decays_by_the_scale_of_its_rotation(factor: f
     rotation = torch.nn.init.orthogonal_(torch.empty(6, 6), generator=random()).double()
     cell, weights = linear(factor * rotation)
     error = torch.randn(2, 4, 6, generator=random(1)).double()
-    found = jacobian.error_decay(cell, weights, torch.zeros(2, 300, 4, 3).double(), error)  # down to 2^-2000
+    found = error_decay(cell, weights, torch.zeros(2, 300, 4, 3).double(), error)  # down to 2^-2000
     torch.testing.assert_close(found, torch.full((2,), factor).double(), rtol=1e-6, atol=0)

@@ -103,7 +103,7 @@ TARGETS = """
     pipeline.search.main pipeline.ui.main pipeline.tracking.subprocess.run pipeline.kernels.build.subprocess.run
     pipeline.runs.weights.load pipeline.settings.os.system pipeline.settings.build pipeline.base.errors.UserError
     pipeline.cells pipeline.cells.cell.Cell pipeline.cells.rnn.RNN.forward pipeline.tasks.copy.Copy.sample pipeline.
-    pipeline.. é pipeline.study.driver.Inline.submit pipeline.executors.processes.Worker pipeline.nope.X
+    pipeline.. é pipeline.executors.inline.Inline.submit pipeline.executors.processes.Worker pipeline.nope.X
 """
 OUTSIDE = (*TARGETS.split(), "", "a b", "pipeline.\0", "pipeline.cells.rnn:os.system")
 
@@ -124,7 +124,7 @@ def test_a_target_that_is_no_part_is_refused(setting: str, target: str) -> None:
         ("executor", "pipeline.cells.rnn.RNN"),
         ("optimizer", "optuna.samplers.RandomSampler"),
         ("tune.sampler", "torch.optim.SGD"),
-        ("sampler", "pipeline.study.driver.Inline"),
+        ("sampler", "pipeline.executors.inline.Inline"),
     ],
 )
 def test_a_part_of_another_kind_is_refused(setting: str, target: str) -> None:

@@ -17,13 +17,14 @@ from optuna.trial import TrialState
 
 from pipeline.base import processes
 from pipeline.base.errors import UserError
+from pipeline.executors.inline import Inline
 from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.answer import horizon_from
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.study import driver, liveness
 from pipeline.study.claims import Claim
-from pipeline.study.driver import Crew, Inline, current, run, search
+from pipeline.study.driver import Crew, current, run, search
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import TrialResult, observations, observations_of_rows, trial_rows
 from tests.study import toy_search

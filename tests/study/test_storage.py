@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from pipeline.base.errors import UserError
+from pipeline.executors.inline import Inline
 from pipeline.study import storage
-from pipeline.study.driver import Inline, search
+from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.storage import Database

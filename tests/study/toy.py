@@ -24,7 +24,6 @@ DEFAULTS: dict[str, Any] = {
     "t90": False,
     "t90_trials": 12,
     "budgets": 3,
-    "futility": False,
     "fresh": False,
 }
 

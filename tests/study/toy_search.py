@@ -4,9 +4,10 @@ import optuna
 from optuna import Study
 from optuna.trial import TrialState
 
+from pipeline.executors.inline import Inline
 from pipeline.horizon.answer import Horizon, horizon_from
 from pipeline.study import liveness
-from pipeline.study.driver import Inline, search
+from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import Row, observations, trial_rows
