@@ -8,8 +8,8 @@ import numpy as np
 from numpy import ndarray
 
 from pipeline.horizon.model import STEP, Grid
+from pipeline.horizon.observation import observations_of_rows
 from pipeline.horizon.posterior import posterior
-from pipeline.study.trials import observations_of_rows
 
 
 @dataclass(frozen=True)

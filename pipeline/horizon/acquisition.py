@@ -12,8 +12,9 @@ from math import expm1, log2
 from typing import TypeAlias
 
 from pipeline.horizon.ladder import ladder
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, Posterior
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import wants_ninety
 from pipeline.horizon.t90 import Ninety, ninety
 

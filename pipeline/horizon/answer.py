@@ -9,11 +9,11 @@ from pipeline.horizon.by_budget import halvings, horizon_by_budget
 from pipeline.horizon.diagnostics import diagnostics
 from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, summary
 from pipeline.horizon.model import Grid
+from pipeline.horizon.observation import Observation, spent
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.posterior import posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
 from pipeline.horizon.t90 import ninety
-from pipeline.study.trials import spent
 
 QUESTION = ("budget", "replicas", "level", "converged", "reason", "trials", "compute")
 SHAPE = ("p_above", "p_below", "slope", "p_overdispersed")

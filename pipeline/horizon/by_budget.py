@@ -6,8 +6,9 @@ from itertools import accumulate
 
 from pipeline.horizon.estimate import Estimate, Summary, estimate, summary
 from pipeline.horizon.model import Grid
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.posterior import posterior
 
 
 def horizon_by_budget(

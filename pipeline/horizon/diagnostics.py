@@ -17,8 +17,9 @@ from math import comb
 import numpy as np
 
 from pipeline.horizon.model import Array, Grid, outcome_table
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.plateau import bayes_factor
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.posterior import Posterior, posterior
 
 SURPRISING = 0.1  # chance of so odd a count at any of the visited lengths
 RISING = 0.05  # chance of so steep a rise between two lengths that are alike

@@ -13,7 +13,7 @@ from math import comb, log, log2
 import numpy as np
 
 from pipeline.horizon.model import SLOPES, Array, Grid, log_likelihood, solve_chance
-from pipeline.horizon.posterior import Observation
+from pipeline.horizon.observation import Observation
 
 GAPS = (1.0, 1.5, 2.0, 3.0)  # octaves
 SHARES = (0.2, 0.35, 0.5, 0.65, 0.8)  # of replicas that fail early

@@ -21,21 +21,9 @@ from pipeline.horizon.model import (
     log_likelihood,
     outcome_table,
 )
+from pipeline.horizon.observation import Observation
 
 NEGLIGIBLE = 1e-12  # horizons of less weight at the ends are left out where only speed notices
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One finished trial: how many of its replicas solved the length, and what that took."""
-
-    length: int
-    solved: int
-    replicas: int
-    updates: tuple[int | None, ...] = ()  # update at which each replica solved, None where it did not
-    budget: int = 0  # updates that a replica is allowed
-    cost: float = 0.0  # replica x updates x length that was run
-    aim: str = "t50"  # what the trial was asked for: "t50" or "t90"
 
 
 @dataclass(frozen=True)

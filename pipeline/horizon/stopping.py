@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from math import log2
 
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, Posterior
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.t90 import Ninety, ninety
 
 CONVERGED = ("interval", "above", "below")  # the reasons that are answers

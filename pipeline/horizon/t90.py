@@ -13,7 +13,8 @@ from math import log2
 import numpy as np
 
 from pipeline.horizon.model import FLOOR, SLOPES, STEP, Array, Grid, logit, outcome_table
-from pipeline.horizon.posterior import Observation, Posterior, mutual_information, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import Posterior, mutual_information, posterior
 
 LAPSES = ((0.005, 0.35), (0.02, 0.2), (0.05, 0.15), (0.08, 0.1), (0.12, 0.1), (0.20, 0.1))  # lapse, prior weight
 SHARE = 0.9  # of the replicas

@@ -7,9 +7,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from pipeline.base.errors import UserError
-from pipeline.learning import without_compiler
+from pipeline.learning import lazy_dynamo
 
-without_compiler.postpone()
+lazy_dynamo.postpone()
 
 MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
 

@@ -10,14 +10,14 @@ from numpy import ndarray
 from pipeline.base.errors import UserError
 from pipeline.horizon.answer import Horizon, horizon_from
 from pipeline.horizon.model import Grid
+from pipeline.horizon.observation import Observation, observations_of_rows
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.posterior import Posterior, posterior
 from pipeline.learning.signature import majority
 from pipeline.records.reading import read_json
 from pipeline.records.trials import Rows
 from pipeline.records.wording import phrase
 from pipeline.study.results import Result
-from pipeline.study.trials import observations_of_rows
 from pipeline.tasks.task import Task
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pipeline.base.errors import UserError
+from pipeline.horizon.observation import observations_of_rows
 from pipeline.records.reading import why
 from pipeline.study.results import Result
-from pipeline.study.trials import observations_of_rows
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]  # of trials.csv
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.horizon.answer import Horizon
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation
 from pipeline.records.wording import REASONS, phrase
 from pipeline.tasks.task import Task
 

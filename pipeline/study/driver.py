@@ -18,8 +18,9 @@ from optuna import Study
 
 from pipeline.horizon.answer import Horizon, horizon_from
 from pipeline.horizon.model import Grid
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.posterior import Posterior, posterior
 from pipeline.horizon.stopping import reason_to_stop, wants_ninety
 from pipeline.study import claims
 from pipeline.study.claims import Claim

@@ -9,7 +9,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from pipeline.base.errors import UserError, first_line
-from pipeline.horizon.posterior import Observation
+from pipeline.horizon.observation import Observation
 from pipeline.study.trials import finished, observation, trial_rows
 
 

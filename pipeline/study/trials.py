@@ -1,16 +1,14 @@
-"""What one trial found, as the study records it, as a table shows it, and as the posterior reads it."""
+"""Trials of a study: what training one gave, as the study records it, and finished ones as the posterior reads them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import fsum
 from typing import Any, TypeAlias
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.base.numbers import finite
-from pipeline.horizon.posterior import Observation
+from pipeline.horizon.observation import Observation
 
 LENGTH = "length"  # the one parameter of a study
 LISTS = ("updates", "diverged", "best_score", "seeds")  # columns with one value a replica
@@ -93,24 +91,3 @@ def _row(trial: FrozenTrial) -> Row:
     row |= {name: known.get(name) for name in ("replicas", "solved", "budget", "cost")}
     row |= {name: json.dumps(known.get(name, [])) for name in LISTS}
     return row | {"extra": json.dumps(known.get("extra", {}), sort_keys=True)}
-
-
-def observations_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Observation]:
-    """Return the rows of `trial_rows`, or of the CSV made of them, as the posterior reads them."""
-    return [
-        Observation(
-            length=int(row[LENGTH]),
-            solved=int(row["solved"]),
-            replicas=int(row["replicas"]),
-            updates=tuple(json.loads(row["updates"])),
-            budget=int(row["budget"]),
-            cost=float(row["cost"]),
-            aim=str(row["aim"]),
-        )
-        for row in rows
-    ]
-
-
-def spent(seen: Sequence[Observation]) -> float:
-    """Return the compute of all trials, in replica x updates x length."""
-    return fsum(trial.cost for trial in seen)

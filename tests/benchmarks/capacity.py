@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.horizon.acquisition import next_question
-from pipeline.horizon.posterior import Observation
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial

@@ -16,7 +16,8 @@ import optuna
 from pipeline.executors.inline import Inline
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.model import Grid
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import Posterior, posterior
 from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial
 from pipeline.settings import Settings

@@ -15,8 +15,9 @@ from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
 from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.ladder import ladder
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, Posterior
+from pipeline.horizon.posterior import Posterior
 
 Question: TypeAlias = tuple[int, str]  # length, aim
 Sent: TypeAlias = tuple[Sequence[Observation], Posterior]

@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.model import Array, Grid, log_likelihood
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.posterior import Posterior, posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
 from tests.benchmarks.search_designs import PASS_ENDS, Design
 from tests.benchmarks.search_truth import BUDGET, Cell

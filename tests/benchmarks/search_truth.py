@@ -10,7 +10,7 @@ from numpy.random import Generator
 from scipy.optimize import brentq
 
 from pipeline.horizon.model import solve_chance
-from pipeline.horizon.posterior import Observation
+from pipeline.horizon.observation import Observation
 from tests.benchmarks.futility_rule import Audit, Futility, NoProgress
 
 BUDGET = 1000  # updates; only shares of it matter

@@ -8,7 +8,8 @@ from hypothesis import strategies as some
 from pipeline.horizon.by_budget import at_budget, halvings, horizon_by_budget
 from pipeline.horizon.estimate import Summary, estimate, summary
 from pipeline.horizon.model import Grid
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import posterior
 from tests.study.toy import options
 
 CHOSEN = options(length_max=64)

@@ -6,8 +6,9 @@ from scipy import stats
 
 from pipeline.horizon.diagnostics import Visited, diagnostics, predicted, rise_chance, sum_of_counts, visited
 from pipeline.horizon.model import Grid
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.plateau import bayes_factor, log_evidence
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.posterior import posterior
 from tests.study.toy import seen
 
 GRID = Grid(4, 256)

@@ -11,7 +11,8 @@ from scipy import stats
 from SweetSpot import Logistic, PsychometricFunction  # type: ignore[import-untyped]
 
 from pipeline.horizon.model import CORRELATIONS, SLOPES, STEP, Array, Grid, chance_table, solve_chance
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import Posterior, posterior
 from tests.study.toy import seen
 
 GRID = Grid(4, 32)

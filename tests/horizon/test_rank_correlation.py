@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from pipeline.horizon.model import Grid
-from pipeline.horizon.posterior import Observation, Posterior, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import Posterior, posterior
 from pipeline.horizon.rank_correlation import rank_correlation, spearman
 
 GRID = Grid(8, 512)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
 from pipeline.horizon.model import Grid
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import posterior
 from pipeline.horizon.ranking import highest, order_probability, ranking
 
 WEIGHTS = st.integers(2, 4).flatmap(

@@ -10,7 +10,8 @@ from scipy.optimize import brentq
 
 from pipeline.horizon.estimate import estimate_ninety
 from pipeline.horizon.model import CORRELATIONS, SLOPES, Grid, solve_chance
-from pipeline.horizon.posterior import Observation, mutual_information, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import mutual_information, posterior
 from pipeline.horizon.stopping import ninety_settled, wants_ninety
 from pipeline.horizon.t90 import LAPSES, ninety
 from tests.study.toy import options, seen

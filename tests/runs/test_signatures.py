@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import tracking, train
-from pipeline.horizon.posterior import Observation
+from pipeline.horizon.observation import Observation
 from pipeline.records.horizon import signature_beyond
 from pipeline.study.results import Result
 from tests.conftest import run_stage

@@ -11,7 +11,8 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySampl
 from pipeline.horizon.acquisition import ceiling, next_length, share_used, trial_cost
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.model import Grid
-from pipeline.horizon.posterior import Observation, posterior
+from pipeline.horizon.observation import Observation
+from pipeline.horizon.posterior import posterior
 from pipeline.study.sampler import HorizonSampler
 from tests.study.toy import Toy, options, seen
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Observation
 from pipeline.study.trials import TrialResult
 
 DEFAULTS: dict[str, Any] = {

@@ -1,6 +1,11 @@
 import subprocess
 import sys
 
+import pytest
+import torch
+
+from pipeline.learning import lazy_dynamo
+
 CODE = """
 import sys
 import torch
@@ -21,3 +26,10 @@ require_rowwise(torch.optim.Adam)
 def test_optimizers_do_not_import_torchs_compiler_and_who_wants_it_still_gets_it() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_another_release_of_torch_gets_its_own_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, lazy_dynamo.COMPILER, raising=False)
+    monkeypatch.setattr(torch, "__version__", "2.14.0")
+    lazy_dynamo.postpone()
+    assert lazy_dynamo.COMPILER not in sys.modules
