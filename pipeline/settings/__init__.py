@@ -33,8 +33,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.base.errors import UserError, first_line, require
+from pipeline.base.errors import UserError, first_line, require, where
 from pipeline.base.sqlite import require_store
+from pipeline.cells.check import require_sound
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
 from pipeline.learning.options import Training
@@ -375,6 +376,7 @@ def check(
 def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings or this machine."""
     cell, executor, task, training = settings.part("cell"), settings.part("executor"), settings.task, settings.training
+    require_sound(cell, task.channels)
     require_served(training.regularizer, cell)
     require_optimizer(settings.part("optimizer"))
     for name in ("workers", "threads"):
@@ -471,7 +473,13 @@ def build(values: Any, name: str, **arguments: Any) -> Any:
     kind = trusted(target, name)
     require(later is (name == "optimizer"), f"{name}._partial_", f"must be {str(name == 'optimizer').lower()}", later)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return typed(name, kind, given | arguments)
+        try:
+            return typed(name, kind, given | arguments)
+        except UserError:
+            raise
+        except Exception as error:  # a part's own check of its values
+            reason = f"{type(error).__name__}: {first_line(error)} ({where(error)})"
+            raise UserError(f"{name} can't be built from {target}, {reason}") from error
     like_defaults(name, kind, given)
     try:
         return partial(kind, **given, **arguments) if later else kind(**given, **arguments)

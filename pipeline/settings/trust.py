@@ -6,6 +6,7 @@ Hydra's own settings and flags a command takes those that say how a multirun goe
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 from pkgutil import resolve_name
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.base.errors import UserError, first_line, require
+from pipeline.base.errors import UserError, first_line, require, where
 
 TRUSTED = ("pipeline.", "torch.optim.", "optuna.samplers.")  # where a `_target_` may lie
 BASES = {  # what a part is derived from, by the setting that holds its `_target_`
@@ -40,15 +41,28 @@ def trusted(target: str, name: str) -> Any:
     setting, rule = f"{name}._target_", f"must begin with {' or '.join(TRUSTED)}"
     require(target.startswith(TRUSTED), setting, rule, target)
     try:
-        found = resolve_name(target)
+        found = _find(target)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"{setting} can't be found: {first_line(error)}; got {target!r}") from error
+    except Exception as error:  # whatever the part's own file raises: a syntax error, a name that is not defined
+        reason = f"{type(error).__name__}: {first_line(error)} ({where(error)})"
+        raise UserError(f"{setting} can't be imported, {reason}; got {target!r}") from error
     kind, base = found if isinstance(found, type) else getattr(found, "__self__", None), resolve_name(BASES[name])
     fits = callable(found) and isinstance(kind, type) and issubclass(kind, base)
     defined = all(f"{getattr(each, '__module__', '')}.".startswith(TRUSTED) for each in (found, kind))
     require(fits and defined, setting, f"{rule}, and must be a kind of {base.__name__} that is defined there", target)
     require(not isabstract(found) and found is not base, setting, "must be a class that can be used as it is", target)
     return found
+
+
+def _find(target: str) -> Any:
+    """Return what the name stands for; where its module can't be imported, raise what the module raised."""
+    try:
+        import_module(target.rpartition(".")[0])
+    except ModuleNotFoundError as error:
+        if not (error.name and f"{target}.".startswith(f"{error.name}.")):
+            raise  # something else that the module needs
+    return resolve_name(target)
 
 
 def require_plain_hydra(words: Sequence[str], conf: Path) -> None:
