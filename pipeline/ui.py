@@ -22,12 +22,13 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION
 @stage
 def main(settings: Settings) -> None:
     """Serve MLflow until interrupted."""
-    from pipeline import tracking
     from pipeline.reports.links import report
+    from pipeline.tracking.links import links
+    from pipeline.tracking.store import uri
 
-    port, store = settings.tracking.port, tracking.uri(settings.state)
+    port, store = settings.tracking.port, uri(settings.state)
     require(is_free(port), "tracking.port", "must be a free port", port)
-    for line in [*tracking.links(settings.state, settings.address), *report(settings)]:
+    for line in [*links(settings.state, settings.address), *report(settings)]:
         print(line, flush=True)
     if not store.startswith("http"):  # else a server runs there
         serve(store, port)

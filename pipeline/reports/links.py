@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from html import escape
 
-from pipeline import tracking
 from pipeline.settings import Settings
+from pipeline.tracking.links import writers
 
 RUN = re.compile(r'<a class="run" data-tag="([^"]+)" data-value="([^"]+)">')  # of report.html
 LINKED = "linked.html"
@@ -18,7 +18,7 @@ def report(settings: Settings) -> list[str]:
         return []
     text = page.read_text()
     tags = {tag for tag, _ in RUN.findall(text)}
-    known = {tag: tracking.wrote(settings.state, settings.address, tag) for tag in tags}
+    known = {tag: writers(settings.state, settings.address, tag) for tag in tags}
     linked = page.with_name(LINKED)
     linked.write_text(with_links(text, known))
     return [f"report, with links to these runs: {linked.resolve().as_uri()}"]

@@ -37,7 +37,7 @@ def retune(settings: Settings) -> None:
     with (
         display(f"{settings.pair} retune") as shown,
         tune.alone(settings),
-        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+        tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
         held_out = ensure_prepared(settings)
         run.params(settings.tree)

@@ -83,7 +83,7 @@ def opened(settings: Settings, shown: Display) -> Iterator["Searching"]:
     study = study_of(settings)
     tags = {"stage": "search", **settings.tags, "study": study.study_name}
     name = f"{settings.experiment or settings.names['cell']} · search"
-    with tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run:
+    with tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run:
         held_out = ensure_prepared(settings)
         run.params(settings.tree)
         run.dataset(settings.names["task"], held_out.digest_of_all(), f"data/{settings.names['task']}", "held-out")

@@ -39,7 +39,7 @@ def train(settings: Settings) -> None:
     tags = {"stage": "train", **settings.tags}
     with (
         display(title) as shown,
-        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+        tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
         began = time.monotonic()
         held_out = ensure_prepared(settings)

@@ -50,7 +50,7 @@ def tune(settings: Settings) -> None:
     with (
         display(f"{settings.pair} tune") as shown,
         alone(settings),
-        tracking.run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+        tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
         held_out = ensure_prepared(settings)
         run.params(settings.tree)

@@ -33,7 +33,9 @@ from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import LENGTH, attributes, seeds
+from pipeline.tracking.links import LISTED
 from pipeline.tracking.outbox import Outbox
+from pipeline.tracking.stored import StoredRun
 from tests import services
 from tests.benchmarks import capacity
 from tests.study.toy import Toy, options
@@ -154,7 +156,7 @@ def runs(address: str, count: int) -> Row:
             if number in (count // 10, count - 1):
                 for _ in range(5):
                     find = timed(client.search_runs, took["searched"])
-                    assert find([experiment], "tags.level = 'parent'", max_results=tracking.LISTED)
+                    assert find([experiment], "tags.level = 'parent'", max_results=LISTED)
                     timed(open_and_close, took["opened and closed"])(Path(state))
     told = {name: seconds for name, seconds in took.items() if name != "made"}
     few, many = ({name: 1e3 * median(seconds[part]) for name, seconds in told.items()} for part in (FEW, MANY))
@@ -172,7 +174,7 @@ FEW, MANY = slice(0, 5), slice(5, 10)
 def make_run(client: MlflowClient, experiment: str, number: int) -> None:
     """A run as a trial's: one in ten is a parent."""
     tags = {"level": "parent" if number % 10 == 0 else "child"}
-    made = tracking.Run(lambda: (client, experiment), Outbox(print), f"T={number}", tags).begin()
+    made = StoredRun(lambda: (client, experiment), Outbox(print), f"T={number}", tags).begin()
     made.params({f"setting.{each}": each for each in range(40)})
     for step in range(10):
         made.metrics(step, {f"gradient/figure_{each}": 0.5 for each in range(10)})
@@ -181,7 +183,7 @@ def make_run(client: MlflowClient, experiment: str, number: int) -> None:
 
 def open_and_close(state: Path) -> None:
     """What a command does at its begin and end."""
-    with tracking.run(True, state, "load", "opened", {}):
+    with tracking.open_run(True, state, "load", "opened", {}):
         pass
 
 

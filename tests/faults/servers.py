@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from pipeline import tracking
+from pipeline.tracking import stored
 from tests import services
 from tests.faults.drivers import Driver, Search, ToySearch, ended_with
 from tests.faults.evidence import Evidence, Ledger, combined
@@ -115,11 +115,11 @@ def whole(folder: Path) -> Iterator[tuple[MLflow, dict[str, str], "Shown"]]:
 @contextmanager
 def impatient() -> Iterator[None]:
     """Drivers that wait for a server at their end for five seconds only."""
-    patience, tracking.PATIENCE = tracking.PATIENCE, 5.0
+    patience, stored.PATIENCE = stored.PATIENCE, 5.0
     try:
         yield
     finally:
-        tracking.PATIENCE = patience
+        stored.PATIENCE = patience
 
 
 Shown = dict[str, Any]

@@ -12,10 +12,13 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline import report, search, tracking, train
-from pipeline.reports import links as run_links
+from pipeline import report, search, train
+from pipeline.reports.links import report as linked_report
 from pipeline.runs.search import WROTE
 from pipeline.settings import compose
+from pipeline.tracking.links import links as tracked
+from pipeline.tracking.links import writers
+from pipeline.tracking.store import uri
 from pipeline.ui import HOST, QUIET
 from tests.base.browser import chromium, opened, picture
 from tests.base.commands import ENVIRONMENT, ROOT
@@ -66,7 +69,7 @@ def server(place: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     settings = compose(f"paths.state={place / 'state'}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", tracking.uri(settings.state)]
+    command += ["--backend-store-uri", uri(settings.state)]
     log = (place / "server.log").open("w")
     process = subprocess.Popen(command, env=ENVIRONMENT | QUIET, cwd=place, stdout=log, stderr=subprocess.STDOUT)
     try:
@@ -139,7 +142,7 @@ def test_everything_folded_is_open_in_print(browser: Browser, tmp_path: Path) ->
 
 
 def test_mlflow_shows_the_search_and_its_trials_and_charts(browser: Browser, server: str, place: Path) -> None:
-    (overall,) = [line for line in tracking.links(place / "state", server) if line.startswith("temporal_order: ")]
+    (overall,) = [line for line in tracked(place / "state", server) if line.startswith("temporal_order: ")]
     page = shown(browser, overall.split(": ", 1)[1], "gru · search")
     for group in ("gradient", "score", "search"):
         charts = page.locator("[aria-expanded]", has_text=re.compile(rf"{group}\s*\(\d+\)"))
@@ -150,7 +153,7 @@ def test_mlflow_shows_the_search_and_its_trials_and_charts(browser: Browser, ser
 
 
 def test_mlflow_shows_the_question_the_answer_and_the_picture(browser: Browser, server: str, place: Path) -> None:
-    links = tracking.wrote(place / "state", server, WROTE)
+    links = writers(place / "state", server, WROTE)
     ((_, address),) = links.items()
     page = shown(browser, address, "gru · search")
     expect(page.get_by_text("stop learning").first).to_be_visible(timeout=PATIENCE)
@@ -166,7 +169,7 @@ def test_mlflow_shows_the_question_the_answer_and_the_picture(browser: Browser, 
 def test_the_linked_report_leads_to_the_runs_that_wrote_it(browser: Browser, server: str, place: Path) -> None:
     port = server.rpartition(":")[2]
     paths = [f"paths.{name}={place / name}" for name in ("data", "results", "state")]
-    (line,) = run_links.report(compose(*paths, f"tracking.port={port}"))
+    (line,) = linked_report(compose(*paths, f"tracking.port={port}"))
     page, seen = opened(browser)
     page.goto(line.rpartition(": ")[2])
     page.locator("summary", has_text="All settings").click()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import tracking, ui
+from pipeline.tracking import origin
 from tests.conftest import run_stage
 
 
@@ -21,7 +22,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, 
         calls.append((command, env))
 
     monkeypatch.setattr(ui.subprocess, "run", run)
-    monkeypatch.setattr(tracking, "_git", lambda *_: "")  # it would go through the same function
+    monkeypatch.setattr(origin, "git", lambda *_: "")  # it would go through the same function
     return calls
 
 
@@ -34,7 +35,7 @@ def free_port() -> int:
 
 def test_the_server_is_on_loopback_without_telemetry_or_job_workers(tmp_path: Path, started: list[Any]) -> None:
     port = free_port()
-    with tracking.run(True, tmp_path, "adding", "rnn · search", {"horizon": "12 (10 to 14)"}) as run:
+    with tracking.open_run(True, tmp_path, "adding", "rnn · search", {"horizon": "12 (10 to 14)"}) as run:
         pass
     ended = run_stage(ui.main, f"tracking.port={port} paths.state={tmp_path} paths.results={tmp_path}")
     assert (ended.status, ended.err) == (0, "")
@@ -52,7 +53,7 @@ def test_the_report_is_linked_to_the_runs(tmp_path: Path, started: list[Any]) ->
     (tmp_path / "report").mkdir()
     mark = '<a class="run" data-tag="digest.trials" data-value="{}">run</a>'
     (tmp_path / "report/index.html").write_text(mark.format("0123") + mark.format("4567"))
-    with tracking.run(True, tmp_path, "adding", "rnn · search", {"digest.trials": "0123"}) as run:
+    with tracking.open_run(True, tmp_path, "adding", "rnn · search", {"digest.trials": "0123"}) as run:
         pass
     ended = run_stage(ui.main, f"tracking.port={free_port()} paths.state={tmp_path} paths.results={tmp_path}")
     linked = tmp_path / "report/linked.html"

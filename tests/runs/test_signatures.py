@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking, train
+from pipeline import train
 from pipeline.horizon.observation import Observation
 from pipeline.records.horizon import signature_beyond
 from pipeline.study.results import Result
+from pipeline.tracking.store import uri
 from tests.conftest import run_stage
 
 SMALL = "training.updates=60 training.threads=1 data.held_out=50 search.length_max=60"
@@ -27,7 +28,7 @@ def test_an_experiment_ends_with_the_tag_of_its_name(
     told = json.loads(next((folder / name).rglob("outcome.json")).read_text())
     assert told["signature"] == name
     assert [row["signature"] for row in told["replicas"]] == [name] * 4
-    client = MlflowClient(tracking.uri(folder))
+    client = MlflowClient(uri(folder))
     (experiment,) = client.search_experiments(filter_string="name = 'temporal_order'")
     (stored,) = client.search_runs([experiment.experiment_id], f"tags.signature = '{name}'")
     wanted = {"gradient/signal_to_noise", "weight/spectral_radius", "unit/saturated", "gradient/nonfinite"}

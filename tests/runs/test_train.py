@@ -16,13 +16,14 @@ from mlflow.entities import Run as Stored
 from pyarrow import parquet
 from safetensors.numpy import load_file
 
-from pipeline import tracking, train
+from pipeline import train
 from pipeline.base.errors import UserError
 from pipeline.data.held_out import draw
 from pipeline.learning.model import Model
 from pipeline.learning.recorder import columns
 from pipeline.learning.replicas import Attempt, attempt
 from pipeline.runs import weights
+from pipeline.tracking.store import uri
 from tests.conftest import ROOT, Ended, compose, run_stage
 
 SIZES = (
@@ -60,7 +61,7 @@ class Workplace:
         return self.client().search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])[0]
 
     def client(self) -> MlflowClient:
-        return MlflowClient(tracking.uri(self.folder))
+        return MlflowClient(uri(self.folder))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -93,7 +93,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*_: object) -> None:
         raise AssertionError("the command began")
 
-    monkeypatch.setattr("pipeline.tracking.Run", start)
+    monkeypatch.setattr("pipeline.tracking.stored.StoredRun", start)
     monkeypatch.setattr("pipeline.runs.prepared.prepare", start)
     monkeypatch.setattr("pipeline.runs.train.ensure_prepared", start)
 

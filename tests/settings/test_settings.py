@@ -163,7 +163,7 @@ def test_other_types_are_left_to_their_class() -> None:
         "os.system",
         "builtins.eval",
         "subprocess.run",
-        "pipeline.tracking.subprocess.run",
+        "pipeline.tracking.origin.subprocess.run",
         "pipeline.settings.os.system",
         "torch.optim.optimizer.torch.load",
         "torch.load",

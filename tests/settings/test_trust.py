@@ -100,7 +100,7 @@ TARGETS = """
     optuna.samplers.BaseSampler.register optuna.samplers._tpe.sampler.np.load pipeline.base.files.replaced
     pipeline.base.files.write_json pipeline.base.files.digest pipeline.base.files.json.loads
     pipeline.settings.messages.fail
-    pipeline.search.main pipeline.ui.main pipeline.tracking.subprocess.run pipeline.kernels.build.subprocess.run
+    pipeline.search.main pipeline.ui.main pipeline.tracking.origin.subprocess.run pipeline.kernels.build.subprocess.run
     pipeline.runs.weights.load pipeline.settings.os.system pipeline.settings.build pipeline.base.errors.UserError
     pipeline.cells pipeline.cells.cell.Cell pipeline.cells.rnn.RNN.forward pipeline.tasks.copy.Copy.sample pipeline.
     pipeline.. é pipeline.executors.inline.Inline.submit pipeline.executors.processes.Worker pipeline.nope.X

@@ -25,7 +25,12 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from pipeline import tracking
 from pipeline.base import processes
 from pipeline.base.errors import UserError
+from pipeline.base.trees import flatten
+from pipeline.tracking import stored
+from pipeline.tracking.links import link, links, writers
 from pipeline.tracking.outbox import Outbox
+from pipeline.tracking.store import OWNER, uri
+from pipeline.tracking.stored import StoredRun
 from tests.conftest import ROOT
 
 UNREACHABLE = "http://127.0.0.1:9"
@@ -45,7 +50,7 @@ def local(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client(state: Path) -> MlflowClient:
-    return MlflowClient(tracking.uri(state))
+    return MlflowClient(uri(state))
 
 
 def found(client: MlflowClient, name: str) -> Stored:
@@ -77,7 +82,7 @@ def test_a_run_ends_as_it_really_ended(
     state: Path, client: MlflowClient, error: type[BaseException] | None, status: str
 ) -> None:
     def work() -> None:
-        with tracking.run(True, state, "statuses", f"ends {status}", {}) as run:
+        with tracking.open_run(True, state, "statuses", f"ends {status}", {}) as run:
             run.metrics(1, {"before": 1.0})
             if error:
                 raise error
@@ -99,7 +104,7 @@ def test_everything_that_is_logged_arrives(
     monkeypatch.setenv("DVC_STAGE", "train@adding-rnn")
     (tmp_path / "figure.svg").write_text("<svg/>")
     settings = {"training": {"length": 20, "clip": 1.0}, "cell": {"hidden": 32}, "limit": None}
-    with tracking.run(True, state, "arrives", "parent", {"stage": "train"}) as run:
+    with tracking.open_run(True, state, "arrives", "parent", {"stage": "train"}) as run:
         run.params(settings | {f"p{index}": index for index in range(250)})
         run.dataset("adding", "0123456789abcdef", "data/adding", "10 sequences")
         run.note("**bold**")
@@ -128,7 +133,7 @@ def test_everything_that_is_logged_arrives(
 
 
 def test_the_commit_of_the_code_is_a_tag(state: Path, client: MlflowClient) -> None:
-    with tracking.run(True, state, "commit", "commit", {}):
+    with tracking.open_run(True, state, "commit", "commit", {}):
         pass
     head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     tags = found(client, "commit").data.tags
@@ -138,7 +143,7 @@ def test_the_commit_of_the_code_is_a_tag(state: Path, client: MlflowClient) -> N
 
 def test_more_metrics_than_one_call_takes_arrive_in_their_order(state: Path, client: MlflowClient) -> None:
     values = np.random.default_rng(0).normal(size=(1300, 2))
-    with tracking.run(True, state, "metrics", "many", {}) as run:
+    with tracking.open_run(True, state, "metrics", "many", {}) as run:
         for update, (loss, norm) in enumerate(values, start=1):
             run.metrics(update, {"loss/training": loss, "gradient/norm": norm})
     stored = found(client, "many").info.run_id
@@ -153,10 +158,10 @@ def test_runs_of_this_machine_that_a_kill_left_running_are_closed(state: Path, c
     container = me.rpartition("/")[0] + "/pid:[1]"  # its process numbers mean nothing here
     owners = {"gone": f"{me}:999999999:5", "recycled": f"{me}:{os.getpid()}:1", "rebooted": f"{host}/boot/pid:[1]:1:1"}
     owners |= {"elsewhere": f"elsewhere/boot/pid:[1]:{os.getpid()}:1", "beside": f"{container}:1:1"}
-    with tracking.run(True, state, "abandoned", "alive", {}) as run:
+    with tracking.open_run(True, state, "abandoned", "alive", {}) as run:
         for name, tag in owners.items():
-            client.create_run(run.experiment, run_name=name, tags={tracking.OWNER: tag})
-        with tracking.run(True, state, "abandoned", "next", {}):
+            client.create_run(run.experiment, run_name=name, tags={OWNER: tag})
+        with tracking.open_run(True, state, "abandoned", "next", {}):
             statuses = {name: found(client, name).info.status for name in ("alive", *owners)}
     killed, running = dict.fromkeys(["gone", "recycled", "rebooted"], "KILLED"), ["alive", "elsewhere", "beside"]
     assert statuses == killed | dict.fromkeys(running, "RUNNING")
@@ -172,7 +177,7 @@ def test_a_run_that_is_killed_while_it_is_being_made_ends_as_killed(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MlflowClient, "create_run", killed)
-    with pytest.raises(KeyboardInterrupt), tracking.run(True, state, "killed", "early", {}):
+    with pytest.raises(KeyboardInterrupt), tracking.open_run(True, state, "killed", "early", {}):
         pytest.fail("the run was made")
     assert len(asked) == 1
     assert running(client, "killed") == []
@@ -196,7 +201,7 @@ def test_a_command_that_is_killed_ends_as_killed(
     assert process.returncode == status
     assert "Traceback" not in err
     assert len(running(client, "temporal_order")) == (1 if number == signal.SIGKILL else 0)
-    with tracking.run(True, state, "temporal_order", "next", {}):
+    with tracking.open_run(True, state, "temporal_order", "next", {}):
         pass
     assert running(client, "temporal_order") == []
     assert found(client, "rnn · T=12 · train").info.status == "KILLED"
@@ -218,11 +223,11 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seco
 
 @pytest.mark.slow
 def test_processes_may_make_the_same_database_at_once(tmp_path: Path) -> None:
-    opening = f"with tracking.run(True, Path({str(tmp_path)!r}), 'e', 'r', {{}}): pass"
+    opening = f"with tracking.open_run(True, Path({str(tmp_path)!r}), 'e', 'r', {{}}): pass"
     line = [sys.executable, "-c", f"from pathlib import Path; from pipeline import tracking\n{opening}"]
     processes = [subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
     assert [process.communicate(timeout=120)[1].count(b"Error") for process in processes] == [0, 0]
-    client = MlflowClient(tracking.uri(tmp_path))
+    client = MlflowClient(uri(tmp_path))
     (experiment,) = client.search_experiments(filter_string="name = 'e'")
     assert len(client.search_runs([experiment.experiment_id])) == 2
 
@@ -261,12 +266,12 @@ def down() -> Down:
 
 
 @pytest.fixture
-def parent(down: Down) -> tracking.Run:
-    return tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), "parent", {}).begin()
+def parent(down: Down) -> StoredRun:
+    return StoredRun(lambda: (down, "1"), Outbox(stored.warn), "parent", {}).begin()
 
 
 def test_a_server_that_is_away_is_one_warning_and_is_not_asked_at_each_update(
-    down: Down, parent: tracking.Run, capsys: pytest.CaptureFixture[str]
+    down: Down, parent: StoredRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     down.down, down.calls = True, 0
     for update in range(5000):
@@ -275,7 +280,7 @@ def test_a_server_that_is_away_is_one_warning_and_is_not_asked_at_each_update(
     child.tags({"a": "b"})
     child.close()
     assert down.calls == 1
-    tracking._end(parent, "FINISHED", patience=0.0)
+    stored.finish(parent, "FINISHED", patience=0.0)
     waits, lost = capsys.readouterr().err.splitlines()
     assert waits == "warning: MLflow: API request failed; what is logged waits until the server answers"
     what = "5000 metrics, 1 runs, 1 tags, 2 ends of runs"
@@ -283,7 +288,7 @@ def test_a_server_that_is_away_is_one_warning_and_is_not_asked_at_each_update(
 
 
 def test_what_waited_is_delivered_once_and_in_its_order_when_the_server_is_back(
-    down: Down, parent: tracking.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    down: Down, parent: StoredRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pipeline.tracking.outbox.PAUSE", 0.0)
     monkeypatch.setattr("pipeline.tracking.outbox.SHARE", 1e9)
@@ -293,7 +298,7 @@ def test_what_waited_is_delivered_once_and_in_its_order_when_the_server_is_back(
     child = parent.child("child", {})
     child.metrics(1, {"loss": 0.5})
     child.close()
-    tracking._end(parent, "FINISHED", patience=0.0)
+    stored.finish(parent, "FINISHED", patience=0.0)
     metrics: list[object] = [("parent", float(update)) for update in range(2500)]
     assert [told for told in down.delivered if told in metrics] == metrics
     others = [told for told in down.delivered if told not in metrics]
@@ -304,35 +309,35 @@ def test_what_waited_is_delivered_once_and_in_its_order_when_the_server_is_back(
 
 
 def test_a_command_waits_at_its_end_for_a_server_that_it_knows(
-    down: Down, parent: tracking.Run, monkeypatch: pytest.MonkeyPatch
+    down: Down, parent: StoredRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "_waited", [])
+    monkeypatch.setattr(stored, "_waited", [])
     down.down = True
     parent.metrics(1, {"loss": 1.0})
     threading.Timer(0.5, setattr, (down, "down", False)).start()
-    tracking._end(parent, "FINISHED", patience=60.0)
+    stored.finish(parent, "FINISHED", patience=60.0)
     assert down.delivered[-2:] == [("parent", 1.0), ("parent", "FINISHED")]
 
 
 def test_many_runs_wait_no_longer_than_one(down: Down, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "_waited", [])
+    monkeypatch.setattr(stored, "_waited", [])
     began = time.monotonic()
     for number in range(5):
         down.down = False
-        run = tracking.Run(lambda: (down, "1"), Outbox(tracking._warn), f"run {number}", {}).begin()
+        run = StoredRun(lambda: (down, "1"), Outbox(stored.warn), f"run {number}", {}).begin()
         down.down = True
-        tracking._end(run, "FINISHED", patience=1.0)
-    assert 0.9 < sum(tracking._waited) <= time.monotonic() - began < 4
+        stored.finish(run, "FINISHED", patience=1.0)
+    assert 0.9 < sum(stored._waited) <= time.monotonic() - began < 4
 
 
 def test_what_the_server_refuses_is_said_and_is_a_tag_and_holds_up_nothing(
-    down: Down, parent: tracking.Run, capsys: pytest.CaptureFixture[str]
+    down: Down, parent: StoredRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     down.refused = "create_run"
     child = parent.child("child", {})
     child.metrics(1, {"loss": 1.0})
     child.close()
-    tracking._end(parent, "FINISHED", patience=0.0)
+    stored.finish(parent, "FINISHED", patience=0.0)
     lines = capsys.readouterr().err.splitlines()
     lost = "1 runs, 1 metrics, 1 ends of runs"
     assert lines[0] == "warning: MLflow: there is no such thing; not taken: 1 runs"
@@ -348,13 +353,13 @@ def test_a_loss_is_a_tag_of_the_run(
     def refuse(*_: object) -> None:
         raise ValueError("this store takes no pictures")
 
-    with tracking.run(True, state, "losses", "loses", {}) as run, monkeypatch.context() as patch:
+    with tracking.open_run(True, state, "losses", "loses", {}) as run, monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_artifact", refuse)
         run.artifacts(tmp_path)
         run.flush()
-    stored = found(client, "loses")
-    assert stored.data.tags[tracking.LOST] == "1 files"
-    assert stored.info.status == "FINISHED"
+    losing = found(client, "loses")
+    assert losing.data.tags[stored.LOST] == "1 files"
+    assert losing.info.status == "FINISHED"
 
 
 def test_a_run_whose_making_was_not_answered_is_made_once(
@@ -371,7 +376,7 @@ def test_a_run_whose_making_was_not_answered_is_made_once(
     monkeypatch.setattr(MlflowClient, "create_run", answer_lost)
     monkeypatch.setattr("pipeline.tracking.outbox.PAUSE", 0.0)
     monkeypatch.setattr("pipeline.tracking.outbox.SHARE", 1e9)
-    with tracking.run(True, state, "once", "once", {}) as run:
+    with tracking.open_run(True, state, "once", "once", {}) as run:
         run.metrics(1, {"loss": 1.0})
     (stored,) = client.search_runs([run.experiment])
     assert (stored.info.status, stored.data.metrics) == ("FINISHED", {"loss": 1.0})
@@ -384,21 +389,21 @@ def test_a_server_that_never_answers_is_not_waited_for(
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "figure.svg").write_text("<svg/>")
     began = time.monotonic()
-    with tracking.run(True, tmp_path, "unreachable", "unreachable", {}) as run:
+    with tracking.open_run(True, tmp_path, "unreachable", "unreachable", {}) as run:
         run.metrics(1, {"loss": 1.0})
         run.flush()
         run.dataset("adding", "0", "data", "")
         run.artifacts(tmp_path / "figures")
         run.child("child", {}).close()
         assert run.link("http://127.0.0.1:5000") == ""
-    assert time.monotonic() - began < tracking.PATIENCE / 2
+    assert time.monotonic() - began < stored.PATIENCE / 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.startswith("warning: MLflow: ") for line in lines] == [True, True]
     assert "1 data sets, 1 files" in lines[-1]
 
 
 def test_switched_off_tracking_makes_nothing(tmp_path: Path) -> None:
-    with tracking.run(False, tmp_path, "off", "off", {}) as run:
+    with tracking.open_run(False, tmp_path, "off", "off", {}) as run:
         for update in range(1500):
             run.metrics(update, {"loss": 1.0})
         run.params({"a": 1})
@@ -416,22 +421,22 @@ def test_switched_off_tracking_makes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_nested_settings_become_one_level(tree: Mapping[str, object], flat: Mapping[str, object]) -> None:
-    assert tracking.flatten(tree) == flat
+    assert flatten(tree) == flat
 
 
 def test_the_address_of_the_store_is_a_database_or_what_the_environment_says(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tracking.uri(state) == f"sqlite:///{state}/mlflow.db"
+    assert uri(state) == f"sqlite:///{state}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", UNREACHABLE)
-    assert tracking.uri(state) == UNREACHABLE
+    assert uri(state) == UNREACHABLE
 
 
 def test_links_open_each_experiment_and_its_parent_runs(state: Path, client: MlflowClient) -> None:
-    with tracking.run(True, state, "links", "linked", {}) as run:
+    with tracking.open_run(True, state, "links", "linked", {}) as run:
         run.tags({"solved": "3/4"})
         run.child("unfolded", {"level": "trial"}).close()
-    text = "\n".join(tracking.links(state, "http://127.0.0.1:5000"))
+    text = "\n".join(links(state, "http://127.0.0.1:5000"))
     base, training = f"http://127.0.0.1:5000/#/experiments/{run.experiment}/runs", "?workflowType=machine_learning"
     assert f"links: {base}{training}&compareRunsMode=CHART" in text
     assert f"linked: 3/4: {base}/{run.id}{training}" in text
@@ -440,26 +445,24 @@ def test_links_open_each_experiment_and_its_parent_runs(state: Path, client: Mlf
 
 def test_a_run_is_found_by_what_it_wrote_and_the_newest_wins(state: Path, client: MlflowClient) -> None:
     for name in ("older", "newer"):
-        with tracking.run(True, state, "wrote", name, {"digest.trials": "0123"}) as run:
+        with tracking.open_run(True, state, "wrote", name, {"digest.trials": "0123"}) as run:
             address = run.link("http://127.0.0.1:5000")
         time.sleep(0.002)  # runs are ordered by milliseconds
-    assert tracking.wrote(state, "http://127.0.0.1:5000", "digest.trials") == {"0123": address}
-    assert tracking.wrote(state, "http://127.0.0.1:5000", "digest.nothing") == {}
+    assert writers(state, "http://127.0.0.1:5000", "digest.trials") == {"0123": address}
+    assert writers(state, "http://127.0.0.1:5000", "digest.nothing") == {}
 
 
 def test_links_lead_to_the_server_that_keeps_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracking.link("http://127.0.0.1:5000", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
+    assert link("http://127.0.0.1:5000", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:80/")
-    assert tracking.link("http://127.0.0.1:5000", "7", "a").startswith(
-        "http://tracking.example:80/#/experiments/7/runs/a?"
-    )
+    assert link("http://127.0.0.1:5000", "7", "a").startswith("http://tracking.example:80/#/experiments/7/runs/a?")
 
 
 def test_weights_are_stored_once_with_their_model(state: Path, client: MlflowClient, tmp_path: Path) -> None:
     for name in ("weights.safetensors", "figure.svg"):
         (tmp_path / name).write_bytes(b"content")
     shapes = {"inputs": ("float32", (-1, -1, 2)), "outputs": ("float32", (-1, 1, 1))}
-    with tracking.run(True, state, "models", "trained", {}) as run:
+    with tracking.open_run(True, state, "models", "trained", {}) as run:
         run.artifacts(tmp_path)
         run.model("adding-rnn", tmp_path, shapes, {"hidden": "4"}, {"score/best": (20, 0.5)})
     assert [file.path for file in client.list_artifacts(run.id)] == ["figure.svg"]
@@ -474,11 +477,11 @@ def test_weights_are_stored_once_with_their_model(state: Path, client: MlflowCli
 
 @pytest.mark.slow
 def test_a_database_whose_maker_was_killed_on_the_way_is_made_anew(tmp_path: Path) -> None:
-    maker = "from pathlib import Path; from pipeline import tracking; tracking._store(Path({!r}), 'killed')"
+    maker = "from pathlib import Path; from pipeline.tracking.store import connect; connect(Path({!r}), 'killed')"
     process = subprocess.Popen([sys.executable, "-c", maker.format(str(tmp_path))], cwd=ROOT)
     wait_for(lambda: any(path.stat().st_size for path in tmp_path.rglob("mlflow.db")), process)
     process.kill()
     process.wait()
-    with tracking.run(True, tmp_path, "killed", "next", {}):
+    with tracking.open_run(True, tmp_path, "killed", "next", {}):
         pass
-    assert found(MlflowClient(tracking.uri(tmp_path)), "next").info.status == "FINISHED"
+    assert found(MlflowClient(uri(tmp_path)), "next").info.status == "FINISHED"
