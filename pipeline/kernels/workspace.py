@@ -68,7 +68,8 @@ class Trace:
         """Return one in memory of the type and on the device of `like`."""
         shapes = [(replicas, time, batch, hidden)] * 2
         workspace = lend(object(), shapes, like.dtype, like.device, "trace")
-        return cls(*workspace.split(shapes), workspace)
+        states, errors = workspace.split(shapes)
+        return cls(states, errors, workspace)
 
     def give_back(self) -> None:
         """Let the next trace use the memory again."""
