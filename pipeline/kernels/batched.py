@@ -34,13 +34,10 @@ def unroll(
     norms: Norms | None,
     trace: Trace | None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
-    """The first part of the state after each of the last `outputs` steps. See kernels/unroll.py."""
+    """Return the outputs with a graph; see kernels/unroll.py."""
     tensors = [weights[name] for name in NAMES]
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        result: Tensor = _Unroll.apply(cell, inputs, outputs, norms, trace, *tensors)  # type: ignore[no-untyped-call]
-        return result
-    with torch.no_grad():
-        return _evaluate(cell, PASSES[type(cell)](weights), inputs, outputs)
+    result: Tensor = _Unroll.apply(cell, inputs, outputs, norms, trace, *tensors)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _Memory:
@@ -78,9 +75,15 @@ class _Memory:
             first.copy_(last)
 
 
-def _evaluate(cell: Cell, steps: Pass, inputs: Tensor, outputs: int) -> Tensor:
-    """The last outputs, in the memory of a few steps."""
-    total = inputs.shape[1]
+@torch.no_grad()
+def evaluate(
+    cell: Cell,
+    weights: Mapping[str, Float[Tensor, "replica ..."]],
+    inputs: Shaped[Tensor, "replica time batch *input"],
+    outputs: int,
+) -> Float[Tensor, "replica outputs batch hidden"]:
+    """Return the outputs alone, in the memory of a few steps."""
+    steps, total = PASSES[type(cell)](weights), inputs.shape[1]
     memory = _Memory(cell, steps, inputs, min(CHUNK, total), object())
     memory.begin()
     kept = []

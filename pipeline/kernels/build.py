@@ -1,7 +1,9 @@
-"""Compiles recurrence.cpp on first use and keeps the library in the user's cache.
+"""Compile C++ on first use and keep the libraries in the user's cache.
 
-The cache is keyed by source, flags, compiler and processor. Several processes may build at once: each writes a file of
-its own and renames it into place. Where there is no compiler, or it fails, there is one warning and no library.
+A library's name holds a digest of its source, the headers, flags, compiler and processor. Its last bytes are a digest
+of the bytes before them, checked before it is loaded. Several processes may build at once: each works in a folder of
+its own and renames the result into place. Where there is no compiler, or it fails, or no folder takes a library, there
+is one warning and no library.
 """
 
 import ctypes
@@ -9,63 +11,119 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
+import time
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("recurrence.cpp")
+import torch
+
+NATIVE = Path(__file__).with_name("native")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread")
 COMPILERS = ("g++", "clang++", "c++")  # tried in this order, unless $CXX names one
-TIMEOUT = 600  # seconds that the compiler may take
+TIMEOUT = 600  # [s] that the compiler may take
+NUMBERS = {torch.float32: "float", torch.float64: "double"}
+UNFINISHED = "unfinished-"
+ERRORS = (OSError, RuntimeError, subprocess.SubprocessError)
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The compiled passes, or None where they cannot be had, after a warning that says why."""
+def library(cell: str, dtype: torch.dtype) -> ctypes.CDLL | None:
+    """Return the passes of the cell that this C++ defines as `Cell`, or None after a warning that says why not."""
     try:
-        return _load(_compiler())
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        reason = (getattr(error, "stderr", None) or str(error)).strip()[:500]
-        warnings.warn(f"the fused kernels cannot be built, torch takes their place: {reason}", stacklevel=2)
+        return _load(f'{cell}\n#include "threads.h"\nEXPORT(Cell, {NUMBERS[dtype]})\n', _compiler())
+    except ERRORS as error:
+        _warn((getattr(error, "stderr", None) or str(error)).strip()[:500])
         return None
 
 
-def _load(compiler: str) -> ctypes.CDLL:
-    target = cache_directory() / f"recurrence-{_key(compiler)}.so"
-    if not target.exists():
-        _build(compiler, target)
-    try:
-        return _open(target)
-    except OSError:  # a damaged file
-        _build(compiler, target)
-        return _open(target)
+@cache
+def _warn(reason: str) -> None:
+    """Warn once for each reason."""
+    warnings.warn(f"the fused kernels cannot be built, torch takes their place: {reason}", stacklevel=4)
+
+
+def _load(source: str, compiler: str) -> ctypes.CDLL:
+    """Return the library from the first folder that serves; raises the first folder's error where none does."""
+    name, first = f"{_key(source, compiler)}.so", None
+    for folder in cache_directories():
+        try:
+            if not sound(folder / name):
+                _build(source, compiler, folder / name)
+            return _open(folder / name)
+        except ERRORS as error:
+            first = first or error
+            if isinstance(error, subprocess.CalledProcessError) and "No space left" not in error.stderr:
+                break  # another folder would not help
+    raise first or RuntimeError("no folder for a cache")
 
 
 def _open(target: Path) -> ctypes.CDLL:
     opened = ctypes.CDLL(str(target))
-    for dtype in ("float32", "float64"):
-        getattr(opened, f"scratch_{dtype}").restype = ctypes.c_long
-        getattr(opened, f"forward_{dtype}").restype = None
-        getattr(opened, f"backward_{dtype}").restype = None
+    opened.scratch.restype = ctypes.c_long
+    opened.forward.restype = opened.backward.restype = None
     return opened
 
 
-def _build(compiler: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=target.parent, suffix=".unfinished")
-    os.close(handle)
+def sound(target: Path) -> bool:
+    """Return True if the library is there, whole and as it was written."""
     try:
-        _run([compiler, *FLAGS, str(SOURCE), "-o", unfinished])
-        Path(unfinished).replace(target)
+        content = target.read_bytes()
+    except FileNotFoundError:
+        return False
+    return len(content) > 32 and hashlib.sha256(content[:-32]).digest() == content[-32:]
+
+
+def _build(source: str, compiler: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(target.parent)
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=UNFINISHED))
+    try:
+        (folder / "cell.cpp").write_text(source)
+        _run([compiler, *FLAGS, f"-I{NATIVE}", "cell.cpp", "-o", "cell.so"], folder)
+        built = folder / "cell.so"
+        with built.open("ab") as file:
+            file.write(hashlib.sha256(built.read_bytes()).digest())
+        built.replace(target)
     finally:
-        Path(unfinished).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def cache_directory() -> Path:
-    """$XDG_CACHE_HOME/horizon-pipeline, by default under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "horizon-pipeline"
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what builds left that were killed."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        try:
+            old = time.time() - path.stat().st_mtime > 2 * TIMEOUT
+        except OSError:
+            continue
+        if old:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def cache_directories() -> Iterator[Path]:
+    """Yield $XDG_CACHE_HOME/horizon-pipeline, by default under ~/.cache; then a private folder for temporary files."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    home = os.path.expanduser("~")  # noqa: PTH111  Path.home raises where there is none
+    if named or home != "~":
+        yield Path(named or Path(home) / ".cache") / "horizon-pipeline"
+    if (private := _private()) is not None:
+        yield private
+
+
+def _private() -> Path | None:
+    """Return a folder below that of temporary files that only this user may write to."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"horizon-pipeline-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if own else None
 
 
 def _compiler() -> str:
@@ -76,13 +134,19 @@ def _compiler() -> str:
     raise RuntimeError(f"no C++ compiler found, looked for {named or ', '.join(COMPILERS)}")
 
 
-def _key(compiler: str) -> str:
-    parts = (SOURCE.read_text(), *FLAGS, compiler, _run([compiler, "--version"]), platform.machine(), _processor())
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+def _key(source: str, compiler: str) -> str:
+    return hashlib.sha256(f"{source}\0{_surroundings(compiler)}".encode()).hexdigest()[:16]
+
+
+@cache
+def _surroundings(compiler: str) -> str:
+    """Return what a library depends on besides its own source."""
+    headers = [path.read_text() for path in sorted(NATIVE.glob("*.h"))]
+    return "\0".join([*headers, *FLAGS, compiler, _run([compiler, "--version"]), platform.machine(), _processor()])
 
 
 def _processor() -> str:
-    """What -march=native depends on: the processor's name and its instruction sets."""
+    """Return what -march=native depends on: the processor's name and its instruction sets."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -91,5 +155,10 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(names)}))
 
 
-def _run(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT).stdout
+def _run(command: list[str], folder: Path | None = None) -> str:
+    """Return what the command prints; it works in this folder and leaves its temporary files there."""
+    environment = {**os.environ, "TMPDIR": str(folder)} if folder else None
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=TIMEOUT, cwd=folder, env=environment
+    )
+    return done.stdout

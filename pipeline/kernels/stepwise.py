@@ -30,12 +30,21 @@ def unroll(
     trace: Trace | None,
     channels: int,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
-    """The first part of the state after each of the last `outputs` steps. See kernels/unroll.py."""
-    if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values()):
-        result: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
-            cell, tuple(weights), inputs, outputs, norms, trace, channels, *weights.values()
-        )
-        return result
+    """Return the outputs with a graph; see kernels/unroll.py."""
+    result: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
+        cell, tuple(weights), inputs, outputs, norms, trace, channels, *weights.values()
+    )
+    return result
+
+
+def evaluate(
+    cell: Cell,
+    weights: Mapping[str, Float[Tensor, "replica ..."]],
+    inputs: Shaped[Tensor, "replica time batch *input"],
+    outputs: int,
+    channels: int,
+) -> Float[Tensor, "replica outputs batch hidden"]:
+    """Return the outputs alone."""
     with torch.no_grad():
         return _forward(cell, weights, inputs, outputs, channels, None)
 

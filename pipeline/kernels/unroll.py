@@ -14,6 +14,7 @@ from pipeline.base.errors import UserError, require
 from pipeline.cells.cell import Cell
 from pipeline.kernels import batched, fused, stepwise
 from pipeline.kernels.batched_steps import Weights
+from pipeline.kernels.program import BY_HAND
 from pipeline.kernels.scaling import Norms
 from pipeline.kernels.validation import input_width
 from pipeline.kernels.workspace import Trace
@@ -42,20 +43,30 @@ def unroll(
     and hidden, of dL/d(state after step t), each replica alone, equal to what autograd's retain_grad sees, without
     underflow or overflow; scaling.FLOOR where the gradient is exactly zero. `trace` is filled in the same way.
 
-    kernel    fused     C++, for RNN, GRU and LSTM on the CPU; where it cannot be built, a warning and torch
+    kernel    fused     C++, for RNN, GRU and LSTM on the CPU; UserError where it cannot be built
               torch     for those three a backward pass written by hand, else as stepwise
               stepwise  any cell, from its `forward` alone
-              auto      the first of these that serves the cell and the device
+              auto      the first of these that serves the cell and the device; where the fused one cannot be built,
+                        a warning and the next
     threads   of the fused kernel, each for replicas of its own, by default torch.get_num_threads(); results do not
               depend on it
     """
     width = _checked(cell, weights, inputs, outputs, norms, trace, channels)
     kernel = _chosen(kernel, type(cell), inputs.device.type)
+    threads = threads or torch.get_num_threads()
+    graph = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values())
     if kernel == "stepwise":
-        return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
+        if graph:
+            return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
+        return stepwise.evaluate(cell, weights, inputs, outputs, width)
     if kernel == "torch":
-        return batched.unroll(cell, weights, inputs, outputs, norms, trace)
-    return fused.unroll(cell, weights, inputs, outputs, norms, threads or torch.get_num_threads(), trace)
+        if graph:
+            return batched.unroll(cell, weights, inputs, outputs, norms, trace)
+        return batched.evaluate(cell, weights, inputs, outputs)
+    program = BY_HAND[type(cell)]
+    if graph:
+        return fused.unroll(cell, program, weights, inputs, width, outputs, norms, threads, trace)
+    return fused.Passes(cell, program, weights, inputs, width, outputs, threads).forward(keep=False)
 
 
 def passes(
@@ -74,8 +85,8 @@ def passes(
     """
     if _chosen(kernel, type(cell), inputs.device.type) != "fused":
         return None
-    _checked(cell, weights, inputs, outputs, norms, trace, None)
-    return fused.Passes(cell, weights, inputs, outputs, threads)
+    width = _checked(cell, weights, inputs, outputs, norms, trace, None)
+    return fused.Passes(cell, BY_HAND[type(cell)], weights, inputs, width, outputs, threads)
 
 
 def _checked(
@@ -103,4 +114,6 @@ def _chosen(kernel: str, cell: type[Cell], device: str) -> str:
         raise UserError(f"training.kernel {rule}; got the cell {cell.__name__} on {device}")
     if kernel in ("auto", "fused") and served and fused.available():
         return "fused"
+    if kernel == "fused":
+        raise UserError("training.kernel is fused, but nothing can be compiled here, as a warning says; take auto")
     return "torch" if known and kernel != "stepwise" else "stepwise"

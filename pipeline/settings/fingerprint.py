@@ -40,7 +40,7 @@ def code(settings: Settings) -> list[Path]:
     """The files that decide a trial; those of other cells and tasks do not, so that one may be added meanwhile."""
     files = {ROOT / "pipeline/runs/trial.py"}
     for part in CODE:
-        files |= {path for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".cpp")}
+        files |= {path for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".h")}
     for group in ("cell", "task"):
         options = [yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*.yaml")]
         files -= {module_of(option.get(group, option)) for option in options} - {module_of(settings.tree[group])}

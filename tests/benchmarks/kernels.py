@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 from pipeline.cells.cell import Cell
-from pipeline.kernels import fused
 from pipeline.kernels.scaling import FLOOR
-from pipeline.kernels.unroll import unroll
+from pipeline.kernels.unroll import passes, unroll
 from pipeline.learning import model as models
 from pipeline.learning.batches import Sequences, training_sequences
 from pipeline.learning.fit import AHEAD, Problem, one_update
@@ -115,7 +114,8 @@ class Ours:
         """The recurrent passes of such an update alone, with the same weights and inputs; of the fused kernel only."""
         weights, inputs = self.model.layout.views(self.model.rows.detach()), sequences_once(self.length).inputs
         norms = {name: torch.empty(inputs.shape[:2]) for name in self.cell.states}
-        run = fused.Passes(self.cell, weights, inputs, TASK.answers, 1)
+        run = passes(self.cell, weights, inputs, TASK.answers, "fused", 1, norms, None)
+        assert run is not None
         run.forward(keep=True)
         run.backward(self.upstream, self.gradient, norms)
 

@@ -21,8 +21,7 @@ from mlflow import MlflowClient
 
 from pipeline import train
 from pipeline.data.held_out import draw
-from pipeline.kernels import fused
-from pipeline.kernels.unroll import unroll
+from pipeline.kernels.unroll import passes, unroll
 from pipeline.learning import model as models
 from pipeline.learning.batches import shared_sequences, training_sequences
 from pipeline.learning.fit import Problem, evaluate, one_update
@@ -90,7 +89,8 @@ class Training:
         """The recurrent passes of such an update alone."""
         cell, inputs, answers = self.model.cell, self.drawn.inputs, self.problem.answers
         norms = {name: torch.empty(inputs.shape[:2]) for name in cell.states}
-        run = fused.Passes(cell, self.layout.views(self.rows.detach()), inputs, answers, 1)
+        run = passes(cell, self.layout.views(self.rows.detach()), inputs, answers, "fused", 1, norms, None)
+        assert run is not None
         run.backward(torch.ones_like(run.forward(keep=True)), self.gradient, norms)
 
     def draw_after_an_update(self) -> float:

@@ -6,6 +6,7 @@ from itertools import product
 import torch
 
 from pipeline.kernels import fused
+from pipeline.kernels.unroll import unroll
 from pipeline.kernels.workspace import Trace, Workspace
 from tests.kernels.oracle import CELLS, by_kernel, draw, make_cell, make_weights
 
@@ -31,9 +32,9 @@ def run(name: str, hidden: int, batch: int, dtype: torch.dtype, tokens: bool) ->
     inputs = torch.randint(0, 4, (3, 9, batch)) if tokens else draw(3, 9, batch, 4, dtype=dtype)
     by_kernel("fused", cell, weights, inputs, draw(3, 2, batch, hidden, dtype=dtype), threads=2)
     trace = Trace(*(torch.empty(3, 9, batch, hidden, dtype=dtype) for _ in range(2)))
-    fused.unroll(cell, weights, inputs, 2, None, 2, trace).sum().backward()  # type: ignore[no-untyped-call]
+    unroll(cell, weights, inputs, 2, None, trace, kernel="fused", threads=2).sum().backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        fused.unroll(cell, weights, inputs, 2, None, 2)
+        unroll(cell, weights, inputs, 2, kernel="fused", threads=2)
 
 
 if __name__ == "__main__":

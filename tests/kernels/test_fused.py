@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels import build, fused
-from pipeline.kernels.unroll import unroll
+from pipeline.kernels import fused
+from pipeline.kernels.unroll import passes, unroll
 from tests.kernels.oracle import CELLS, Result, Weights, by_kernel, draw, make_cell, make_weights
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")
@@ -73,9 +73,10 @@ def test_weights_are_read_and_gradients_written_where_they_lie(name: str) -> Non
         views.append({key: part.view(3, *w.shape[1:]) for part, (key, w) in zip(parts, weights.items(), strict=True)})
     for key, weight in weights.items():
         views[0][key].copy_(weight.detach())
-    run = fused.Passes(cell, views[0], inputs, 2, 2)
-    assert torch.equal(run.forward(keep=True), truth.outputs)
     norms = {part: torch.empty(3, 12, dtype=torch.float64) for part in cell.states}
+    run = passes(cell, views[0], inputs, 2, "fused", 2, norms, None)
+    assert run is not None
+    assert torch.equal(run.forward(keep=True), truth.outputs)
     run.backward(upstream, views[1], norms)
     assert all(torch.equal(views[1][key], truth.gradients[key]) for key in weights)
     assert all(torch.equal(norms[part], truth.norms[part]) for part in norms)
@@ -84,7 +85,10 @@ def test_weights_are_read_and_gradients_written_where_they_lie(name: str) -> Non
 
 def test_a_pass_that_nobody_holds_gives_its_memory_up_at_once() -> None:
     """Not when garbage is collected: the next pass may be about to take as much."""
-    run = fused.Passes(make_cell("lstm", 9), make_weights(make_cell("lstm", 9), 3, 2), draw(3, 12, 4, 2), 1, 1)
+    cell = make_cell("lstm", 9)
+    norms = {part: torch.empty(3, 12, dtype=torch.float64) for part in cell.states}
+    run = passes(cell, make_weights(cell, 3, 2), draw(3, 12, 4, 2), 1, "fused", 1, norms, None)
+    assert run is not None
     run.forward(keep=True)
     seen = weakref.ref(run)
     gc.disable()
@@ -145,76 +149,6 @@ def test_denormal_numbers_do_not_slow_the_backward_pass_and_stay_out_of_the_call
     result = by_kernel("fused", cell, weights, draw(2, 40, 3, 2, dtype=torch.float32), upstream, threads=2)
     assert result.norms["h"].isfinite().all()
     assert float(torch.tensor(1e-40) * 1) > 0  # this thread still computes with denormals
-
-
-def _warnings(environment: dict[str, str], tmp_path: Path) -> str:
-    """The warnings of a process that runs a cell under this environment, and has to say `ran`."""
-    code = """
-import torch
-from tests.kernels.oracle import by_kernel, draw, make_cell, make_weights
-cell = make_cell("gru", 4)
-for _ in range(2):
-    for kernel in ("auto", "fused"):
-        by_kernel(kernel, cell, make_weights(cell, 2, 2), draw(2, 6, 3, 2), draw(2, 1, 3, 4))
-print("ran")
-"""
-    variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", **environment}
-    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
-    assert done.stdout == "ran\n"
-    return done.stderr
-
-
-def test_without_a_compiler_there_is_one_warning_and_torch_does_the_work(tmp_path: Path) -> None:
-    said = _warnings({"PATH": str(tmp_path), "CXX": ""}, tmp_path)
-    assert said.count("UserWarning: the fused kernels cannot be built, torch takes their place: no C++ compiler") == 1
-    assert _warnings({"CXX": "no-such-compiler"}, tmp_path).count("looked for no-such-compiler") == 1
-
-
-def test_a_compiler_that_fails_is_quoted_in_the_warning(tmp_path: Path) -> None:
-    compiler = tmp_path / "compiler"
-    compiler.write_text("#!/bin/sh\n[ $1 = --version ] && exit 0\necho it is monday >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    said = _warnings({"CXX": str(compiler)}, tmp_path)
-    assert said.count("torch takes their place: it is monday") == 1
-    assert not list(tmp_path.glob("horizon-pipeline/*"))
-
-
-def test_a_cache_that_cannot_be_written_is_not_the_end(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    assert "torch takes their place" in _warnings({"XDG_CACHE_HOME": str(tmp_path / "file")}, tmp_path)
-
-
-def _copying_compiler(tmp_path: Path) -> str:
-    """A compiler that takes half a second, and gives a copy of the library that is there already."""
-    library = build.library()
-    assert library is not None
-    compiler = tmp_path / "compiler"
-    compiler.write_text(f"""#!/bin/sh
-[ $1 = --version ] && exit 0
-sleep .5
-for target; do :; done
-cat {library._name} > $target
-""")
-    compiler.chmod(0o755)
-    return str(compiler)
-
-
-def test_a_damaged_library_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = _copying_compiler(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    target = build.cache_directory() / f"recurrence-{build._key(compiler)}.so"
-    target.parent.mkdir()
-    target.write_bytes(b"not a library")
-    assert build._load(compiler).forward_float32
-
-
-def test_several_processes_may_build_at_once(tmp_path: Path) -> None:
-    code = "from pipeline.kernels.fused import available; assert available()"
-    variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": _copying_compiler(tmp_path)}
-    command = [sys.executable, "-W", "error", "-c", code]
-    running = [subprocess.Popen(command, env=variables) for _ in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
-    assert len(list(tmp_path.glob("horizon-pipeline/*"))) == 1
 
 
 def _compiler_with(flags: str, tmp_path: Path) -> str:

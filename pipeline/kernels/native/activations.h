@@ -1,0 +1,62 @@
+// Functions of a vector, exact to a few units in the last place.
+
+#pragma once
+
+#include "simd.h"
+
+namespace {
+
+template <class T> struct Exponential;
+template <> struct Exponential<float> {
+    static constexpr float LOG2E = 1.44269504f;
+#if defined(__FMA__) || defined(__aarch64__)  // k ln 2 is not rounded, and the float ln 2 is exact to 2e-9
+    static constexpr float LN2_HIGH = 0.693147181f, LN2_LOW = 0;
+#else
+    static constexpr float LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f;
+#endif
+    static constexpr float ROUND = 12582912.f, LARGEST = 87.f, SATURATED = 10.f;  // tanh is 1 beyond SATURATED
+    static constexpr int32_t MANTISSA = 23, ONE = 0x3f800000;
+    static constexpr float POLYNOMIAL[] = {1.3926213466332443e-3f, 8.36320297157585495e-3f, 4.16665544376859389e-2f,
+                                           1.66665768459939763e-1f, 0.5f};
+};
+template <> struct Exponential<double> {
+    static constexpr double LOG2E = 1.4426950408889634, LN2_HIGH = 6.93147180369123816490e-01,
+                            LN2_LOW = 1.90821492927058770002e-10;
+    static constexpr double ROUND = 6755399441055744., LARGEST = 708., SATURATED = 20.;
+    static constexpr int64_t MANTISSA = 52, ONE = 0x3ff0000000000000;
+    static constexpr double POLYNOMIAL[] = {
+        2.51004241570050668e-8, 2.76201387197339956e-7, 2.75572683786841929e-6, 2.48015211902177277e-5,
+        1.98412698631059687e-4, 1.38888889172817933e-3, 8.33333333333005135e-3, 4.16666666666239915e-2,
+        1.66666666666666675e-1, 0.5};
+};
+
+// e^x = 2^k (1 + m): x = k ln 2 + r with |r| <= ln 2 / 2, and m = e^r - 1 = r + r^2 p(r).
+template <class T> inline void exponential(V<T> x, V<T>& power, V<T>& m) {
+    using E = Exponential<T>;
+    typedef typename Simd<T>::Int Bits __attribute__((vector_size(WIDTH)));
+    V<T> rounded = x * E::LOG2E + E::ROUND;  // the low bits are k
+    V<T> k = rounded - E::ROUND;
+    V<T> r = x - k * E::LN2_HIGH;
+    if constexpr (E::LN2_LOW != 0) r -= k * E::LN2_LOW;
+    V<T> p = all<T>(E::POLYNOMIAL[0]);
+    for (size_t i = 1; i < sizeof(E::POLYNOMIAL) / sizeof(T); i++) p = p * r + E::POLYNOMIAL[i];
+    m = r * r * p + r;
+    power = (V<T>)(((Bits)rounded << E::MANTISSA) + E::ONE);
+}
+
+// 1 / (1 + e^-x)
+template <class T> inline V<T> sigmoid(V<T> x) {
+    V<T> power, m;
+    exponential<T>(-clamp(x, Exponential<T>::LARGEST), power, m);
+    return T(1) / (power * m + (power + T(1)));
+}
+
+// (e^2x - 1) / (e^2x + 1)
+template <class T> inline V<T> tanh(V<T> x) {
+    V<T> power, m;
+    exponential<T>(T(2) * clamp(x, Exponential<T>::SATURATED), power, m);
+    V<T> less_one = power * m + (power - T(1));
+    return less_one / (less_one + T(2));
+}
+
+}  // namespace

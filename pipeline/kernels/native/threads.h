@@ -1,0 +1,65 @@
+// All replicas of a call, shared out to threads; and the library's functions.
+
+#pragma once
+
+#include <atomic>
+#include <system_error>
+#include <thread>
+
+#include "passes.h"
+
+namespace {
+
+// While it lives, this thread's arithmetic takes numbers below the smallest normal one for zero, for they are slow.
+struct NoDenormals {
+#if defined(__x86_64__)
+    unsigned before = _mm_getcsr();
+    NoDenormals() { _mm_setcsr(before | 0x8040); }
+    ~NoDenormals() { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+    uint64_t before;
+    NoDenormals() {
+        asm volatile("mrs %0, fpcr" : "=r"(before));
+        asm volatile("msr fpcr, %0" ::"r"(before | (1 << 24)));
+    }
+    ~NoDenormals() { asm volatile("msr fpcr, %0" ::"r"(before)); }
+#endif
+};
+
+template <class Cell, class T> long scratch_size(const Problem& p) {
+    Scratch<T> forward{nullptr}, backward{nullptr};
+    ForwardPass<Cell, T>(p, 0, forward);
+    BackwardPass<Cell, T>(p, 0, backward);
+    return std::max(forward.used, backward.used) + 64;
+}
+
+// Run all replicas. Plain threads, started for this call: they wait without spinning and survive a fork.
+template <template <class, class> class Pass, class Cell, class T> void run(const Problem& p) {
+    std::atomic<long> next{0};
+    long size = scratch_size<Cell, T>(p);
+    auto work = [&](long thread) {
+        NoDenormals guard;
+        for (long r; (r = next++) < p.replicas;) {
+            Scratch<T> scratch{(T*)p.scratch + thread * size};
+            Pass<Cell, T>(p, r, scratch).run();
+        }
+    };
+    std::vector<std::thread> others;
+    try {
+        for (long i = 1; i < std::min(p.threads, p.replicas); i++) others.emplace_back(work, i);
+    } catch (const std::system_error&) {  // no more threads to be had: those that there are do it
+    }
+    work(0);
+    for (std::thread& thread : others) thread.join();
+}
+
+}  // namespace
+
+// The functions of a library that serves one cell and one type of numbers. Scratch memory is counted in numbers, for
+// each thread.
+#define EXPORT(CELL, NUMBER)                                                                 \
+    extern "C" {                                                                             \
+    long scratch(const Problem* p) { return scratch_size<CELL, NUMBER>(*p); }                \
+    void forward(const Problem* p) { run<ForwardPass, CELL, NUMBER>(*p); }                   \
+    void backward(const Problem* p) { run<BackwardPass, CELL, NUMBER>(*p); }                 \
+    }
