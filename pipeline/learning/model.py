@@ -122,15 +122,16 @@ def worthwhile(
 
 
 def begin(
-    cell: Cell | Sequence[Cell], channels: int, outputs: int, seed: int, replicas: Sequence[int]
+    cell: Cell | Sequence[Cell], channels: int, outputs: int, seed: int, seeds: Sequence[int]
 ) -> tuple[Float[Tensor, "replica weight"], Layout]:
-    """The rows of untrained replicas, each with weights of its own that depend on (seed, replica) alone.
+    """Return the rows of untrained replicas, and where each weight lies in them.
 
-    Several cells, one a replica, may differ in how their weights begin.
+    The weights of each depend on (seed, its own of `seeds`) alone. Several cells, one a replica, may differ in how
+    their weights begin.
     """
-    cells = [cell] * len(replicas) if isinstance(cell, Cell) else cell
-    begun = zip(cells, replicas, strict=True)
-    drawn = [_weights(each, channels, outputs, streams.weights_seed(seed, replica)) for each, replica in begun]
+    cells = [cell] * len(seeds) if isinstance(cell, Cell) else cell
+    begun = zip(cells, seeds, strict=True)
+    drawn = [_weights(each, channels, outputs, streams.weights_seed(seed, own)) for each, own in begun]
     layout = Layout({name: tuple(weight.shape) for name, weight in drawn[0].items()})
     rows = torch.stack([torch.cat([weight.flatten() for weight in weights.values()]) for weights in drawn])
     return rows, layout

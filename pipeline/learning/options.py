@@ -10,7 +10,7 @@ KERNELS = ("auto", "fused", "torch", "stepwise")
 
 
 @dataclass
-class Training:
+class TrainingOptions:
     """How replicas are trained. A field's comment in conf/config.yaml says what the value is for."""
 
     length: int

@@ -32,8 +32,9 @@ class PerReplica(torch.optim.Optimizer):
 
     w' = w - rate u(clipped gradients so far)
 
-    u is the step at learning rate 1: an optimizer takes it on a tensor of zeros, from which it is read without
-    cancellation. So u may depend on gradients alone, not on weights (no weight decay), see `require_proportional`.
+    u is the step at learning rate 1. The optimizer never sees w: it steps a probe tensor of zeros, which then holds -u
+    without cancellation. So u may depend on gradients alone, not on weights (no weight decay), see
+    `require_proportional`.
     """
 
     def __init__(self, rows: Float[Tensor, "replica weight"], recipes: Sequence[Recipe]) -> None:
@@ -54,13 +55,13 @@ class PerReplica(torch.optim.Optimizer):
         assert self.rows.grad is not None
         clip(self.rows.grad, self.clips)
         for part in self.parts:
-            part.move.zero_()
-            part.move.grad = self.rows.grad[part.positions]
+            part.probe.zero_()
+            part.probe.grad = self.rows.grad[part.positions]
             part.optimizer.step()
-            self.rows[part.positions] += self.rates[part.positions] * part.move
+            self.rows[part.positions] += self.rates[part.positions] * part.probe
 
     def narrowed(self, kept: Int64[Tensor, " kept"]) -> "tuple[PerReplica, Tensor]":
-        """This optimizer and its rows for the replicas that are `kept`, with the state that they had."""
+        """Return this optimizer and its rows for the replicas that are `kept`, with the state that they had."""
         fewer = self.rows.detach()[kept].requires_grad_()
         fresh = PerReplica(fewer, [self.recipes[position] for position in kept.tolist()])
         parts = {part.name: part for part in self.parts}
@@ -68,7 +69,7 @@ class PerReplica(torch.optim.Optimizer):
             old = parts[part.name]
             place = {position: index for index, position in enumerate(old.positions.tolist())}
             mine = torch.tensor([place[int(kept[position])] for position in part.positions], device=fewer.device)
-            part.optimizer, part.move = narrowed(part.make, old.optimizer, old.move, mine)
+            part.optimizer, part.probe = narrowed(part.make, old.optimizer, old.probe, mine)
         return fresh, fewer
 
 
@@ -79,14 +80,14 @@ class _Part:
     name: str
     make: MakeOptimizer
     positions: Int64[Tensor, " part"]  # among the rows
-    move: Float[Tensor, "part weight"]  # what the optimizer steps: zeros before, u after
+    probe: Float[Tensor, "part weight"]  # what the optimizer steps: zeros before, -u after
     optimizer: torch.optim.Optimizer
 
     @classmethod
     def begin(cls, rows: Tensor, positions: list[int], name: str, recipes: Sequence[Recipe]) -> "_Part":
-        move = torch.zeros_like(rows[positions]).requires_grad_()
+        probe = torch.zeros_like(rows[positions]).requires_grad_()
         make = recipes[positions[0]].make
-        return cls(name, make, torch.tensor(positions, device=rows.device), move, make([move]))
+        return cls(name, make, torch.tensor(positions, device=rows.device), probe, make([probe]))
 
 
 def require_proportional(name: str, make: MakeOptimizer, other: MakeOptimizer) -> None:
@@ -104,7 +105,7 @@ def require_proportional(name: str, make: MakeOptimizer, other: MakeOptimizer) -
 
 
 def _moved(make: MakeOptimizer, begin: float) -> Tensor:
-    """How far three steps lead from a weight."""
+    """Return how far three steps lead from a weight."""
     row = torch.full((1, 3), begin, dtype=torch.float64, requires_grad=True)
     optimizer = make([row])
     for scale in (1.0, -0.4, 0.2):

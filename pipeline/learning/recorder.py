@@ -8,9 +8,14 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 
 from pipeline.learning import gradients
+from pipeline.learning.scoreboard import rows_of
 
 State = Mapping[str, Float[ndarray, "running time"]]  # log2 ‖∂L/∂state_t‖ for each part of the state
-Watch = Callable[[int, Mapping[str, float]], None]
+Watch = Callable[[int, Mapping[str, float]], None]  # (update, figures)
+
+
+def ignore_progress(update: int, figures: Mapping[str, float]) -> None:
+    """Do nothing: the default watcher of a training."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class ThroughTime:
     """The gradient at one recorded update: log2 ‖∂L/∂state_t‖ for each part of the state, and ‖∂L/∂weights‖."""
 
     update: int
-    replicas: Int64[ndarray, " running"]
+    positions: Int64[ndarray, " running"]  # of the replicas that trained, among those that began
     log2_norms: Mapping[str, Float[ndarray, "running time"]]
     norms: Float[ndarray, " running"]  # of the whole gradient, before clipping
 
@@ -33,94 +38,99 @@ class Exit:
 
 @dataclass
 class Recorder:
-    """Takes every update, keeps one in `every` (and the first), and shows medians over the replicas to `watch`."""
+    """Takes every update, keeps one in `every` (and the first), and shows medians over the replicas to `watch`.
+
+    Replicas are named by their positions among those that began.
+    """
 
     every: int
     answers: int  # last steps that carry a target
     clip: float
-    watch: Watch = lambda update, figures: None
+    watch: Watch = ignore_progress
     plateau: float = -np.inf  # a held-out score below this is clearly better than chance
     through_time: list[ThroughTime] = field(default_factory=list)
     curves: list[dict[str, float]] = field(default_factory=list)
     latest: dict[int, dict[str, float]] = field(default_factory=dict)  # last gradient figures of each replica
     first: dict[int, dict[str, float]] = field(default_factory=dict)  # figures of the first inspection of each replica
-    exits: dict[int, Exit] = field(default_factory=dict)  # by replica
-    nonfinite: set[int] = field(default_factory=set)  # replicas whose loss or gradient was not finite
+    exits: dict[int, Exit] = field(default_factory=dict)
+    nonfinite: set[int] = field(default_factory=set)  # whose loss or gradient was not finite
     _begun: int = 0
-    _clipped: list[tuple[ndarray, ndarray]] = field(default_factory=list)  # since the last record: replicas, which were
-    _last: tuple[ndarray, Callable[[], State]] | None = None  # replicas and norms of the last update
+    _clipped: list[tuple[ndarray, ndarray]] = field(
+        default_factory=list
+    )  # positions, which were: since the last record
+    _last: tuple[ndarray, Callable[[], State]] | None = None  # positions and norms of the last update
 
     def wants(self, update: int) -> bool:
-        """Whether this update is one of those that are kept."""
+        """Return True if this update is kept."""
         return update == 1 or update % self.every == 0
 
     def update(
         self,
         update: int,
-        replicas: Int64[ndarray, " running"],
+        positions: Int64[ndarray, " running"],
         losses: Float[ndarray, " running"],
         norms: Float[ndarray, " running"],
         log2_norms: Callable[[], State],
     ) -> None:
         """Take one update; `log2_norms` is called only where the update is kept, or a replica leaves its plateau."""
-        self._begun, self._last = max(self._begun, len(replicas)), (replicas, log2_norms)
-        self._clipped.append((replicas, norms > self.clip))
-        broken = replicas[~(np.isfinite(losses) & np.isfinite(norms))]
-        self.nonfinite |= {int(replica) for replica in broken}
+        self._begun, self._last = max(self._begun, len(positions)), (positions, log2_norms)
+        self._clipped.append((positions, norms > self.clip))
+        broken = positions[~(np.isfinite(losses) & np.isfinite(norms))]
+        self.nonfinite |= {int(position) for position in broken}
         share = {"gradient/nonfinite": len(self.nonfinite) / self._begun}
         if self.wants(update):
-            self._record(update, replicas, losses, norms, log2_norms(), share)
+            self._record(update, positions, losses, norms, log2_norms(), share)
         elif broken.size:
             self._show(update, share)
-        for replica in broken:
-            self.latest[int(replica)]["gradient/nonfinite"] = 1.0
+        for position in broken:
+            self.latest[int(position)]["gradient/nonfinite"] = 1.0
 
-    def norms_of(self, replica: int) -> list[Float[ndarray, " time"]]:
-        """log2 ‖∂L/∂h_t‖ of one replica at each recorded update that it lived to see."""
-        found = [(kept.log2_norms["h"], np.flatnonzero(kept.replicas == replica)) for kept in self.through_time]
+    def norms_of(self, position: int) -> list[Float[ndarray, " time"]]:
+        """Return log2 ‖∂L/∂h_t‖ of one replica at each recorded update that it lived to see."""
+        found = [(kept.log2_norms["h"], np.flatnonzero(kept.positions == position)) for kept in self.through_time]
         return [norms[row] for norms, rows in found for row in rows]
 
-    def inspection(self, update: int, replicas: Int64[ndarray, " running"], figures: Mapping[str, ndarray]) -> None:
+    def inspection(self, update: int, positions: Int64[ndarray, " running"], figures: Mapping[str, ndarray]) -> None:
         """Take the costly figures of one update, one number a replica."""
-        for position, replica in enumerate(replicas):
-            self.first.setdefault(int(replica), {name: float(values[position]) for name, values in figures.items()})
-        self._remember(replicas, figures)
+        for row, position in enumerate(positions):
+            self.first.setdefault(int(position), {name: float(values[row]) for name, values in figures.items()})
+        self._remember(positions, figures)
         self._show(update, _medians(figures))
 
     def probe(
         self,
         update: int,
-        replicas: Int64[ndarray, " running"],
+        positions: Int64[ndarray, " running"],
         scores: Float[ndarray, " running"],
         best: float,
         solved: int,
         running: int,
     ) -> None:
         """Take one check on held-out sequences."""
-        left = [int(each) for each in replicas[scores < self.plateau] if int(each) not in self.exits]
+        left = [int(each) for each in positions[scores < self.plateau] if int(each) not in self.exits]
         if left and self._last is not None:
             known, log2_norms = self._last
-            decays = gradients.decay(log2_norms()["h"], self.answers)[np.isin(known, left)]
+            decays = gradients.decay(log2_norms()["h"], self.answers)[rows_of(known, np.array(left))]
             self.exits |= {each: Exit(update, float(decay)) for each, decay in zip(left, decays, strict=True)}
         figures = {"score/held_out": float(np.median(scores)), "score/best": best}
         self._show(update, figures | {"replicas/solved": float(solved), "replicas/running": float(running)})
 
     def _record(
-        self, update: int, replicas: ndarray, losses: ndarray, norms: ndarray, state: State, share: Mapping[str, float]
+        self, update: int, positions: ndarray, losses: ndarray, norms: ndarray, state: State, share: Mapping[str, float]
     ) -> None:
-        self.through_time.append(ThroughTime(update, replicas, state, norms))
-        fired = [(clipped[np.isin(known, replicas)]).astype(float) for known, clipped in self._clipped]
+        self.through_time.append(ThroughTime(update, positions, state, norms))
+        fired = [clipped[rows_of(known, positions)].astype(float) for known, clipped in self._clipped]
         figures = {"loss/training": losses, "gradient/norm": norms} | gradients.of_parts(state, self.answers)
-        self._remember(replicas, figures | {"gradient/clipped": np.mean(fired, axis=0)})
-        self._remember(replicas, {"gradient/nonfinite": np.zeros(len(replicas))})
+        self._remember(positions, figures | {"gradient/clipped": np.mean(fired, axis=0)})
+        self._remember(positions, {"gradient/nonfinite": np.zeros(len(positions))})
         clipped = float(np.mean([fired.mean() for _, fired in self._clipped]))
         self._show(update, _medians(figures) | {"gradient/clipped": clipped, **share})
         self._clipped.clear()
 
-    def _remember(self, replicas: Int64[ndarray, " running"], figures: Mapping[str, ndarray]) -> None:
-        for position, replica in enumerate(replicas):
-            known = self.latest.setdefault(int(replica), {})
-            known |= {name: float(values[position]) for name, values in figures.items()}
+    def _remember(self, positions: Int64[ndarray, " running"], figures: Mapping[str, ndarray]) -> None:
+        for row, position in enumerate(positions):
+            known = self.latest.setdefault(int(position), {})
+            known |= {name: float(values[row]) for name, values in figures.items()}
 
     def _show(self, update: int, figures: Mapping[str, float]) -> None:
         finite = {name: value for name, value in figures.items() if np.isfinite(value)}
@@ -129,21 +139,21 @@ class Recorder:
 
 
 def _medians(figures: Mapping[str, ndarray]) -> dict[str, float]:
-    """The median over the replicas of what is finite; names with nothing finite are left out."""
+    """Return the median over the replicas of what is finite; names with nothing finite are left out."""
     finite = {name: values[np.isfinite(values)] for name, values in figures.items()}
     return {name: float(np.median(values)) for name, values in finite.items() if len(values)}
 
 
-def columns(records: Sequence[ThroughTime], replicas: Sequence[int]) -> dict[str, ndarray]:
-    """One row for each (update, replica, step): the table of gradients.parquet; `replicas` names the positions."""
-    names = np.asarray(replicas, dtype=np.int32)
+def columns(records: Sequence[ThroughTime], seeds: Sequence[int]) -> dict[str, ndarray]:
+    """Return the table of gradients.parquet, one row for each (update, replica, step); `seeds` has that of each."""
+    names = np.asarray(seeds, dtype=np.int32)
     shapes = [next(iter(record.log2_norms.values())).shape for record in records]
     table = {
         "update": np.concatenate(
             [np.full(r * t, rec.update, np.int32) for rec, (r, t) in zip(records, shapes, strict=True)]
         ),
         "replica": np.concatenate(
-            [np.repeat(names[rec.replicas], t) for rec, (_, t) in zip(records, shapes, strict=True)]
+            [np.repeat(names[rec.positions], t) for rec, (_, t) in zip(records, shapes, strict=True)]
         ),
         "step": np.concatenate([np.tile(np.arange(1, t + 1, dtype=np.int32), r) for r, t in shapes]),
     }

@@ -1,11 +1,11 @@
-"""One trial: replicas of one cell on one task at one length, from fresh weights to their outcomes."""
+"""Replicas of one cell on one task at one length, from fresh weights to their outcomes."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -14,14 +14,14 @@ from pipeline.base.numbers import finite
 from pipeline.cells.cell import Cell
 from pipeline.learning import gradients
 from pipeline.learning import model as models
-from pipeline.learning.batches import shared_sequences, steps_trained, training_sequences
+from pipeline.learning.batches import Sequences, shared_sequences, steps_trained, training_sequences
 from pipeline.learning.fit import Problem, evaluate, fit
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import MakeOptimizer
-from pipeline.learning.options import Training
-from pipeline.learning.recorder import Recorder, Watch
-from pipeline.learning.scoreboard import Hopeless, Outcome, Scoreboard, never
+from pipeline.learning.options import TrainingOptions
+from pipeline.learning.recorder import Recorder, Watch, ignore_progress
+from pipeline.learning.scoreboard import Outcome, Scoreboard, StopRule, never_stop
 from pipeline.learning.signature import evidence, signature
 from pipeline.tasks.task import Batch, Task
 
@@ -37,83 +37,79 @@ luck less than once in 10 000. It lies above every task's goals.
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What a trial showed."""
+class TrainedReplicas:
+    """What training some replicas showed."""
 
     outcomes: list[Outcome]
     recorder: Recorder
     layout: models.Layout
     weights: Float[Tensor, "replica weight"]  # the best of each replica, see `layout.views`
-    cost: int  # replica x updates x length that were run
+    cost: int  # replica x updates x length that was run
     probed: list[int]  # updates at which held-out scores were taken
     curves: list[list[float]]  # those scores, for each replica as long as it ran
 
 
-def attempt(
+def train_replicas(
     task: Task,
     cell: Cell,
     make_optimizer: MakeOptimizer,
-    training: Training,
+    options: TrainingOptions,
+    length: int,
+    seeds: Sequence[int],
     held_out: Batch,
-    replicas: Sequence[int],
-    watch: Watch = lambda update, figures: None,
-    hopeless: Hopeless = never,
+    watch: Watch = ignore_progress,
+    stop: StopRule = never_stop,
     begins: Sequence[Cell] = (),
-) -> Attempt:
-    """Train `replicas` (their names are their seeds) at `training.length`; deterministic for one machine kind.
+) -> TrainedReplicas:
+    """Train one replica for each of `seeds` at one length; deterministic for one machine kind.
 
-    `begins` are cells, one a replica, whose weights they begin with, where these are to differ.
+    `length` and `seeds` take the place of those in the options. `begins` are cells, one a replica, whose weights they
+    begin with, where these are to differ. Raises `UserError` where task, length and device do not fit together.
     """
-    for name, length in (("length", training.length), ("shortest", training.shortest)):
-        long_enough = length is None or length >= task.shortest
-        require(long_enough, f"training.{name}", f"must be at least {task.shortest} for this task", length)
-    not_above = training.shortest is None or training.shortest <= training.length
-    require(not_above, "training.shortest", f"must be at most the length {training.length}", training.shortest)
-    require_device(training.device)
+    require_fit(task, options, length)
     torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
     torch.set_flush_denormal(True)
-    rows, layout = models.begin(begins or cell, task.channels, task.outputs, training.seed, replicas)
-    rows = rows.to(training.device).requires_grad_()
-    model = models.Model(cell, layout, rows, training.kernel, training.threads or cores())
-    board = Scoreboard(len(replicas), task.goal, task.loose_goal, hopeless)
-    recorder = Recorder(training.record_every, task.answers, training.clip, watch, CLEARLY * task.chance)
-    posed = problem(task, training, replicas, held_out)
-    inspector = Inspector(training.inspect_every, training.updates, task.channels, posed.objective, recorder.inspection)
-    weights = fit(model, make_optimizer, posed, training, board, recorder, inspector)
-    outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(list(replicas)))]
+    rows, layout = models.begin(begins or cell, task.channels, task.outputs, options.seed, seeds)
+    rows = rows.to(options.device).requires_grad_()
+    model = models.Model(cell, layout, rows, options.kernel, options.threads or cores())
+    board = Scoreboard(len(seeds), task.goal, task.loose_goal, stop)
+    recorder = Recorder(options.record_every, task.answers, options.clip, watch, CLEARLY * task.chance)
+    posed = problem(task, options, length, seeds, held_out)
+    inspector = Inspector(options.inspect_every, options.updates, task.channels, posed.objective, recorder.inspection)
+    weights = fit(model, make_optimizer, posed, options, board, recorder, inspector)
+    outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(seeds))]
     ran = [outcome.updates_run for outcome in outcomes]
-    cost = sum(steps_trained(training.seed, updates, training.shortest, training.length) for updates in ran)
-    return Attempt(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
+    cost = sum(steps_trained(options.seed, updates, options.shortest, length) for updates in ran)
+    return TrainedReplicas(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
 
 
-def scores(task: Task, cell: Cell, training: Training, done: Attempt, sequences: Batch) -> Float[ndarray, " replica"]:
-    """The score of each replica's best weights on other sequences, of any length."""
-    rows = done.weights.to(training.device)
-    model = models.Model(cell, done.layout, rows, training.kernel, training.threads or cores())
-    return evaluate(model, problem(task, training, (), sequences))
+def scores(
+    task: Task, cell: Cell, options: TrainingOptions, done: TrainedReplicas, sequences: Batch
+) -> Float[ndarray, " replica"]:
+    """Return the score of each replica's best weights on other sequences, of any length."""
+    rows = done.weights.to(options.device)
+    model = models.Model(cell, done.layout, rows, options.kernel, options.threads or cores())
+    return evaluate(model, problem(task, options, options.length, (), sequences))
 
 
-def problem(task: Task, training: Training, replicas: Sequence[int], held_out: Batch) -> Problem:
-    """What is learned, and how it is judged."""
+def problem(task: Task, options: TrainingOptions, length: int, seeds: Sequence[int], held_out: Batch) -> Problem:
+    """Return what is learned, and how it is judged."""
+
+    def draw(running: Int64[ndarray, " running"], update: int) -> Sequences:
+        own = [seeds[position] for position in running]
+        batch, device, shortest = options.batch, options.device, options.shortest
+        return training_sequences(task, options.seed, own, update, length, batch, device, shortest)
+
     return Problem(
-        draw=lambda running, update: training_sequences(
-            task,
-            training.seed,
-            [replicas[p] for p in running],
-            update,
-            training.length,
-            training.batch,
-            training.device,
-            training.shortest,
-        ),
-        held_out=lambda running: shared_sequences(held_out, running, training.device),
+        draw=draw,
+        held_out=lambda replicas: shared_sequences(held_out, replicas, options.device),
         objective=objective(task.kind),
         answers=task.answers,
     )
 
 
 def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
-    """The outcome of a replica with what the gradient says about it."""
+    """Return the outcome of a replica with what the gradient says about it."""
     norms, left = recorder.norms_of(position), recorder.exits.get(position)
     init = gradients.decay(norms[0][None], recorder.answers)
     seen = evidence(norms, recorder.answers, outcome.diverged, recorder.first[position], recorder.latest[position])
@@ -127,15 +123,16 @@ def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def require_device(device: str) -> None:
-    """Raise `UserError` where the device is not there."""
-    require(
-        device == "cpu" or torch.cuda.is_available(),
-        "training.device",
-        "must be there; this machine has no CUDA",
-        device,
-    )
+def require_fit(task: Task, options: TrainingOptions, length: int) -> None:
+    """Raise `UserError` where the task has no such length, or this machine no such device."""
+    for name, steps in (("length", length), ("shortest", options.shortest)):
+        long_enough = steps is None or steps >= task.shortest
+        require(long_enough, f"training.{name}", f"must be at least {task.shortest} for this task", steps)
+    not_above = options.shortest is None or options.shortest <= length
+    require(not_above, "training.shortest", f"must be at most the length {length}", options.shortest)
+    there = options.device == "cpu" or torch.cuda.is_available()
+    require(there, "training.device", "must be there; this machine has no CUDA", options.device)

@@ -1,4 +1,4 @@
-"""Who is still training, and what each replica has reached so far."""
+"""Which replicas still train, and what each has reached so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,26 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
-Hopeless = Callable[[int, Sequence[int], Sequence[float]], bool]  # (position, updates, scores so far): end it now
+StopRule = Callable[[int, Sequence[int], Sequence[float]], bool]
+"""(position, updates of the probes, its scores at them): True to end this replica now, solved or not."""
 
 
-def never(position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
-    """No replica is hopeless."""
+def never_stop(position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
+    """Return False: every replica trains until it solves, diverges, or has spent its budget."""
     return False
+
+
+def rows_of(known: Int64[ndarray, " known"], wanted: Int64[ndarray, " wanted"]) -> Int64[ndarray, " wanted"]:
+    """Return the row of each wanted position among the known ones; both rise, and all wanted ones are known."""
+    rows: ndarray = np.searchsorted(known, wanted)
+    return rows
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of one replica. Scores are errors: the lower, the better."""
 
-    replica: int
+    replica: int  # its seed
     solved: bool
     updates_to_solve: int | None  # first probe at which the score was below the goal
     updates_to_loose_goal: int | None  # the same for the easier goal
@@ -27,9 +34,7 @@ class Outcome:
     updates_run: int
     best_score: float | None  # lowest held-out score of all probes; None if it diverged before the first
     updates_to_exit: int | None = None  # first probe at which the score was clearly better than chance
-    decay_init: float | None = (
-        None  # of the gradient a step back through time, see gradients.decay: at the first update
-    )
+    decay_init: float | None = None  # of the gradient at the first update, see gradients.decay
     decay_exit: float | None = None  # the same where it left the plateau of chance
     signature: str | None = None  # why it failed, see learning.signature; None if it solved
 
@@ -37,8 +42,8 @@ class Outcome:
 class Scoreboard:
     """Best-so-far bookkeeping. `running` lists positions among the replicas that began, in their order."""
 
-    def __init__(self, replicas: int, goal: float, loose_goal: float, hopeless: Hopeless = never) -> None:
-        self.goals, self.hopeless = (goal, loose_goal), hopeless
+    def __init__(self, replicas: int, goal: float, loose_goal: float, stop: StopRule = never_stop) -> None:
+        self.goals, self.stop = (goal, loose_goal), stop
         self.probed: list[int] = []  # updates of the probes
         self.curves: list[list[float]] = [[] for _ in range(replicas)]  # the scores of each replica at its probes
         self.running: Int64[ndarray, " running"] = np.arange(replicas)
@@ -54,7 +59,7 @@ class Scoreboard:
         self.running = self.running[finite]
 
     def probe(self, update: int, scores: Float[ndarray, " running"]) -> Int64[ndarray, " improved"]:
-        """Note held-out scores, end who meets the goal or is hopeless, and return the positions that improved."""
+        """Note held-out scores, end who meets the goal or is to stop, and return the positions that improved."""
         self.probed.append(update)
         for position, score in zip(self.running, scores, strict=True):
             self.curves[position].append(float(score))
@@ -63,15 +68,15 @@ class Scoreboard:
         for reached, goal in zip(self.reached, self.goals, strict=True):
             reached[self.running[(scores < goal) & (reached[self.running] == 0)]] = update
         self.running = self.running[self.reached[0, self.running] == 0]
-        ended = [self.hopeless(int(each), self.probed, self.curves[each]) for each in self.running]
+        ended = [self.stop(int(each), self.probed, self.curves[each]) for each in self.running]
         self.running = self.running[~np.array(ended, dtype=bool)]
         return improved
 
-    def outcomes(self, replicas: list[int]) -> list[Outcome]:
-        """One row a replica, named as in `replicas`."""
+    def outcomes(self, seeds: Sequence[int]) -> list[Outcome]:
+        """Return what became of each replica; `seeds` has that of each."""
         return [
             Outcome(
-                replica=replica,
+                replica=seed,
                 solved=bool(self.reached[0, position]),
                 updates_to_solve=int(self.reached[0, position]) or None,
                 updates_to_loose_goal=int(self.reached[1, position]) or None,
@@ -79,5 +84,5 @@ class Scoreboard:
                 updates_run=int(self.updates[position]),
                 best_score=float(self.best[position]) if np.isfinite(self.best[position]) else None,
             )
-            for position, replica in enumerate(replicas)
+            for position, seed in enumerate(seeds)
         ]

@@ -14,8 +14,8 @@ from pipeline.cells.cell import Cell
 from pipeline.data import streams
 from pipeline.learning.optimizer import MakeOptimizer
 from pipeline.learning.recipes import RATE, PerReplica, Recipe, require_proportional
-from pipeline.learning.recorder import Watch
-from pipeline.learning.replicas import attempt
+from pipeline.learning.recorder import Watch, ignore_progress
+from pipeline.learning.replicas import train_replicas
 from pipeline.learning.scoreboard import Outcome
 from pipeline.settings import CONF, Settings, build
 from pipeline.tasks.task import Batch, Task, drawn_length
@@ -36,8 +36,8 @@ class Race:
         self.solved = int(figures.get("replicas/solved", self.solved))
         self.watcher(update, figures)
 
-    def hopeless(self, position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
-        """Whether the race is over."""
+    def is_over(self, position: int, updates: Sequence[int], scores: Sequence[float]) -> bool:
+        """Return True once the race is over."""
         return self.quorum is not None and self.solved >= self.quorum
 
 
@@ -46,24 +46,23 @@ class Trainer:
     """Trains settings side by side at one length; a pure function of the plain settings and its arguments."""
 
     settings: Settings  # plain
-    watch: Watch = lambda update, figures: None
+    watch: Watch = ignore_progress
 
     def __call__(self, entrants: Sequence[Entrant], length: int, quorum: int | None) -> list[Finish]:
         """How each entrant ended."""
         settings, race = self.settings, Race(quorum, self.watch)
         recipes = [self.recipe(entrant.values) for entrant in entrants]
         # Clipping is the recipes'; the gradient through time is not looked at here, so it is recorded hardly ever.
-        training = replace(settings.training, length=length, replicas=len(entrants), clip=inf)
-        training.record_every = training.updates
-        done = attempt(
+        done = train_replicas(
             settings.task,
             settings.part("cell"),
             lambda rows: PerReplica(rows[0], recipes),
-            training,
-            self.held_out(length),
+            replace(settings.training, clip=inf, record_every=settings.training.updates),
+            length,
             [entrant.seed for entrant in entrants],
+            self.held_out(length),
             race.watch,
-            race.hopeless,
+            race.is_over,
             [self.cell(entrant.values) for entrant in entrants],
         )
         return [finish(settings.task, length, outcome) for outcome in done.outcomes]

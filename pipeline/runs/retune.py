@@ -14,7 +14,7 @@ from pipeline.base.files import replaced, write_json
 from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display
 from pipeline.data.held_out import HeldOut
-from pipeline.learning.options import Training
+from pipeline.learning.options import TrainingOptions
 from pipeline.records import choices
 from pipeline.records.wording import phrase
 from pipeline.runs import search, tune
@@ -143,7 +143,7 @@ def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -
     tree = dict(settings.tree)
     for name, values in sections.items():
         tree[name] = dict(values) if name == "optimizer" else {**tree[name], **values}
-    changed = replace(settings, tree=tree, training=section("training", Training, tree["training"]))
+    changed = replace(settings, tree=tree, training=section("training", TrainingOptions, tree["training"]))
     check_parts(changed)
     return changed
 

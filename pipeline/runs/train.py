@@ -19,7 +19,7 @@ from pipeline.data.held_out import HeldOut
 from pipeline.figures import style
 from pipeline.figures.training import gradient_heat_map, learning_curves
 from pipeline.learning.recorder import columns
-from pipeline.learning.replicas import Attempt, attempt, scores
+from pipeline.learning.replicas import TrainedReplicas, scores, train_replicas
 from pipeline.learning.signature import majority
 from pipeline.records.wording import label
 from pipeline.runs import weights
@@ -69,7 +69,7 @@ def describe(run: tracking.Run, settings: Settings, held_out: HeldOut) -> None:
     )
 
 
-def show(run: tracking.Run, settings: Settings, result: Attempt, seconds: float) -> None:
+def show(run: tracking.Run, settings: Settings, result: TrainedReplicas, seconds: float) -> None:
     """Tell the reviewer what came out, and store the weights as a model."""
     folder, count = settings.results_of("train"), len(result.outcomes)
     last = max(outcome.updates_run for outcome in result.outcomes)
@@ -89,7 +89,7 @@ def show(run: tracking.Run, settings: Settings, result: Attempt, seconds: float)
         run.model(settings.pair, Path(place), {"inputs": (kind, shape), "outputs": answered}, plain, scores)
 
 
-def outline(settings: Settings, run: tracking.Run, result: Attempt, seconds: float) -> dict[str, str]:
+def outline(settings: Settings, run: tracking.Run, result: TrainedReplicas, seconds: float) -> dict[str, str]:
     """What the command says at its end."""
     best = best_score(result)
     return {
@@ -101,12 +101,12 @@ def outline(settings: Settings, run: tracking.Run, result: Attempt, seconds: flo
     }
 
 
-def best_score(result: Attempt) -> float | None:
+def best_score(result: TrainedReplicas) -> float | None:
     """The best of all replicas, None where every one diverged."""
     return min((row.best_score for row in result.outcomes if row.best_score is not None), default=None)
 
 
-def fit(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display) -> Attempt:
+def fit(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display) -> TrainedReplicas:
     """One trial with progress on the display and curves in MLflow."""
     training = settings.training
 
@@ -114,14 +114,12 @@ def fit(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display
         run.metrics(update, curve)
         shown.now(update / training.updates, f"update {update}, best score {curve.get('score/best', np.nan):.3g}")
 
-    sequences = held_out.sequences(training.length)
-    replicas = range(training.replicas)
-    return attempt(
-        settings.task, settings.part("cell"), settings.part("optimizer"), training, sequences, replicas, watch
-    )
+    parts = settings.task, settings.part("cell"), settings.part("optimizer")
+    seeds, sequences = range(training.replicas), held_out.sequences(training.length)
+    return train_replicas(*parts, training, training.length, seeds, sequences, watch)
 
 
-def tested(settings: Settings, held_out: HeldOut, result: Attempt) -> list[dict[str, Any]]:
+def tested(settings: Settings, held_out: HeldOut, result: TrainedReplicas) -> list[dict[str, Any]]:
     """How the best weights do at each of `training.test_lengths`, with the score of each replica."""
     task, cell, goal = settings.task, settings.part("cell"), settings.task.goal
     found = []
@@ -132,7 +130,7 @@ def tested(settings: Settings, held_out: HeldOut, result: Attempt) -> list[dict[
     return found
 
 
-def write(folder: Path, settings: Settings, result: Attempt, tests: list[dict[str, Any]]) -> None:
+def write(folder: Path, settings: Settings, result: TrainedReplicas, tests: list[dict[str, Any]]) -> None:
     """Every out of the stage."""
     table = columns(result.recorder.through_time, [outcome.replica for outcome in result.outcomes])
     write_json(folder / "outcome.json", outcome(settings, result) | ({"tested": tests} if tests else {}))
@@ -145,7 +143,7 @@ def write(folder: Path, settings: Settings, result: Attempt, tests: list[dict[st
     style.save(curves, folder / "curves.svg")
 
 
-def outcome(settings: Settings, result: Attempt) -> dict[str, Any]:
+def outcome(settings: Settings, result: TrainedReplicas) -> dict[str, Any]:
     """The content of outcome.json."""
     latest = list(result.recorder.latest.values())
     return {
@@ -164,7 +162,7 @@ def outcome(settings: Settings, result: Attempt) -> dict[str, Any]:
     }
 
 
-def solved(result: Attempt) -> int:
+def solved(result: TrainedReplicas) -> int:
     """How many replicas solved the task."""
     return sum(row.solved for row in result.outcomes)
 

@@ -1,4 +1,4 @@
-"""One trial of a search, in whatever process: from a length and a number to what its replicas showed."""
+"""One trial of a search, in whatever process: from a length and seeds to what its replicas showed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,19 +12,15 @@ from pipeline.base.errors import UserError
 from pipeline.base.numbers import finite
 from pipeline.data.held_out import HeldOut
 from pipeline.learning import gradients
-from pipeline.learning.recorder import ThroughTime, Watch
-from pipeline.learning.replicas import Attempt, attempt
+from pipeline.learning.recorder import ThroughTime, Watch, ignore_progress
+from pipeline.learning.replicas import TrainedReplicas, train_replicas
 from pipeline.learning.scoreboard import Outcome
 from pipeline.learning.signature import majority
 from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
-from pipeline.study.trials import TrialResult, seeds
+from pipeline.study.trials import TrialResult
 
 POINTS = 128  # steps through time that a trial's gradient profile keeps
-
-
-def unwatched(update: int, figures: Mapping[str, float]) -> None:
-    """Look away."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +29,11 @@ class Trial:
 
     settings: Settings
     held_out: HeldOut
-    watch: Watch = unwatched
+    watch: Watch = ignore_progress
     code: str | None = None  # fingerprint of settings and code, where it may run on another machine
 
-    def __call__(self, length: int, ordinal: int) -> TrialResult:
-        """Train at one length; a pure function of the settings and its arguments.
+    def __call__(self, length: int, seeds: Sequence[int]) -> TrialResult:
+        """Train a replica for each of `seeds`; a pure function of the settings and its arguments.
 
         Raises `UserError` where it was sent to a worker with other code.
         """
@@ -45,18 +41,17 @@ class Trial:
             raise UserError(
                 f"the worker on {gethostname()} has other code than the search: install the same commit there"
             )
-        return result(self.train(length, ordinal), length, self.settings.training.updates)
+        return result(self.train(length, seeds), length, self.settings.training.updates)
 
-    def train(self, length: int, ordinal: int) -> Attempt:
-        """All that training showed."""
-        settings = self.settings
-        training = replace(settings.training, length=length, replicas=settings.search.replicas, inspect_every=None)
+    def train(self, length: int, seeds: Sequence[int]) -> TrainedReplicas:
+        """Return all that training showed."""
+        settings, sequences = self.settings, self.held_out.sequences(length)
         parts = settings.task, settings.part("cell"), settings.part("optimizer")
-        sequences = self.held_out.sequences(length)
-        return attempt(*parts, training, sequences, seeds(ordinal, training.replicas), self.watch)
+        options = replace(settings.training, inspect_every=None)
+        return train_replicas(*parts, options, length, seeds, sequences, self.watch)
 
 
-def result(done: Attempt, length: int, budget: int) -> TrialResult:
+def result(done: TrainedReplicas, length: int, budget: int) -> TrialResult:
     """What a study keeps of a trial."""
     rows = done.outcomes
     return TrialResult(

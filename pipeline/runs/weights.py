@@ -24,7 +24,7 @@ from pipeline.base.errors import UserError, require
 from pipeline.base.files import write_json
 from pipeline.data.held_out import draw
 from pipeline.learning.model import Layout, Model, begin
-from pipeline.learning.replicas import Attempt
+from pipeline.learning.replicas import TrainedReplicas
 from pipeline.settings import Settings, build
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
@@ -50,7 +50,7 @@ class Trained:
         return answered.transpose(0, 1)
 
 
-def save(folder: Path, settings: Settings, done: Attempt) -> None:
+def save(folder: Path, settings: Settings, done: TrainedReplicas) -> None:
     """Write the two files."""
     views = {name: weight.contiguous() for name, weight in done.layout.views(done.weights).items()}
     save_file(views, folder / WEIGHTS)

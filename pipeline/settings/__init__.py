@@ -38,7 +38,7 @@ from pipeline.base.sqlite import require_store
 from pipeline.cells.check import require_sound
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.optimizer import require_rowwise
-from pipeline.learning.options import Training
+from pipeline.learning.options import TrainingOptions
 from pipeline.learning.regularizer import require_served
 from pipeline.settings import memory, messages
 from pipeline.settings.trust import require_plain_hydra, trusted
@@ -134,7 +134,7 @@ class Paths:
 
 SECTIONS = {
     "data": Data,
-    "training": Training,
+    "training": TrainingOptions,
     "search": SearchOptions,
     "sweep": Sweep,
     "tracking": Tracking,
@@ -150,7 +150,7 @@ class Settings:
     """Everything that a stage may ask for. Parts are made when they are asked for, so that a stage imports no more."""
 
     data: Data
-    training: Training
+    training: TrainingOptions
     search: SearchOptions
     sweep: Sweep
     tracking: Tracking

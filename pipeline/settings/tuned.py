@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from pipeline.base.errors import UserError
-from pipeline.learning.options import Training
+from pipeline.learning.options import TrainingOptions
 from pipeline.settings import ROOT, Settings, check_parts, section
 
 SECTIONS = ("optimizer", "training", "cell")  # what a choice of settings may hold
@@ -34,7 +34,7 @@ def tuned(settings: Settings) -> Settings:
     if not content:
         return settings
     tree = dict(settings.tree) | {name: merged(settings, name, content.get(name, {})) for name in SECTIONS}
-    training = section("training", Training, tree["training"])
+    training = section("training", TrainingOptions, tree["training"])
     found = replace(settings, tree=tree, training=training, tuned=content["provenance"])
     check_parts(found)
     return found

@@ -21,7 +21,7 @@ from pipeline.base import processes
 from pipeline.base.errors import UserError
 from pipeline.horizon.options import SearchOptions
 from pipeline.study import liveness
-from pipeline.study.trials import LENGTH, TrialResult, attributes, seeds
+from pipeline.study.trials import LENGTH, TrialResult, attributes, seeds_of
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 
@@ -34,6 +34,7 @@ class Claim:
     number: int  # in the study
     ordinal: int  # among the trials that are not retries
     length: int
+    seeds: Sequence[int]  # of its replicas
     aim: str  # "t50" or "t90"
 
 
@@ -52,12 +53,12 @@ def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> C
             return None
         ordinal = ordinals(trials)[trial.number]
         length = trial.suggest_int(LENGTH, options.length_min, options.length_max, log=True)
-        known = {"ordinal": ordinal, "aim": aim, "seeds": seeds(ordinal, options.replicas)}
-        for name, value in known.items():
+        seeds = seeds_of(ordinal, options.replicas)
+        for name, value in {"ordinal": ordinal, "aim": aim, "seeds": seeds}.items():
             trial.set_user_attr(name, value)
     except UpdateFinishedTrialError:
         return None  # we were slow, and another process took us for dead
-    return Claim(trial, trial.number, ordinal, length, aim)
+    return Claim(trial, trial.number, ordinal, length, seeds, aim)
 
 
 def finish(study: Study, mine: Claim, result: TrialResult) -> bool:

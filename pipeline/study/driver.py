@@ -30,7 +30,7 @@ from pipeline.study.trials import TrialResult, observations
 POLL = 0.2  # seconds between looks at trials that other processes run
 LOOK = 1.0  # the same while trials run here as well
 
-Attempt = Callable[[int, int], TrialResult]  # (length, ordinal) -> what training its replicas gave
+RunTrial = Callable[[int, Sequence[int]], TrialResult]  # (length, seeds) -> what training its replicas gave
 OnStart = Callable[[Claim], None]
 OnFinish = Callable[[Claim, TrialResult, Posterior], None]
 OnEnd = Callable[["Crew"], None]
@@ -38,7 +38,7 @@ OnEnd = Callable[["Crew"], None]
 
 def search(
     study: Study,
-    attempt: Attempt,
+    run_trial: RunTrial,
     options: SearchOptions,
     executor: Executor,
     workers: int = 1,
@@ -47,14 +47,14 @@ def search(
 ) -> Horizon:
     """Run trials until the horizon is known or a cap is reached, and return it.
 
-    `attempt(length, ordinal)` trains `options.replicas` replicas, numbered from ordinal x replicas; it must be
-    picklable where the executor needs that, and a pure function of its arguments, so that a resumed search ends like an
-    undisturbed one. At most `workers` trials of the study run at once, those of other processes included: with one
-    worker every trial is asked for with all before it known, so the search is a function of its outcomes alone,
-    whatever the executor, and however many processes take turns at it. A known horizon is returned at once; trials of
-    other processes are waited for. An exception of an attempt ends the search, after the trials that run have ended.
+    `run_trial(length, seeds)` trains a replica for each of the seeds. It must be picklable where the executor needs
+    that, and a pure function of its arguments, so that a resumed search ends like an undisturbed one. At most `workers`
+    trials of the study run at once, those of other processes included: with one worker every trial is asked for with
+    all before it known, so the search is a function of its outcomes alone, whatever the executor, and however many
+    processes take turns at it. A known horizon is returned at once; trials of other processes are waited for. An
+    exception of a trial ends the search, after the trials that run have ended.
     """
-    crew = Crew(study, attempt, options, workers, on_start, on_finish)
+    crew = Crew(study, run_trial, options, workers, on_start, on_finish)
     run([crew], executor, workers)
     if crew.error:
         raise crew.error
@@ -64,7 +64,7 @@ def search(
 def run(crews: Sequence["Crew"], executor: Executor, workers: int, on_end: OnEnd | None = None) -> None:
     """Run the trials of several searches, at most `workers` at once; the next is of the search that cost least so far.
 
-    `on_end` is called with each search as it ends, also where an attempt raised: then its `error` says what, and the
+    `on_end` is called with each search as it ends, also where a trial raised: then its `error` says what, and the
     others go on.
     """
     for crew in crews:
@@ -99,7 +99,7 @@ class Crew:
     """One search: what it does next, and what its trials gave."""
 
     study: Study
-    attempt: Attempt
+    run_trial: RunTrial
     options: SearchOptions
     workers: int = 1  # trials of this study at once, in all processes
     on_start: OnStart | None = None
@@ -180,7 +180,7 @@ class _Gang:
         crew.mine[claim.number] = self.claimed[id(claim)] = claim
         if crew.on_start:
             crew.on_start(claim)
-        self.running[self.executor.submit(crew.attempt, claim.length, claim.ordinal)] = crew, claim
+        self.running[self.executor.submit(crew.run_trial, claim.length, claim.seeds)] = crew, claim
 
     def collect(self) -> None:
         """Wait until a trial ends, or until it is time to look whether another process has left work."""

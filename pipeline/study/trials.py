@@ -48,8 +48,8 @@ def attributes(result: TrialResult) -> dict[str, Any]:
     }
 
 
-def seeds(ordinal: int, replicas: int) -> list[int]:
-    """Return the replica numbers of a trial, from which its weights and data are drawn."""
+def seeds_of(ordinal: int, replicas: int) -> list[int]:
+    """Return the seeds of a trial's replicas, from which their weights and data are drawn."""
     return [ordinal * replicas + replica for replica in range(replicas)]
 
 

@@ -19,6 +19,7 @@ import yaml
 from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial
 from pipeline.settings import CONF, ROOT
+from pipeline.study.trials import seeds_of
 from pipeline.tasks.task import Task
 from tests.benchmarks.futility_rule import Audit, NoProgress, Progress
 from tests.conftest import compose
@@ -48,7 +49,7 @@ def curves_of(task: str, cell: str) -> list[Curve]:
     trial, found = Trial(settings, held_out_of(settings)), []
     for side, number in product(SIDES, range(TRIALS)):
         length = max(round(horizon["t50"]["median"] * side), settings.task.shortest)
-        done = trial.train(length, FIRST + number)
+        done = trial.train(length, seeds_of(FIRST + number, settings.search.replicas))
         for outcome, scores in zip(done.outcomes, done.curves, strict=True):
             seen = progress(settings.task, done.probed[: len(scores)], scores, settings.training.updates)
             known = (list(seen.updates), list(seen.scores), settings.training.updates, outcome.solved)

@@ -32,7 +32,7 @@ from pipeline.study import claims
 from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import LENGTH, attributes, seeds
+from pipeline.study.trials import LENGTH, attributes, seeds_of
 from pipeline.tracking.links import LISTED
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.stored import StoredRun
@@ -128,15 +128,15 @@ def long_study(storage: str, trials: int) -> Row:
     first = time.monotonic() - first
     for _ in range(ASKS):
         mine = timed(claims.claim, asks)(study, choices, "t50")
-        claims.finish(study, mine, Toy()(mine.length, mine.ordinal))
+        claims.finish(study, mine, Toy()(mine.length, mine.seeds))
     told = {"median": 1e3 * median(asks), "longest": 1e3 * max(asks)}
     return {"store": storage.partition(":")[0], "trials": trials, "first read, seconds": first, "milliseconds": told}
 
 
 def finished(ordinal: int) -> optuna.trial.FrozenTrial:
     """A trial as a search records it, near the horizon of the toy."""
-    done = Toy()(30 + ordinal % 20, ordinal)
-    known = {"ordinal": ordinal, "aim": "t50", "seeds": seeds(ordinal, 4)} | attributes(done)
+    done = Toy().trial(30 + ordinal % 20, ordinal)
+    known = {"ordinal": ordinal, "aim": "t50", "seeds": seeds_of(ordinal, 4)} | attributes(done)
     space = {LENGTH: IntDistribution(4, 256, log=True)}
     value = sum(done.solved) / len(done.solved)
     return create_trial(value=value, params={LENGTH: done.length}, distributions=space, user_attrs=known)

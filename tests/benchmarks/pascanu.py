@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from pipeline.learning.replicas import Attempt, attempt
+from pipeline.learning.replicas import TrainedReplicas, train_replicas
 from pipeline.runs.prepared import held_out_of
 from tests.conftest import compose
 
@@ -24,22 +24,22 @@ ROWS = ("basic_tanh:20", "basic_tanh:30", "basic_tanh:50", "smart_tanh:50")
 RESULT = Path("results/benchmarks/pascanu.json")
 
 
-def run(experiment: str, init: str, length: int, updates: int, replicas: int) -> Attempt:
+def run(experiment: str, init: str, length: int, updates: int, replicas: int) -> TrainedReplicas:
     """One training at one length."""
     settings = compose(f"+experiment={experiment}", f"cell.init={init}")
-    training = replace(settings.training, length=length, updates=updates)
-    parts = settings.task, settings.part("cell"), settings.part("optimizer"), training
-    return attempt(*parts, held_out_of(settings).sequences(length), range(replicas))
+    options = replace(settings.training, updates=updates)
+    parts = settings.task, settings.part("cell"), settings.part("optimizer"), options
+    return train_replicas(*parts, length, range(replicas), held_out_of(settings).sequences(length))
 
 
-def same_trajectory(one: Attempt, other: Attempt) -> list[bool]:
+def same_trajectory(one: TrainedReplicas, other: TrainedReplicas) -> list[bool]:
     """Which replicas went the same way bit for bit: the same scores at every check, and the same best weights."""
     scores = (a == b for a, b in zip(one.curves, other.curves, strict=True))
     weights = (torch.equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
     return [a and b for a, b in zip(scores, weights, strict=True)]
 
 
-def described(done: Attempt, seconds: float) -> dict[str, Any]:
+def described(done: TrainedReplicas, seconds: float) -> dict[str, Any]:
     """What one training showed."""
     return {
         "updates_to_solve": [outcome.updates_to_solve for outcome in done.outcomes],

@@ -64,7 +64,7 @@ def test_a_worker_with_other_code_is_refused() -> None:
 
     settings = compose()
     with pytest.raises(UserError, match="has other code than the search"):
-        Trial(settings, held_out_of(settings), code="0123abcd")(8, 0)
+        Trial(settings, held_out_of(settings), code="0123abcd")(8, [0])
 
 
 @pytest.mark.slow

@@ -1,10 +1,12 @@
 """A small seeded version of tests/benchmarks/search.py: the search is cheap, and as sure as it says."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
+from numpy.random import Generator
 
 from pipeline.executors.inline import Inline
 from pipeline.study.driver import search
@@ -59,12 +61,12 @@ def test_the_simulation_asks_as_the_driver_does() -> None:
         simulated = simulate(OURS, standard(generator(cell)), options, cell)
         truth, draw = standard(generator(cell)), np.random.default_rng(cell)
 
-        def attempt(length: int, ordinal: int, truth: Truth = truth, draw: np.random.Generator = draw) -> TrialResult:
-            seen = truth.trial(length, 4, draw)
+        def trial(length: int, seeds: Sequence[int], cell: Truth = truth, draw: Generator = draw) -> TrialResult:
+            seen = cell.trial(length, len(seeds), draw)
             solved = tuple(update is not None for update in seen.updates)
             return TrialResult(length, solved, seen.updates, (False,) * 4, (0.0,) * 4, seen.budget, seen.cost)
 
         study = optuna.create_study(direction="maximize", sampler=HorizonSampler.of(options))
-        search(study, attempt, options, Inline())
+        search(study, trial, options, Inline())
         assert [trial.params["length"] for trial in study.trials] == [seen.length for seen in simulated.seen]
         assert [trial.user_attrs["aim"] for trial in study.trials] == [seen.aim for seen in simulated.seen]

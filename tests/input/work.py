@@ -11,7 +11,7 @@ from optuna.storages import InMemoryStorage
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.executors.inline import Inline
-from pipeline.learning.replicas import attempt
+from pipeline.learning.replicas import train_replicas
 from pipeline.records.horizon import horizon_json
 from pipeline.records.outcome import read_outcome
 from pipeline.runs import train, weights
@@ -57,7 +57,8 @@ def use_training(settings: Settings, folder: Path) -> None:
     """What `train` does."""
     task, cell, training, held_out = settings.task, settings.part("cell"), settings.training, held_out_of(settings)
     sequences = held_out.sequences(training.length)
-    done = attempt(task, cell, settings.part("optimizer"), training, sequences, range(training.replicas))
+    seeds = range(training.replicas)
+    done = train_replicas(task, cell, settings.part("optimizer"), training, training.length, seeds, sequences)
     tests = train.tested(settings, held_out, done)
     write_json(folder / "outcome.json", train.outcome(settings, done) | {"tested": tests})
     write_json(folder / "settings.json", settings.recorded)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.learning.replicas import Attempt
+from pipeline.learning.replicas import TrainedReplicas
 from tests.learning.trials import small, train
 
 REPLICAS = range(4)
 
 
-def trained(clip: float, curves: dict[int, dict[str, float]] | None = None) -> Attempt:
+def trained(clip: float, curves: dict[int, dict[str, float]] | None = None) -> TrainedReplicas:
     """Twenty updates of plain SGD on the temporal order problem."""
     recipe = (
         "cell.init=basic_tanh",
@@ -22,12 +22,12 @@ def trained(clip: float, curves: dict[int, dict[str, float]] | None = None) -> A
     return train(small("temporal_order", "rnn", *recipe, f"training.clip={clip}"), REPLICAS, curves)
 
 
-def norms(done: Attempt) -> np.ndarray:
+def norms(done: TrainedReplicas) -> np.ndarray:
     """The gradient's norm before clipping in each update, [update, replica]."""
     return np.stack([record.norms for record in done.recorder.through_time])
 
 
-def ever_clipped(done: Attempt, clip: float) -> set[int]:
+def ever_clipped(done: TrainedReplicas, clip: float) -> set[int]:
     """Whose gradient was scaled down in any update."""
     return set(np.flatnonzero((norms(done) > clip).any(axis=0)).tolist())
 

@@ -1,7 +1,5 @@
 """The training loop: when it probes, what it keeps, when it ends."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,13 +8,13 @@ from numpy import ndarray
 from pipeline.base.errors import UserError
 from pipeline.cells.rnn import RNN
 from pipeline.data.held_out import draw
-from pipeline.learning import fit
+from pipeline.learning import batches, fit
 from pipeline.learning import model as models
 from pipeline.learning.batches import Sequences, shared_sequences
 from pipeline.learning.fit import Problem
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
-from pipeline.learning.replicas import attempt, problem
+from pipeline.learning.replicas import problem, train_replicas
 from pipeline.tasks.task import Batch
 from tests.learning.trials import small, train
 
@@ -70,14 +68,14 @@ def test_gradients_are_recorded_at_their_interval_and_at_the_first_update() -> N
 
 def test_sequences_are_drawn_for_some_updates_at_once_and_are_those_of_each() -> None:
     settings = small("adding", "rnn", "training.updates=33", "training.probe_every=15")
-    posed = problem(settings.task, settings.training, [3, 1, 4], draw(settings.task, 0, 12, 8))
+    posed = problem(settings.task, settings.training, 12, [3, 1, 4], draw(settings.task, 0, 12, 8))
     asked: list[int] = []
 
     def noted(running: ndarray, update: int) -> Sequences:
         asked.append(update)
         return posed.draw(running, update)
 
-    feed = fit.Feed(replace(posed, draw=noted), settings.training)
+    feed = batches.Feed(noted, settings.training.probe_every, settings.training.updates)
     for update in range(1, 34):
         running = np.array([0, 1, 2] if update < 4 else [0, 2] if update < 20 else [2])
         given, expected = feed.take(running, update), posed.draw(running, update)
@@ -89,15 +87,15 @@ def test_sequences_are_drawn_for_some_updates_at_once_and_are_those_of_each() ->
 
 def test_long_sequences_are_drawn_one_update_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = small("adding", "rnn")
-    posed = problem(settings.task, settings.training, [0], draw(settings.task, 0, 12, 8))
-    monkeypatch.setattr(fit, "ROOM", 1)
-    feed = fit.Feed(posed, settings.training)
+    posed = problem(settings.task, settings.training, 12, [0], draw(settings.task, 0, 12, 8))
+    monkeypatch.setattr(batches, "ROOM", 1)
+    feed = batches.Feed(posed.draw, settings.training.probe_every, settings.training.updates)
     feed.take(np.array([0]), 1)
     assert not feed.waiting
 
 
 @pytest.mark.parametrize("kernel", ["torch", "auto", "stepwise"])
-def test_the_same_settings_give_the_same_attempt(kernel: str) -> None:
+def test_the_same_settings_give_the_same_outcomes(kernel: str) -> None:
     settings = small("copy", "lstm", f"training.kernel={kernel}")
     one, other = (train(settings, [2, 7]) for _ in range(2))
     assert one.outcomes == other.outcomes
@@ -107,7 +105,7 @@ def test_the_same_settings_give_the_same_attempt(kernel: str) -> None:
         assert all(np.array_equal(first.log2_norms[name], second.log2_norms[name]) for name in ("h", "c"))
 
 
-def test_another_seed_is_another_attempt() -> None:
+def test_another_seed_is_another_training() -> None:
     one, other = (train(small("copy", "lstm", f"training.seed={seed}"), [2]) for seed in (0, 1))
     assert not torch.equal(one.weights, other.weights)
 
@@ -132,9 +130,9 @@ def test_a_share_of_wrong_answers_is_exact(count: int, every: int) -> None:
 
 def test_a_length_that_is_too_short_for_the_task_is_refused() -> None:
     settings = small("temporal_order", "rnn")
-    parts = settings.task, settings.part("cell"), settings.part("optimizer"), replace(settings.training, length=9)
+    parts = settings.task, settings.part("cell"), settings.part("optimizer"), settings.training
     with pytest.raises(UserError, match=r"^training\.length must be at least 10 for this task; got 9$"):
-        attempt(*parts, draw(settings.task, 1, 12, 10), [0])
+        train_replicas(*parts, 9, [0], draw(settings.task, 1, 12, 10))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the device is there")

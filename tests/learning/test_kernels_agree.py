@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.kernels import fused
-from pipeline.learning.replicas import Attempt
+from pipeline.learning.replicas import TrainedReplicas
 from tests.learning.trials import norms_of, small, train
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")
@@ -37,7 +37,7 @@ def test_both_kernels_take_the_same_first_steps(task: str, cell: str) -> None:
 
 @pytest.mark.parametrize(("task", "cell", "recipe", "updates"), EASY)
 def test_both_kernels_solve_with_the_same_replicas(task: str, cell: str, recipe: str, updates: int) -> None:
-    def run(kernel: str) -> Attempt:
+    def run(kernel: str) -> TrainedReplicas:
         sizes = ["cell.hidden=16", "training.batch=16", "training.probe_every=10", "data.held_out=200"]
         options = ["optimizer.lr=0.01", f"training.updates={updates}", f"training.kernel={kernel}"]
         return train(small(task, cell, *sizes, *recipe.split(), *options), range(4))

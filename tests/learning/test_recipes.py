@@ -11,7 +11,7 @@ from pipeline.data.held_out import draw as draw_held_out
 from pipeline.learning import model as models
 from pipeline.learning.optimizer import MakeOptimizer, clip
 from pipeline.learning.recipes import RATE, PerReplica, Recipe, require_proportional
-from pipeline.learning.replicas import attempt
+from pipeline.learning.replicas import train_replicas
 from tests.conftest import compose
 from tests.learning.trials import small, train
 
@@ -79,8 +79,8 @@ def test_a_training_of_different_settings_side_by_side_equals_separate_trainings
     base.training.clip, plain_clip = torch.inf, base.training.clip
     held_out = draw_held_out(base.task, base.data.seed, base.training.length, base.data.held_out)
     cells: list[Cell] = [found.part("cell") for found in each]
-    parts = base.task, base.part("cell"), lambda rows: PerReplica(rows[0], given), base.training, held_out, seeds
-    together = attempt(*parts, begins=cells)
+    parts = base.task, base.part("cell"), lambda rows: PerReplica(rows[0], given), base.training
+    together = train_replicas(*parts, base.training.length, seeds, held_out, begins=cells)
     base.training.clip = plain_clip
     for position, (found, seed) in enumerate(zip(each, seeds, strict=True)):
         separate = train(found, [seed])

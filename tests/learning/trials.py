@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.data.held_out import draw
-from pipeline.learning.replicas import Attempt, attempt
+from pipeline.learning.replicas import TrainedReplicas, train_replicas
 from pipeline.settings import Settings
 from tests.conftest import compose
 
@@ -21,7 +21,9 @@ def small(task: str, cell: str, *overrides: str) -> Settings:
     return compose(f"task={task}", f"cell={cell}", *sizes, *rates, *overrides)
 
 
-def train(settings: Settings, replicas: Sequence[int], curves: dict[int, dict[str, float]] | None = None) -> Attempt:
+def train(
+    settings: Settings, seeds: Sequence[int], curves: dict[int, dict[str, float]] | None = None
+) -> TrainedReplicas:
     """Run a training; `curves` takes what is shown on the way, by update."""
     held_out = draw(settings.task, settings.data.seed, settings.training.length, settings.data.held_out)
     seen = {} if curves is None else curves
@@ -30,17 +32,17 @@ def train(settings: Settings, replicas: Sequence[int], curves: dict[int, dict[st
         seen.setdefault(update, {}).update(figures)
 
     parts = settings.task, settings.part("cell"), settings.part("optimizer")
-    return attempt(*parts, settings.training, held_out, replicas, watch)
+    return train_replicas(*parts, settings.training, settings.training.length, seeds, held_out, watch)
 
 
-def norms_of(result: Attempt, position: int) -> dict[int, np.ndarray]:
+def norms_of(result: TrainedReplicas, position: int) -> dict[int, np.ndarray]:
     """log2 ‖∂L/∂h_t‖ of one replica by update."""
-    rows = {record.update: np.flatnonzero(record.replicas == position) for record in result.recorder.through_time}
+    rows = {record.update: np.flatnonzero(record.positions == position) for record in result.recorder.through_time}
     records = {record.update: record.log2_norms["h"] for record in result.recorder.through_time}
     return {update: records[update][row[0]] for update, row in rows.items() if len(row)}
 
 
-def assert_alike(together: Attempt, position: int, alone: Attempt, tolerance: float = 1e-4) -> None:
+def assert_alike(together: TrainedReplicas, position: int, alone: TrainedReplicas, tolerance: float = 1e-4) -> None:
     """A replica among others went the way that it goes alone."""
     one, other = asdict(together.outcomes[position]), asdict(alone.outcomes[0])
     for name in ("best_score", "decay_init", "decay_exit"):

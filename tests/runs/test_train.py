@@ -21,7 +21,7 @@ from pipeline.base.errors import UserError
 from pipeline.data.held_out import draw
 from pipeline.learning.model import Model
 from pipeline.learning.recorder import columns
-from pipeline.learning.replicas import Attempt, attempt
+from pipeline.learning.replicas import TrainedReplicas, train_replicas
 from pipeline.runs import weights
 from pipeline.tracking.store import uri
 from tests.conftest import ROOT, Ended, compose, run_stage
@@ -81,11 +81,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 
 
 @pytest.fixture(scope="module")
-def expected() -> Attempt:
+def expected() -> TrainedReplicas:
     """The same training by the library alone."""
     settings = compose(*SIZES.split())
     parts = settings.task, settings.part("cell"), settings.part("optimizer"), settings.training
-    return attempt(*parts, draw(settings.task, settings.data.seed, 12, 30), range(3))
+    return train_replicas(*parts, 12, range(3), draw(settings.task, settings.data.seed, 12, 30))
 
 
 def test_every_file_is_written(place: Workplace) -> None:
@@ -94,7 +94,7 @@ def test_every_file_is_written(place: Workplace) -> None:
     assert (place.folder / "data" / "temporal_order" / "task.json").exists()  # prepared on the way
 
 
-def test_the_outcome_is_that_of_each_replica(place: Workplace, expected: Attempt) -> None:
+def test_the_outcome_is_that_of_each_replica(place: Workplace, expected: TrainedReplicas) -> None:
     told = json.loads((place.results / "outcome.json").read_text())
     assert told["replicas"] == [asdict(outcome) for outcome in expected.outcomes]
     assert told["compute"] == 12 * 22 * 3
@@ -114,7 +114,9 @@ def test_the_outcome_is_that_of_each_replica(place: Workplace, expected: Attempt
         assert told["gradient"][name] == pytest.approx(np.mean([figures[name] for figures in latest]), rel=1e-5)
 
 
-def test_the_table_has_the_gradient_of_each_update_replica_and_step(place: Workplace, expected: Attempt) -> None:
+def test_the_table_has_the_gradient_of_each_update_replica_and_step(
+    place: Workplace, expected: TrainedReplicas
+) -> None:
     table = parquet.read_table(place.results / "gradients.parquet").to_pydict()
     truth = columns(expected.recorder.through_time, [0, 1, 2])
     assert table.keys() == truth.keys() == {"update", "replica", "step", "gradient_norm", "log2_norm_h", "log2_norm_c"}
@@ -125,7 +127,7 @@ def test_the_table_has_the_gradient_of_each_update_replica_and_step(place: Workp
     assert np.isfinite(table["log2_norm_h"]).all()
 
 
-def test_the_weights_are_the_best_of_each_replica(place: Workplace, expected: Attempt) -> None:
+def test_the_weights_are_the_best_of_each_replica(place: Workplace, expected: TrainedReplicas) -> None:
     weights = load_file(place.results / "weights.safetensors")
     truth = expected.layout.views(expected.weights)
     assert weights.keys() == truth.keys()
@@ -138,7 +140,7 @@ def test_the_figures_are_pictures(place: Workplace) -> None:
         assert ElementTree.parse(place.results / name).getroot().tag.endswith("svg")
 
 
-def test_the_run_shows_the_gradient_and_the_score(place: Workplace, expected: Attempt) -> None:
+def test_the_run_shows_the_gradient_and_the_score(place: Workplace, expected: TrainedReplicas) -> None:
     stored, client = place.newest(), place.client()
     assert stored.info.status == "FINISHED"
     for name in (
@@ -176,7 +178,7 @@ def test_the_run_says_from_what_it_comes(place: Workplace) -> None:
     assert {file.path for file in artifacts} == FILES - {"weights.safetensors"}
 
 
-def test_the_weights_are_a_model_in_mlflow_that_reads_any_length(place: Workplace, expected: Attempt) -> None:
+def test_the_weights_are_a_model_in_mlflow_that_reads_any_length(place: Workplace, expected: TrainedReplicas) -> None:
     stored, client = place.newest(), place.client()
     (model,) = client.search_logged_models([stored.info.experiment_id], f"source_run_id = '{stored.info.run_id}'")
     folder = place.folder / "mlartifacts" / "models" / model.model_id / "artifacts"
@@ -216,7 +218,7 @@ def test_the_same_settings_give_the_same_bytes(place: Workplace) -> None:
     assert not any(str(place.folder).encode() in content for content in first.values())
 
 
-@pytest.mark.parametrize("broken", ["pipeline.runs.train.attempt", "pipeline.figures.style.save"])
+@pytest.mark.parametrize("broken", ["pipeline.runs.train.train_replicas", "pipeline.figures.style.save"])
 def test_a_failure_leaves_the_earlier_results(place: Workplace, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     before = contents(place.folder / "results")
 

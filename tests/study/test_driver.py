@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -271,11 +271,11 @@ def test_hearts_beat_while_this_process_trains(monkeypatch: pytest.MonkeyPatch) 
     chosen, beats = options(trials=3), []
     study = new_study(chosen)
 
-    def training(length: int, ordinal: int) -> TrialResult:
+    def training(length: int, seeds: Sequence[int]) -> TrialResult:
         for _ in range(2):
             time.sleep(0.1)
-            beats.append(study.trials[ordinal].user_attrs["heartbeat"])
-        return Toy()(length, ordinal)
+            beats.append(study.trials[seeds[0] // 4].user_attrs["heartbeat"])
+        return Toy()(length, seeds)
 
     search(study, training, chosen, Inline())
     assert len(beats) == 6

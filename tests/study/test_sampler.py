@@ -63,7 +63,7 @@ def test_two_samplers_on_the_same_trials_ask_alike() -> None:
     for study in studies:
         for ordinal in range(12):
             trial = study.ask()
-            result = Toy()(trial.suggest_int("length", 4, 256, log=True), ordinal)
+            result = Toy().trial(trial.suggest_int("length", 4, 256, log=True), ordinal)
             study.tell(trial, sum(result.solved) / 4)
     first, second = [[trial.params for trial in study.trials] for study in studies]
     assert first == second
@@ -105,7 +105,7 @@ def test_one_ask_after_100_trials_takes_at_most_50_milliseconds(t90: bool) -> No
         trial = study.ask()
         length = trial.suggest_int("length", 4, 2048, log=True)
         seconds.append(time.process_time() - before)
-        result = toy(length, ordinal)
+        result = toy.trial(length, ordinal)
         trial.set_user_attr("updates", list(result.updates))
         trial.set_user_attr("budget", result.budget)
         study.tell(trial, sum(result.solved) / 4)

@@ -1,4 +1,4 @@
-"""A toy in place of training: replicas solve by a known curve, drawn from their number alone, in no time."""
+"""A toy in place of training: replicas solve by a known curve, drawn from their seed alone, in no time."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.study.trials import TrialResult
+from pipeline.study.trials import TrialResult, seeds_of
 
 DEFAULTS: dict[str, Any] = {
     "length_min": 4,
@@ -35,34 +35,38 @@ def options(**changes: Any) -> SearchOptions:
 
 @dataclass(frozen=True)
 class Toy:
-    """An attempt whose replicas solve length T with chance 1 / (1 + (T / horizon)^steepness)."""
+    """Runs trials whose replicas solve length T with chance 1 / (1 + (T / horizon)^steepness)."""
 
     horizon: float = 40.0
     steepness: float = 6.0
-    replicas: int = 4
     budget: int = 1000
     seconds: float = 0.0  # that a trial takes
     fails_at: int | None = None  # ordinal of a trial that raises
 
-    def __call__(self, length: int, ordinal: int) -> TrialResult:
+    def __call__(self, length: int, seeds: Sequence[int]) -> TrialResult:
         """Return the same result for the same arguments."""
         time.sleep(self.seconds)
+        ordinal = seeds[0] // len(seeds)
         if ordinal == self.fails_at:
             raise RuntimeError(f"trial {ordinal} broke")
-        updates = [self.replica(length, ordinal * self.replicas + each) for each in range(self.replicas)]
+        updates = [self.replica(length, seed) for seed in seeds]
         return TrialResult(
             length=length,
             solved=tuple(update is not None for update in updates),
             updates=tuple(updates),
-            diverged=(False,) * self.replicas,
+            diverged=(False,) * len(seeds),
             best_score=tuple(1.0 if update else 0.5 for update in updates),
             budget=self.budget,
             cost=float(sum((update or self.budget) * length for update in updates)),
         )
 
-    def replica(self, length: int, number: int) -> int | None:
+    def trial(self, length: int, ordinal: int) -> TrialResult:
+        """Return the result of the trial with this ordinal, of 4 replicas."""
+        return self(length, seeds_of(ordinal, 4))
+
+    def replica(self, length: int, seed: int) -> int | None:
         """Return the update at which a replica solves, or None."""
-        draw = random.Random(number)
+        draw = random.Random(seed)
         update = round(self.budget * draw.uniform(0.2, 1.0))
         return update if draw.random() < 1 / (1 + (length / self.horizon) ** self.steepness) else None
 

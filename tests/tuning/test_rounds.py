@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.data.streams import TUNING
 from pipeline.study.opening import open_study
-from pipeline.study.trials import seeds
+from pipeline.study.trials import seeds_of
 from pipeline.tuning.rounds import (
     CURVE,
     EACH_SEED,
@@ -135,7 +135,7 @@ def test_the_seeds_of_a_choice_are_those_of_no_search_and_of_no_other_round() ->
     assert sum(map(len, blocks.values())) == len(set.union(*blocks.values())) == 6000
     other = {seed_of(options(seed=1), block, number) for block in blocks for number in range(2000)}
     assert not other & set.union(*blocks.values())
-    assert min(set.union(*blocks.values())) >= TUNING > max(seeds(10**6, 10**5))
+    assert min(set.union(*blocks.values())) >= TUNING > max(seeds_of(10**6, 10**5))
     assert seed_of(options(seed=2**16 - 1), CURVE, 2**18 - 1) < TUNING + EACH_SEED * 2**16 < 2**63
 
 
