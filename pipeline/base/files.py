@@ -1,39 +1,48 @@
 """Writing results so that a failure never leaves half of them, nor takes away those that were there."""
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
+from filelock import FileLock
+
 KEPT = ".gitignore"  # DVC's, beside its outs
+LOCK = ".lock"
 
 
 @contextmanager
 def replaced(folder: Path, whole: bool = True) -> Iterator[Path]:
-    """An empty folder to write to; if the block ends well its files become those of `folder`, each in one move.
+    """Yield an empty folder; if the block ends well its files become those of `folder`, each in one move.
 
     With `whole` false, other files of the folder stay. What a killed process left of such a folder is cleared away.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with ExitStack() as stack:
-            with _locked(folder.parent):
-                _clear(folder)
-                made = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-                fresh = Path(stack.enter_context(made))
-                stack.enter_context(_locked(fresh))
+        _clear(folder)
+        with _fresh(folder) as fresh:
             yield fresh
             _move(fresh, folder, whole)
     except OSError as error:
         if error.filename is None:  # where a disk is full, Python does not say which
             error.filename = str(folder)
         raise
+
+
+@contextmanager
+def _fresh(folder: Path) -> Iterator[Path]:
+    """Make an empty folder beside another one, and hold its lock, which was there first, until it is gone."""
+    fresh = folder.with_name(f".{folder.name}-{token_hex(4)}")
+    with FileLock(_lock_of(fresh)):
+        try:
+            fresh.mkdir()
+            yield fresh
+        finally:
+            _remove(fresh)
 
 
 def _move(fresh: Path, folder: Path, whole: bool) -> None:
@@ -46,31 +55,21 @@ def _move(fresh: Path, folder: Path, whole: bool) -> None:
             (folder / path).unlink(missing_ok=True)
 
 
-@contextmanager
-def _locked(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the system's lock on a folder, which ends with this process; false where the file system has no locks.
-
-    Raises `BlockingIOError` where another process has it and `wait` is false.
-    """
-    opened, held = os.open(folder, os.O_RDONLY), True
-    try:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise
-        except OSError:
-            held = False
-        yield held
-    finally:
-        os.close(opened)
-
-
 def _clear(folder: Path) -> None:
-    """Remove the fresh folders of processes that were killed; a living one holds its lock."""
+    """Remove the fresh folders of processes that were killed; a living process holds the lock of its own."""
     for path in folder.parent.glob(f".{folder.name}-*"):
-        with suppress(OSError), _locked(path, wait=False) as held:
-            if held:
-                shutil.rmtree(path)
+        fresh = path.with_suffix("") if path.suffix == LOCK else path
+        with suppress(OSError), FileLock(_lock_of(fresh), timeout=0):  # `Timeout` is an OSError
+            _remove(fresh)
+
+
+def _remove(fresh: Path) -> None:
+    shutil.rmtree(fresh, ignore_errors=True)
+    _lock_of(fresh).unlink(missing_ok=True)
+
+
+def _lock_of(fresh: Path) -> Path:
+    return fresh.with_name(fresh.name + LOCK)
 
 
 def digest(*parts: bytes | str | Path, digits: int = 16) -> str:

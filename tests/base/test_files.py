@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -71,10 +73,26 @@ def test_json_holds_no_number_that_other_programs_can_not_read(tmp_path: Path) -
         write_json(tmp_path / "bad", {"a": float("nan")})
 
 
-def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes_is_not(folder: Path) -> None:
-    (folder.parent / ".results-dead").mkdir()
-    (folder.parent / ".results-dead" / "half.txt").write_text("half")
-    (folder.parent / ".results-of-another").mkdir()
+def test_what_a_killed_process_left_is_cleared_away(folder: Path) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with replaced(folder) as fresh:
+            (fresh / "half.txt").write_text("half")
+            os.write(writing, b".")
+            signal.pause()
+    os.read(reading, 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert len(list(folder.parent.iterdir())) == 3
+    (folder.parent / ".results-early.lock").touch()  # of a process that was killed before it made its folder
+    with replaced(folder) as mine:
+        (mine / "a.txt").write_text("mine")
+    assert contents(folder.parent) == {"results/a.txt": "mine", "results/.gitignore": "old .gitignore"}
+    assert [path.name for path in folder.parent.iterdir()] == ["results"]
+
+
+def test_what_a_living_process_writes_is_not_cleared_away(folder: Path) -> None:
     with replaced(folder) as mine:
         (mine / "a.txt").write_text("mine")
         with replaced(folder) as other:
