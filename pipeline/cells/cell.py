@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,24 @@ from pipeline.base.errors import require
 from pipeline.cells import initialization
 
 Weights = Mapping[str, Float[Tensor, "..."]]
-State = tuple[Float[Tensor, "*replica batch hidden"], ...]
+State = tuple[Float[Tensor, "*replica batch _"], ...]
+
+
+KINDS = {  # what a layer is, which bounds what it can represent
+    "ungated": "the next state is a nonlinear function of all units and the input",
+    "independent": "as ungated, but each unit sees itself and the input alone",
+    "state-gated": "gates that see the state decide what is kept",
+    "input-gated": "gates that see the input alone decide what is kept",
+    "oscillator": "units are driven, damped oscillators",
+    "linear": "the next state is a linear, time-invariant function of state and input",
+}
+
+
+class Group(NamedTuple):
+    """How some weights are trained, where that differs from the others."""
+
+    rate: float = 1.0  # multiple of the learning rate; 0: the weights stay as they begin
+    decay: bool = True  # whether the optimizer's weight decay, if it has one, is theirs too
 
 
 @dataclass(frozen=True)
@@ -22,23 +39,32 @@ class Cell(ABC):
 
     Every tensor may carry leading replica axes: `weight @ state` then runs all replicas at once, each with its own
     weights. A cell written with `linear` and elementwise functions needs nothing else to be trained in parallel.
+
+    Most cells declare `weights` and `forward` alone. The other methods do nothing by default; they are for cells with
+    constants tied to the length, constrained weights, or parts of the state of different widths:
+
+        cell    = cell.for_length(length)            once a training
+        weights = cell.weights(inputs, random)       once a replica
+        ready   = cell.materialise(weights)          once a pass, differentiated by torch
+        state   = cell.start(ready, batch)           once a pass: `initial`, or zeros
+        state   = cell.forward(ready, state, input)  each step
+        weights = cell.project(weights)              after each update
     """
 
     states: ClassVar[tuple[str, ...]] = ("h",)  # names of the state's parts; the first is what the readout sees
 
     recurrent: ClassVar[tuple[str, ...]] = ("weight_hh",)  # weights that read the state: blocks of hidden x hidden
 
+    kind: ClassVar[str] = ""  # what a layer is, one of KINDS; empty: not said
+
+    inits: ClassVar[tuple[str, ...]] = initialization.KINDS  # which of them the cell knows, and "published"
+
     hidden: int  # units
-    init: str  # how the weights begin, one of initialization.KINDS
+    init: str  # how the weights begin, one of `inits`
 
     def __post_init__(self) -> None:
         require(self.hidden >= 1, "cell.hidden", "must be at least 1", self.hidden)
-        require(
-            self.init in initialization.KINDS,
-            "cell.init",
-            f"must be one of {', '.join(initialization.KINDS)}",
-            self.init,
-        )
+        require(self.init in self.inits, "cell.init", f"must be one of {', '.join(self.inits)}", self.init)
 
     @abstractmethod
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
@@ -47,6 +73,54 @@ class Cell(ABC):
     @abstractmethod
     def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
         """The state one step later. Pure: nothing is kept, nothing is changed."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of each part of the state."""
+        return (self.hidden,) * len(self.states)
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """How weights are trained, by name; those that are not named, as the optimizer says."""
+        return {}
+
+    def for_length(self, length: int) -> "Cell":
+        """This cell for sequences of at most `length` steps: constants that are tied to the length take their value."""
+        return self
+
+    def materialise(self, weights: Weights) -> Weights:
+        """What `forward` reads, from what is trained: an orthogonal matrix from a skew-symmetric one, and the like.
+
+        Called once a pass. Every tensor keeps the replica axes; recurrent weights have their names from here.
+        """
+        return weights
+
+    def initial(self, weights: Weights) -> State | None:
+        """The state before the first step, from materialised weights; None: zeros.
+
+        A part is [*replica, batch, width], or [*replica, 1, width] where all sequences begin alike.
+        """
+        return None
+
+    def project(self, weights: Weights) -> Weights:
+        """The allowed weights that are nearest to those after an update; a clamp, for example."""
+        return weights
+
+    def readout(
+        self, outputs: int, random: torch.Generator
+    ) -> tuple[Float[Tensor, "{outputs} width"], Float[Tensor, " {outputs}"]]:
+        """Fresh weights and biases of the affine map that reads the first part of the state."""
+        kind, width = "torch" if self.init == "published" else self.init, self.widths[0]
+        weight = initialization.dense(kind, outputs, width, width, random)
+        return weight, initialization.bias(kind, outputs, width, random)
+
+    def start(self, weights: Mapping[str, Float[Tensor, "replica ..."]], batch: int) -> State:
+        """The state of `batch` sequences before the first step, from materialised weights."""
+        given, like = self.initial(weights), next(iter(weights.values()))
+        shapes = [(like.shape[0], batch, width) for width in self.widths]
+        if given is None:
+            return tuple(like.new_zeros(shape) for shape in shapes)
+        return tuple(part.expand(shape) for part, shape in zip(given, shapes, strict=True))
 
 
 def require_chrono(longest: int | None, name: str, bias: float) -> None:

@@ -59,7 +59,7 @@ class RunningGradient:
 
     def __init__(
         self,
-        parts: Sequence[Float[Tensor, "replica batch width"]],
+        parts: Sequence[Float[Tensor, "replica batch _"]],
         names: Sequence[str],
         norms: Norms | None,
         steps: int,

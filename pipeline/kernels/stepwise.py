@@ -31,8 +31,9 @@ def unroll(
     channels: int,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """Return the outputs with a graph; see kernels/unroll.py."""
+    start = cell.start(weights, inputs.shape[2])
     result: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
-        cell, tuple(weights), inputs, outputs, norms, trace, channels, *weights.values()
+        cell, tuple(weights), inputs, outputs, norms, trace, channels, *start, *weights.values()
     )
     return result
 
@@ -46,15 +47,20 @@ def evaluate(
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """Return the outputs alone."""
     with torch.no_grad():
-        return _forward(cell, weights, inputs, outputs, channels, None)
+        return _forward(cell, weights, cell.start(weights, inputs.shape[2]), inputs, outputs, channels, None)
 
 
 def _forward(
-    cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, outputs: int, channels: int, states: list[State] | None
+    cell: Cell,
+    weights: Mapping[str, Tensor],
+    state: State,
+    inputs: Tensor,
+    outputs: int,
+    channels: int,
+    states: list[State] | None,
 ) -> Tensor:
-    """The last outputs; the states from the zero one on are appended to `states` where there is a list."""
+    """The last outputs; the states from the first one on are appended to `states` where there is a list."""
     steps = inputs.shape[1]
-    state = _zero(cell, weights, inputs)
     kept = []
     for step in range(steps):
         if states is not None:
@@ -65,12 +71,6 @@ def _forward(
     if states is not None:
         states.append(state)
     return torch.stack(kept, dim=1)
-
-
-def _zero(cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor) -> State:
-    any_weight = next(iter(weights.values()))
-    shape = (inputs.shape[0], inputs.shape[2], cell.hidden)
-    return tuple(any_weight.new_zeros(shape) for _ in cell.states)
 
 
 def _input(inputs: Tensor, step: int, channels: int, dtype: torch.dtype) -> Float[Tensor, "replica batch input"]:
@@ -91,13 +91,14 @@ class _Unroll(torch.autograd.Function):
         norms: Norms | None,
         trace: Trace | None,
         channels: int,
-        *weights: Tensor,
+        *tensors: Tensor,
     ) -> Tensor:
         ctx.states = []
+        start, weights = tensors[: len(cell.states)], tensors[len(cell.states) :]
         ctx.cell, ctx.names, ctx.norms, ctx.trace, ctx.channels = cell, names, norms, trace, channels
         ctx.save_for_backward(inputs, *weights)
         named = dict(zip(names, weights, strict=True))
-        return _forward(cell, named, inputs, outputs, channels, ctx.states)
+        return _forward(cell, named, start, inputs, outputs, channels, ctx.states)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -121,7 +122,12 @@ class _Unroll(torch.autograd.Function):
         running.write()
         if ctx.trace is not None:
             torch.stack([state[0] for state in ctx.states[1:]], dim=1, out=ctx.trace.states)
-        return (None,) * 7 + tuple(sums)
+        needed = ctx.needs_input_grad[7 : 7 + len(zero)]  # a start that depends on the weights
+        of_start = [
+            times_power_of_two_(part.clone(), running.exponent) if wanted else None
+            for part, wanted in zip(running.parts, needed, strict=True)
+        ]
+        return (None,) * 7 + (*of_start, *sums)
 
 
 def _step_back(

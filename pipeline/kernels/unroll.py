@@ -78,6 +78,7 @@ def passes(
     threads: int,
     norms: Norms,
     trace: Trace | None,
+    channels: int | None = None,
 ) -> fused.Passes | None:
     """The forward pass of `unroll` and the backward pass through it, without autograd; None where autograd is needed.
 
@@ -85,7 +86,7 @@ def passes(
     """
     if _chosen(kernel, type(cell), inputs.device.type) != "fused":
         return None
-    width = _checked(cell, weights, inputs, outputs, norms, trace, None)
+    width = _checked(cell, weights, inputs, outputs, norms, trace, channels)
     return fused.Passes(cell, BY_HAND[type(cell)], weights, inputs, width, outputs, threads)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.kernels.workspace import Trace
 from pipeline.learning.batches import Draw, Feed, Sequences
+from pipeline.learning.groups import Grouped
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
 from pipeline.learning.objective import Objective
@@ -101,6 +102,7 @@ def one_update(
         trace.give_back()
     step = Step(losses, clip(model.rows.grad, largest), norms)
     optimizer.step()
+    model.project()
     return step
 
 
@@ -125,7 +127,7 @@ def narrow(
     if len(after) in (0, len(before)):
         return model, optimizer
     kept = torch.from_numpy(rows_of(before, after)).to(model.rows.device)
-    if isinstance(optimizer, PerReplica):
+    if isinstance(optimizer, PerReplica | Grouped):
         optimizer, rows = optimizer.narrowed(kept)
     else:
         optimizer, rows = narrowed(make, optimizer, model.rows, kept)

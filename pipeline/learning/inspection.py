@@ -63,7 +63,7 @@ class Inspector:
         """All of them, for an update from the weights `started` to those of the model."""
         sound = started.isfinite().all(dim=1)
         views = {name: view[sound].double() for name, view in model.layout.views(started).items()}
-        weights = {name: view for name, view in views.items() if name not in READOUT}
+        weights = model.cell.materialise({name: view for name, view in views.items() if name not in READOUT})
         inputs = as_floats(sequences.inputs[sound], self.channels)
         states = jacobian.trajectory(model.cell, weights, inputs)
         upstream = error(self.objective, views, states, sequences.targets[sound])
@@ -144,9 +144,9 @@ def early_steps(steps: int) -> int:
 def by_recurrent(
     cell: Cell,
     weights: Mapping[str, Float[Tensor, "..."]],
-    states: tuple[Float[Tensor, "sequence time hidden"], ...],
+    states: tuple[Float[Tensor, "sequence time _"], ...],
     inputs: Float[Tensor, "sequence time input"],
-    errors: tuple[Float[Tensor, "sequence time hidden"], ...],
+    errors: tuple[Float[Tensor, "sequence time _"], ...],
 ) -> Float[Tensor, "sequence weight"]:
     """Each sequence's gradient by the recurrent weights of one replica, summed over steps, from the errors after each.
 
@@ -159,12 +159,15 @@ def by_recurrent(
         return inputs.new_full((sequences, 1), torch.nan)
     with torch.enable_grad():
         after = cell.forward({**own, **leaves}, states, inputs)
-    found = torch.autograd.grad(after, list(leaves.values()), errors)
+    moved = [index for index, part in enumerate(after) if part.requires_grad]
+    found = torch.autograd.grad([after[i] for i in moved], list(leaves.values()), [errors[i] for i in moved])
     return torch.cat([gradient.flatten(1) for gradient in found], dim=1)
 
 
 def spectral_radius(cell: Cell, weights: Weights) -> PerReplica:
     """The largest |eigenvalue| of a recurrent matrix; of the largest block where there is one for each gate.
+
+    A vector of units stands for a diagonal matrix.
 
     Above 1 is necessary for gradients of a tanh RNN to explode (Pascanu et al. 2013, section 2.1).
     """
@@ -174,10 +177,13 @@ def spectral_radius(cell: Cell, weights: Weights) -> PerReplica:
         for block in (weights[name].split(cell.hidden, dim=1) if name in weights else ())
         if block.shape[1:] == (cell.hidden, cell.hidden)
     ]
-    if not blocks:
+    vectors = [weights[name] for name in cell.recurrent if name in weights and weights[name].ndim == 2]
+    largest = [vector.abs().amax(dim=1) for vector in vectors]
+    if blocks:
+        largest.append(torch.linalg.eigvals(torch.stack(blocks, dim=1)).abs().amax(dim=(1, 2)))
+    if not largest:
         return next(iter(weights.values())).new_full((len(next(iter(weights.values()))),), torch.nan)
-    largest: Tensor = torch.linalg.eigvals(torch.stack(blocks, dim=1)).abs().amax(dim=(1, 2))
-    return largest
+    return torch.stack(largest).amax(dim=0)
 
 
 def update_ratio(before: Float[Tensor, "replica weight"], after: Float[Tensor, "replica weight"]) -> PerReplica:
@@ -199,7 +205,7 @@ def exponents(
     cell: Cell, weights: Weights, states: Sequence[State], inputs: Float[Tensor, "replica time batch input"]
 ) -> dict[str, PerReplica]:
     """The largest Lyapunov exponents, the largest of all with a plain name, over the last `WINDOW` steps."""
-    count, start = min(EXPONENTS, cell.hidden * len(cell.states)), max(inputs.shape[1] - WINDOW, 0)
+    count, start = min(EXPONENTS, sum(cell.widths)), max(inputs.shape[1] - WINDOW, 0)
     chosen = [tuple(part[:, :SEQUENCES] for part in state) for state in states[start:]]
     found = jacobian.lyapunov(cell, weights, chosen, inputs[:, start:, :SEQUENCES], count).unbind(dim=1)
     return {f"jacobian/lyapunov{f'_{rank}' if rank > 1 else ''}": each for rank, each in enumerate(found, start=1)}
@@ -208,11 +214,12 @@ def exponents(
 def _flat(state: State) -> Tensor:
     flat = state[0].abs() > SATURATED
     for part in state[1:]:
-        flat = flat | (part.tanh().abs() > SATURATED)
+        if part.shape == flat.shape:  # else its units are others
+            flat = flat | (part.tanh().abs() > SATURATED)
     return flat
 
 
-def _by_sequence(states: Sequence[State]) -> tuple[Float[Tensor, "replica sequence time hidden"], ...]:
+def _by_sequence(states: Sequence[State]) -> tuple[Float[Tensor, "replica sequence time _"], ...]:
     """Each part, with steps in the place of the batch."""
     return tuple(torch.stack(list(part), dim=2) for part in zip(*states, strict=True))
 

@@ -17,18 +17,15 @@ from torch import Tensor
 from pipeline.cells.cell import Cell, State
 
 Weights = Mapping[str, Float[Tensor, "replica ..."]]
-Frame = tuple[
-    Float[Tensor, "replica carried hidden"], ...
-]  # directions in the parts of a state; carried: count x batch
+Frame = tuple[Float[Tensor, "replica carried _"], ...]  # directions in the parts of a state; carried: count x batch
 Inputs = Float[Tensor, "replica time batch input"]
 WARM_UP = 4  # the first of so many parts turns a frame to the leading directions, and is not counted
 TOGETHER = 4  # steps between two orthonormalizations: in float64 directions may part by 10^15 before they mix
 
 
 def trajectory(cell: Cell, weights: Weights, inputs: Inputs) -> list[State]:
-    """The states before the first step, which is zero, and after each step: time + 1 of them."""
-    zero = next(iter(weights.values())).new_zeros(inputs.shape[0], inputs.shape[2], cell.hidden)
-    states: list[State] = [tuple(zero for _ in cell.states)]
+    """The states before the first step and after each step, time + 1 of them; here weights are materialised."""
+    states: list[State] = [cell.start(weights, inputs.shape[2])]
     with torch.no_grad():
         for step in range(inputs.shape[1]):
             states.append(cell.forward(weights, states[-1], inputs[:, step]))
@@ -75,14 +72,14 @@ def lyapunov(
     starts is not counted. -inf where nothing is left of a direction.
     """
     replicas, steps, batch = inputs.shape[:3]
-    warm, parts = steps // WARM_UP, len(states[0])
-    tangent = _columns(_first_frame(states[0], count, batch), parts)
+    warm, widths = steps // WARM_UP, [part.shape[2] for part in states[0]]
+    tangent = _columns(_first_frame(states[0], count, batch), widths)
     total = inputs.new_zeros(replicas, batch, count)
     for done in range(1, steps + 1):
         tangent = _carried_back(cell, weights, states[steps - done], inputs[:, steps - done], tangent, count)
         if done == steps or (done - warm) % TOGETHER == 0:
             frame, triangle = torch.linalg.qr(_frame(tangent, count, batch))
-            tangent = _columns(frame, parts)
+            tangent = _columns(frame, widths)
             if done > warm:
                 total = total + triangle.diagonal(dim1=-2, dim2=-1).abs().log()
     return total.mean(dim=1) / (steps - warm)
@@ -105,16 +102,16 @@ def _carried_back(
 
 def _first_frame(state: State, count: int, batch: int) -> Float[Tensor, "replica sequence state count"]:
     """Orthonormal columns, the same for all."""
-    size = len(state) * state[0].shape[2]
+    size = sum(part.shape[2] for part in state)
     drawn = torch.randn(size, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     frame: Tensor = torch.linalg.qr(drawn)[0].to(state[0])
     return frame.expand(len(state[0]), batch, size, count)
 
 
-def _columns(frame: Float[Tensor, "replica sequence state count"], parts: int) -> Frame:
-    """The columns of a frame as the parts of `count` x batch states."""
+def _columns(frame: Float[Tensor, "replica sequence state count"], widths: Sequence[int]) -> Frame:
+    """The columns of a frame as the parts, of these widths, of `count` x batch states."""
     stacked = frame.permute(0, 3, 1, 2).flatten(1, 2)
-    return tuple(part.contiguous() for part in stacked.chunk(parts, dim=2))
+    return tuple(part.contiguous() for part in stacked.split(list(widths), dim=2))
 
 
 def _frame(tangent: Frame, count: int, batch: int) -> Float[Tensor, "replica sequence state count"]:

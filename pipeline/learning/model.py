@@ -1,6 +1,7 @@
 """A cell with a linear readout, for many replicas at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -9,7 +10,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from pipeline.cells import initialization
 from pipeline.cells.cell import Cell
 from pipeline.data import streams
 from pipeline.kernels.unroll import passes, unroll
@@ -41,6 +41,7 @@ class Model:
     rows: Float[Tensor, "replica weight"]
     kernel: str  # which pass through time, see kernels.unroll
     threads: int  # that the fused pass may use; results do not depend on it
+    channels: int | None = None  # of the inputs, where symbols are read one-hot; None: as weight_ih says
 
     def __call__(
         self,
@@ -52,9 +53,21 @@ class Model:
         """The readout of the last `answers` states; the backward pass fills `norms` and `trace`, see kernels.unroll."""
         weights = self.layout.views(self.rows)
         readout, bias = (weights.pop(name) for name in READOUT)
-        threads = worthwhile(self.threads, weights, inputs)
-        states = unroll(self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, threads=threads)
-        return _read_out(states, readout, bias)
+        return _read_out(self.states(self.cell.materialise(weights), inputs, answers, norms, trace), readout, bias)
+
+    def states(
+        self,
+        weights: Mapping[str, Float[Tensor, "replica ..."]],
+        inputs: Shaped[Tensor, "replica time batch ..."],
+        answers: int,
+        norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
+        trace: Trace | None = None,
+    ) -> Float[Tensor, "replica answer batch hidden"]:
+        """Return the part of the last `answers` states that the readout sees, by materialised weights."""
+        threads, channels = worthwhile(self.threads, weights, inputs), self.channels
+        return unroll(
+            self.cell, weights, inputs, answers, norms, trace, kernel=self.kernel, channels=channels, threads=threads
+        )
 
     def gradient(
         self,
@@ -71,15 +84,17 @@ class Model:
 
             y = V h + v       dL/dV = sum of (dL/dy) h'       dL/dv = sum of dL/dy       dL/dh = V' dL/dy
         """
-        weights = {name: view for name, view in self._views.items() if name not in READOUT}
+        trained = {name: view for name, view in self._views.items() if name not in READOUT}
         readout, bias = (self._views[name] for name in READOUT)
-        threads = worthwhile(self.threads, weights, inputs)
-        run = passes(self.cell, weights, inputs, answers, self.kernel, threads, norms, trace)
+        weights = _Materialised(self.cell, trained)
+        threads = worthwhile(self.threads, weights.ready, inputs)
+        run = passes(self.cell, weights.ready, inputs, answers, self.kernel, threads, norms, trace, self.channels)
         if run is None:
             outputs = self(inputs, answers, norms, trace)
             losses, slope = objective.loss(outputs.detach(), targets)
             self.rows.grad = None
             outputs.backward(slope)
+            self._forget_fixed()
             return losses
         states = run.forward(keep=True)
         losses, slope = objective.loss(_read_out(states, readout, bias), targets)
@@ -87,9 +102,28 @@ class Model:
         flat, slope = states.flatten(1, 2), slope.flatten(1, 2)
         gradient[READOUT[0]].copy_(slope.mT @ flat)
         torch.sum(slope, dim=1, out=gradient[READOUT[1]])
-        run.backward((slope @ readout).view_as(states), gradient, norms, trace)
+        with weights.gradient(gradient) as found:
+            run.backward((slope @ readout).view_as(states), found, norms, trace)
         self.rows.grad = memory
+        self._forget_fixed()
         return losses
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Move the weights to the nearest allowed ones, see `Cell.project`."""
+        weights = {name: view for name, view in self._views.items() if name not in READOUT}
+        allowed = self.cell.project(weights)
+        if allowed is not weights:
+            for name, weight in allowed.items():
+                weights[name].copy_(weight)
+
+    def _forget_fixed(self) -> None:
+        """Set the gradient by the weights that are not trained to zero, so that no norm counts it."""
+        fixed = [name for name, group in self.cell.groups.items() if group.rate == 0]
+        if fixed and self.rows.grad is not None:
+            gradient = self.layout.views(self.rows.grad)
+            for name in fixed:
+                gradient[name].zero_()
 
     @cached_property
     def _views(self) -> dict[str, Float[Tensor, "replica ..."]]:
@@ -101,6 +135,34 @@ class Model:
         """The memory of the gradient, of which each update writes all; and each weight's part of it."""
         memory = torch.empty_like(self.rows.detach())
         return memory, self.layout.views(memory)
+
+
+class _Materialised:
+    """The weights that `forward` reads, without a graph, and the way back from their gradient to the trained ones."""
+
+    def __init__(self, cell: Cell, trained: Mapping[str, Float[Tensor, "replica ..."]]) -> None:
+        self.trained = {name: weight.detach().requires_grad_() for name, weight in trained.items()}
+        with torch.enable_grad():
+            self.made = cell.materialise(self.trained)
+        self.ready = {name: weight.detach() for name, weight in self.made.items()}
+
+    @contextmanager
+    def gradient(
+        self, gradient: Mapping[str, Float[Tensor, "replica ..."]]
+    ) -> Iterator[Mapping[str, Float[Tensor, "replica ..."]]]:
+        """Lend memory for the gradient by what `forward` reads; at the end, write that by the trained weights."""
+        if self.made is self.trained:
+            yield gradient
+            return
+        found = {
+            name: torch.empty_like(weight, memory_format=torch.contiguous_format) for name, weight in self.ready.items()
+        }
+        yield found
+        roots = {name: weight for name, weight in self.made.items() if weight.requires_grad}
+        leaves, upstream = list(self.trained.values()), [found[name] for name in roots]
+        back = torch.autograd.grad(list(roots.values()), leaves, upstream, allow_unused=True, materialize_grads=True)
+        for name, part in zip(self.trained, back, strict=True):
+            gradient[name].copy_(part)
 
 
 def _read_out(
@@ -139,6 +201,4 @@ def begin(
 
 def _weights(cell: Cell, channels: int, outputs: int, seed: int) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(seed)
-    weights = cell.weights(channels, random)
-    readout = initialization.dense(cell.init, outputs, cell.hidden, cell.hidden, random)
-    return {**weights, READOUT[0]: readout, READOUT[1]: initialization.bias(cell.init, outputs, cell.hidden, random)}
+    return {**cell.weights(channels, random), **dict(zip(READOUT, cell.readout(outputs, random), strict=True))}

@@ -1,6 +1,7 @@
 """Any elementwise optimizer of torch.optim trains every replica on its own, for its state has one row a replica too."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,7 +12,7 @@ from pipeline.learning import lazy_dynamo
 
 lazy_dynamo.postpone()
 
-MakeOptimizer = Callable[[list[Tensor]], torch.optim.Optimizer]
+MakeOptimizer = Callable[[list[Any]], torch.optim.Optimizer]  # from tensors, or torch's groups of parameters
 
 
 def clip(gradient: Float[Tensor, "replica weight"], largest: float | Tensor) -> Float[Tensor, " replica"]:
@@ -48,11 +49,12 @@ def narrowed(
     fewer = rows.detach()[kept].requires_grad_()
     fresh = make([fewer])
     for name, value in optimizer.state[rows].items():
-        fresh.state[fewer][name] = _rows_of(name, value, rows, kept)
+        fresh.state[fewer][name] = kept_rows(name, value, rows, kept)
     return fresh, fewer
 
 
-def _rows_of(name: str, value: object, rows: Tensor, kept: Tensor) -> object:
+def kept_rows(name: str, value: object, rows: Tensor, kept: Tensor) -> object:
+    """Return an entry of an optimizer's state for the replicas that are `kept`."""
     if not isinstance(value, Tensor) or value.ndim == 0:
         return value
     if value.shape != rows.shape:

@@ -40,6 +40,7 @@ class PerReplica(torch.optim.Optimizer):
     def __init__(self, rows: Float[Tensor, "replica weight"], recipes: Sequence[Recipe]) -> None:
         super().__init__([rows], {})
         self.rows, self.recipes = rows, list(recipes)
+        self.multiples: Float[Tensor, "_ weight"] | None = None  # of the rates, one row a replica, or one for all
         self.rates = _column([recipe.rate for recipe in recipes], rows)
         self.clips = torch.tensor([recipe.clip for recipe in recipes], dtype=torch.float64, device=rows.device)
         self.parts = [
@@ -58,12 +59,14 @@ class PerReplica(torch.optim.Optimizer):
             part.probe.zero_()
             part.probe.grad = self.rows.grad[part.positions]
             part.optimizer.step()
-            self.rows[part.positions] += self.rates[part.positions] * part.probe
+            move = part.probe if self.multiples is None else part.probe * self._rows(self.multiples)[part.positions]
+            self.rows[part.positions] += self.rates[part.positions] * move
 
     def narrowed(self, kept: Int64[Tensor, " kept"]) -> "tuple[PerReplica, Tensor]":
         """Return this optimizer and its rows for the replicas that are `kept`, with the state that they had."""
         fewer = self.rows.detach()[kept].requires_grad_()
         fresh = PerReplica(fewer, [self.recipes[position] for position in kept.tolist()])
+        fresh.multiples = None if self.multiples is None else self._rows(self.multiples)[kept]
         parts = {part.name: part for part in self.parts}
         for part in fresh.parts:
             old = parts[part.name]
@@ -71,6 +74,9 @@ class PerReplica(torch.optim.Optimizer):
             mine = torch.tensor([place[int(kept[position])] for position in part.positions], device=fewer.device)
             part.optimizer, part.probe = narrowed(part.make, old.optimizer, old.probe, mine)
         return fresh, fewer
+
+    def _rows(self, multiples: Float[Tensor, "_ weight"]) -> Float[Tensor, "replica weight"]:
+        return multiples.expand(len(self.rows), -1)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from pipeline.learning import gradients
 from pipeline.learning import model as models
 from pipeline.learning.batches import Sequences, shared_sequences, steps_trained, training_sequences
 from pipeline.learning.fit import Problem, evaluate, fit
+from pipeline.learning.groups import grouped
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.objective import objective
 from pipeline.learning.optimizer import MakeOptimizer
@@ -69,9 +70,11 @@ def train_replicas(
     require_fit(task, options, length)
     torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
     torch.set_flush_denormal(True)
+    cell, begins = cell.for_length(length), [each.for_length(length) for each in begins]
     rows, layout = models.begin(begins or cell, task.channels, task.outputs, options.seed, seeds)
     rows = rows.to(options.device).requires_grad_()
-    model = models.Model(cell, layout, rows, options.kernel, options.threads or cores())
+    make_optimizer = grouped(make_optimizer, layout.shapes, begins or [cell])
+    model = models.Model(cell, layout, rows, options.kernel, options.threads or cores(), task.channels)
     board = Scoreboard(len(seeds), task.goal, task.loose_goal, stop)
     recorder = Recorder(options.record_every, task.answers, options.clip, watch, CLEARLY * task.chance)
     posed = problem(task, options, length, seeds, held_out)
@@ -87,8 +90,8 @@ def scores(
     task: Task, cell: Cell, options: TrainingOptions, done: TrainedReplicas, sequences: Batch
 ) -> Float[ndarray, " replica"]:
     """Return the score of each replica's best weights on other sequences, of any length."""
-    rows = done.weights.to(options.device)
-    model = models.Model(cell, done.layout, rows, options.kernel, options.threads or cores())
+    cell, rows = cell.for_length(options.length), done.weights.to(options.device)
+    model = models.Model(cell, done.layout, rows, options.kernel, options.threads or cores(), task.channels)
     return evaluate(model, problem(task, options, options.length, (), sequences))
 
 

@@ -10,7 +10,7 @@ Two files, neither of which can run code: weights.safetensors, every replica's b
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Trained:
         """The answers after the last steps of each sequence, however long: numbers, or the scores of the classes."""
         require(0 <= replica < self.replicas, "replica", f"must be from 0 to {self.replicas - 1}", replica)
         rows = self.model.rows[replica : replica + 1]
-        one = Model(self.model.cell, self.model.layout, rows, self.model.kernel, self.model.threads)
+        one = replace(self.model, rows=rows)
         with torch.no_grad():
             answered: Tensor = one(inputs.transpose(0, 1).unsqueeze(0), int(self.about["answers"]))[0]
         return answered.transpose(0, 1)
@@ -81,7 +81,7 @@ def load(folder: str | Path) -> Trained:
         about = json.loads((path / DESCRIPTION).read_text())
         weights = load_file(path / WEIGHTS)
         layout = Layout({name: tuple(weight.shape[1:]) for name, weight in weights.items()})
-        cell = build(about["settings"], "cell")
+        cell = build(about["settings"], "cell").for_length(int(about["length"]))
         fresh, expected = begin(cell, int(about["channels"]), int(about["outputs"]), 0, [0])
         shapes = {name: (int(about["replicas"]), *shape) for name, shape in expected.shapes.items()}
         if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes or int(about["answers"]) < 1:
@@ -90,4 +90,4 @@ def load(folder: str | Path) -> Trained:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path} holds no trained model ({reason}); `python -m pipeline.train` writes one") from error
-    return Trained(Model(cell, layout, rows, "auto", 1), about, len(rows))
+    return Trained(Model(cell, layout, rows, "auto", 1, int(about["channels"])), about, len(rows))

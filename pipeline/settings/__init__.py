@@ -376,7 +376,7 @@ def check(
 def check_parts(settings: Settings) -> None:
     """Raise `UserError` where a part can't be made, or does not fit the other settings or this machine."""
     cell, executor, task, training = settings.part("cell"), settings.part("executor"), settings.task, settings.training
-    require_sound(cell, task.channels)
+    require_sound(cell, task.channels, training.length)
     require_served(training.regularizer, cell)
     require_optimizer(settings.part("optimizer"))
     for name in ("workers", "threads"):

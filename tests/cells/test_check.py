@@ -23,7 +23,7 @@ def test_a_wrong_cell_ends_with_a_sentence_that_names_what_is_wrong(
     kind: type[Cell], sentence: str, hidden: int
 ) -> None:
     with pytest.raises(UserError) as refused:
-        require_sound(made(kind, hidden), 2)
+        require_sound(made(kind, hidden), 2, 10)
     if hidden == 4:
         assert re.match(f"cell {kind.__name__}: {sentence}", str(refused.value)), refused.value
     assert "\n" not in str(refused.value)
@@ -32,12 +32,12 @@ def test_a_wrong_cell_ends_with_a_sentence_that_names_what_is_wrong(
 @pytest.mark.parametrize("hidden", [1, 2, 3, 5, 7, 1000])
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_a_right_cell_of_any_size_passes(cell: Cell, hidden: int, channels: int) -> None:
-    require_sound(replace(cell, hidden=hidden), channels)
+    require_sound(replace(cell, hidden=hidden), channels, 10)
 
 
 @pytest.mark.parametrize("kind", [Right, TwoParts])
 def test_the_cells_from_which_wrong_ones_are_derived_are_right(kind: type[Cell]) -> None:
-    require_sound(made(kind), 2)
+    require_sound(made(kind), 2, 10)
 
 
 FIRST_LINE = "from tests.cells.wrong_cells import *\n"

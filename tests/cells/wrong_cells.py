@@ -4,7 +4,7 @@
 
 import math
 import random as python_random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.cells.cell import Cell, State, Weights
+from pipeline.cells.cell import Cell, Group, State, Weights
 
 WRONG: list[tuple[type[Cell], str]] = []
 
@@ -470,6 +470,144 @@ class Autocast(Right):
 class LosesDigits(Right):
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         return (super().forward(weights, state, input)[0] + 1e4 - 1e4,)
+
+
+class Ready(Right):
+    """With one more method."""
+
+    def materialise(self, weights: Weights) -> Any:
+        return self.changed(dict(weights))
+
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        return weights
+
+
+@wrong(r"materialise must return a dict of tensors by name; got a list")
+class MaterialiseIsAList(Ready):
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        return list(weights.values())
+
+
+@wrong(r"materialise must change nothing that comes in; it changes 'bias' in place")
+class MaterialiseChangesAWeight(Ready):
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        weights["bias"].data.add_(1)
+        return weights
+
+
+@wrong(r"materialise must keep the type torch.float64 and the first axis, of 3 replicas; 'weight_hh' is torch.float32")
+class MaterialiseInFloat32(Ready):
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        return {**weights, "weight_hh": weights["weight_hh"].float()}
+
+
+@wrong(r"materialise must keep the type torch.float64 and the first axis, of 3 replicas; 'more' is torch.float64 \[4\]")
+class MaterialiseWithoutReplicas(Ready):
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        return {**weights, "more": weights["bias"].new_zeros(self.hidden)}
+
+
+@wrong(r"materialise fails with KeyError: 'skew' \(tests/cells/wrong_cells.py, line \d+\)")
+class MaterialiseFails(Ready):
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        return {**weights, "weight_hh": weights["skew"]}
+
+
+@wrong(r"the gradient by the weight 'weight_hh' is cut")
+class MaterialiseCutsTheGradient(Ready):
+    def changed(self, weights: dict[str, Tensor]) -> Any:
+        return {**weights, "weight_hh": weights["weight_hh"].detach()}
+
+
+@wrong(r"widths must be a tuple of a number of units for each of h, c; got \(4,\)")
+class TooFewWidths(TwoParts):
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (self.hidden,)
+
+
+@wrong(r"forward must keep the shape of a part, \[replica, batch, unit\]; 'c' was \[3, 5, 5\] and is \[3, 5, 4\]")
+class OtherWidths(TwoParts):
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.hidden, self.hidden + 1
+
+    def forward(self, weights: Weights, state: State, input: Tensor) -> State:
+        return super().forward(weights, (state[0], state[1][..., 1:]), input)
+
+
+@wrong(r"initial fails with RuntimeError: .* \(.*cell.py, line \d+\)")
+class InitialOfAnotherShape(Right):
+    def initial(self, weights: Weights) -> State:
+        return (weights["bias"][..., 1:].unsqueeze(-2),)
+
+
+@wrong(r"initial fails with ValueError: zip\(\) argument 2 is longer than argument 1")
+class InitialWithoutAPart(TwoParts):
+    def initial(self, weights: Weights) -> State:
+        return (weights["bias"].unsqueeze(-2),)
+
+
+@wrong(r"groups names 'wieght_hh', which is no weight of the cell")
+class GroupsOfNoWeight(Right):
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        return {"wieght_hh": Group(0.1)}
+
+
+@wrong(r"groups must hold a Group whose rate is 0 or above for each weight; 'weight_hh' has -0.1")
+class GroupsOfNumbers(Right):
+    @property
+    def groups(self) -> Any:
+        return {"weight_hh": -0.1}
+
+
+@wrong(r"project must leave weights as they begin; it changes 'weight_hh'")
+class BeginsWhereItMayNotBe(Right):
+    def project(self, weights: Weights) -> Weights:
+        return {**weights, "weight_hh": weights["weight_hh"].clamp(-1e-3, 1e-3)}
+
+
+@wrong(r"project must leave weights as it returns them; it changes 'bias'")
+class ProjectsOnAndOn(Right):
+    def project(self, weights: Weights) -> Weights:
+        return {**weights, "bias": 0.5 * weights["bias"]}
+
+
+@wrong(r"project must change nothing that comes in, but return what it changes")
+class ProjectsInPlace(Right):
+    def project(self, weights: Weights) -> Weights:
+        weights["bias"].add_(1)
+        return weights
+
+
+@wrong(r"project must return all weights, in their shapes and type")
+class ProjectsAPart(Right):
+    def project(self, weights: Weights) -> Weights:
+        return {"bias": weights["bias"]}
+
+
+@wrong(r"for_length fails with TypeError: .* \(tests/cells/wrong_cells.py, line \d+\)")
+class ForNoLength(Right):
+    def for_length(self, length: int) -> Any:
+        return self + length  # type: ignore[operator]
+
+
+@wrong(r"for_length must return a cell; got None")
+class ForLengthIsNone(Right):
+    def for_length(self, length: int) -> Any:
+        return None
+
+
+@wrong(r"kind must be one of ungated, .*; got 'best'")
+class OfNoKind(Right):
+    kind = "best"
+
+
+@wrong(r"readout must return a weight and a bias of the shapes \(2, 4\) and \(2,\)")
+class AReadoutOfAnotherShape(Right):
+    def readout(self, outputs: int, random: torch.Generator) -> Any:
+        return torch.zeros(self.hidden, outputs), torch.zeros(outputs)
 
 
 def made(kind: type[Cell], hidden: int = 4) -> Cell:

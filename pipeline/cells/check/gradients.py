@@ -16,18 +16,20 @@ Source = tuple[str, str]  # "part", "weight" or "input", and its name
 def require_gradients(trial: Trial, weights: Mapping[str, Tensor]) -> None:
     """Take as many steps as a part may need to reach the readout, and differentiate what the readout sees."""
     leaves = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
-    first = tuple(part.requires_grad_() for part in trial.start(weights))
-    inputs = [trial.input(step, first[0]).requires_grad_() for step in range(len(first) + 1)]
+    shift = tuple(torch.zeros_like(part).requires_grad_() for part in trial.start(trial.ready(weights)))
+    inputs = [trial.input(step, shift[0]).requires_grad_() for step in range(len(shift) + 1)]
     with torch.enable_grad():
-        state = trial.step(leaves, first, inputs[0])
+        ready = trial.ready(leaves)
+        first = tuple(part + added for part, added in zip(trial.start(ready), shift, strict=True))
+        state = trial.step(ready, first, inputs[0])
         for name, part in zip(trial.cell.states, state, strict=True):
             trial.must(
                 part.requires_grad,
                 f"{name!r} of the next state must depend on weights, state or input; it is constant or detached",
             )
         for input in inputs[1:]:
-            state = trial.step(leaves, state, input)
-    sought: dict[Source, Tensor] = {("part", name): part for name, part in zip(trial.cell.states, first, strict=True)}
+            state = trial.step(ready, state, input)
+    sought: dict[Source, Tensor] = {("part", name): part for name, part in zip(trial.cell.states, shift, strict=True)}
     sought |= {("weight", name): leaf for name, leaf in leaves.items()} | {("input", ""): inputs[0]}
     with trial.calling("the gradient of forward"):
         found = torch.autograd.grad(state[0].sum(), list(sought.values()), allow_unused=True)
@@ -64,7 +66,8 @@ def _moves(trial: Trial, source: Source, weights: Mapping[str, Tensor]) -> bool:
     def after(shift: float) -> Tensor:
         shifts = {source: shift}
         changed = {name: weight + shifts.get(("weight", name), 0.0) for name, weight in weights.items()}
-        start = zip(trial.cell.states, trial.start(weights), strict=True)
+        changed = trial.ready(changed)
+        start = zip(trial.cell.states, trial.start(changed), strict=True)
         state: State = tuple(part + shifts.get(("part", name), 0.0) for name, part in start)
         for step in range(len(state) + 1):
             input = trial.input(step, state[0])

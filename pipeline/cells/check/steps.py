@@ -20,7 +20,8 @@ Weights = Mapping[str, Tensor]
 @torch.no_grad()
 def require_pure_steps(trial: Trial, weights: Weights) -> None:
     """Take two steps in float32, and hold them against the same ones in float64."""
-    wide = {name: weight.double() for name, weight in weights.items()}
+    wide = trial.ready({name: weight.double() for name, weight in weights.items()})
+    weights = trial.ready(weights)
     state, exact = trial.start(weights), trial.start(wide)
     _require_replicas(trial, weights, state)
     for step in range(2):
@@ -84,12 +85,13 @@ def _pure_step(trial: Trial, weights: Weights, state: State, input: Tensor) -> S
 @torch.no_grad()
 def require_alone(trial: Trial, weights: Weights) -> None:
     """See that a replica, and a sequence, comes to the same state without the others."""
+    first = trial.ready({name: weight[:1] for name, weight in weights.items()})
+    weights = trial.ready(weights)
     state = trial.start(weights)
     for step in range(2):
         state = trial.step(weights, state, trial.input(step, state[0]))
     input = trial.input(2, state[0])
     after = trial.step(weights, state, input)
-    first = {name: weight[:1] for name, weight in weights.items()}
     cases: Sequence[tuple[str, Weights, Callable[[Tensor], Tensor]]] = (
         ("replica", first, lambda tensor: tensor[:1]),
         ("sequence", weights, lambda tensor: tensor[:, :1]),

@@ -25,14 +25,24 @@ class Trial:
     batch: int
 
     @classmethod
-    def of(cls, cell: Cell, channels: int) -> "Trial":
-        """Return the trial of a cell whose names of parts are as they should be."""
+    def of(cls, cell: Cell, channels: int, length: int) -> "Trial":
+        """Return the trial of a cell whose names and widths of parts are as they should be."""
+        untied = cls(cell, channels, 0, 0)
+        with untied.calling("for_length"):
+            cell = cell.for_length(length)
+        untied.must(isinstance(cell, Cell), f"for_length must return a cell; got {kind(cell)}")
         replicas, batch = [size for size in SIZES if size not in (cell.hidden, channels)][:2]
         trial, states = cls(cell, channels, replicas, batch), cell.states
         named = isinstance(states, tuple) and all(isinstance(name, str) for name in states) and states[:1] == ("h",)
         trial.must(
             named and len(set(states)) == len(states),
             f"states must be a tuple of different names that begins with 'h', which the readout sees; got {states!r}",
+        )
+        widths = cell.widths
+        numbers = isinstance(widths, tuple) and all(isinstance(width, int) and width > 0 for width in widths)
+        trial.must(
+            numbers and len(widths) == len(states),
+            f"widths must be a tuple of a number of units for each of {', '.join(states)}; got {widths!r}",
         )
         return trial
 
@@ -67,10 +77,39 @@ class Trial:
             "repeated",
         )
 
-    def start(self, weights: Mapping[str, Tensor]) -> State:
-        """Return the state before the first step."""
-        zero = next(iter(weights.values())).new_zeros(self.replicas, self.batch, self.cell.hidden)
-        return tuple(zero.clone() for _ in self.cell.states)
+    def ready(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what `forward` reads, if it is as it should be."""
+        like = next(iter(weights.values()))
+        before = {name: (weight._version, weight.clone()) for name, weight in weights.items()}
+        with self.calling("materialise"):
+            ready: Any = self.cell.materialise(weights)
+        self.must(
+            isinstance(ready, Mapping) and all(isinstance(weight, Tensor) for weight in ready.values()),
+            f"materialise must return a dict of tensors by name; got {kind(ready)}",
+        )
+        for name, (version, copy) in before.items():
+            same = weights[name]._version == version and torch.equal(weights[name], copy)
+            self.must(same, f"materialise must change nothing that comes in; it changes {name!r} in place")
+        for name, weight in ready.items():
+            self.must(
+                weight.dtype == like.dtype and weight.shape[:1] == like.shape[:1],
+                f"materialise must keep the type {like.dtype} and the first axis, of {len(like)} replicas; {name!r} is "
+                f"{weight.dtype} {list(weight.shape)}",
+            )
+        return dict(ready)
+
+    def start(self, ready: Mapping[str, Tensor]) -> State:
+        """Return the state before the first step, if it is one."""
+        replicas = len(next(iter(ready.values())))
+        with self.calling("initial"):
+            state: Any = self.cell.start(ready, self.batch)
+        for name, width, part in zip(self.cell.states, self.cell.widths, state, strict=True):
+            self.must(
+                part.shape == (replicas, self.batch, width) and part.dtype == next(iter(ready.values())).dtype,
+                f"initial must return parts [replica, batch or 1, width] in the type of the weights; {name!r} is "
+                f"{part.dtype} {list(part.shape)}",
+            )
+        return tuple(part.clone() for part in state)
 
     def input(self, step: int, like: Tensor) -> Tensor:
         """Return the input of a step, in the type of `like`."""
