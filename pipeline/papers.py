@@ -28,7 +28,7 @@ from pipeline.records.outcome import read_outcome
 from pipeline.records.trials import read_trials
 from pipeline.records.wording import label, phrase
 from pipeline.reports.render import embedded, rendered
-from pipeline.settings import CONF, Settings, compose, stage
+from pipeline.settings import CONF, Settings, compose, stage_with
 
 WHEN = {"init": "at the first update", "exit": "where a run leaves its plateau"}  # decay_init, decay_exit of trials.csv
 
@@ -72,7 +72,7 @@ class Knob:
         return belief_of(self.trials, self.horizon)
 
 
-@stage
+@stage_with()
 def main(settings: Settings) -> None:
     """Write the table of published results and the figure of the knobs."""
     plan = yaml.safe_load((CONF / "papers.yaml").read_text())

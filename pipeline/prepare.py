@@ -5,10 +5,10 @@
 writes data/TASK/. Training sequences are never stored: they are drawn fresh for each update.
 """
 
-from pipeline.settings import Settings, stage
+from pipeline.settings import Settings, stage_with
 
 
-@stage
+@stage_with("task")
 def main(settings: Settings) -> None:
     """Prepare one task."""
     from pipeline.runs.prepared import lengths, prepare

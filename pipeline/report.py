@@ -37,7 +37,7 @@ from pipeline.records.outcome import read_outcome
 from pipeline.records.trials import read_trials
 from pipeline.records.wording import REASONS, cost_phrase, label, phrase, plain_phrase, sentence, words
 from pipeline.reports import edges, ranking, svg
-from pipeline.settings import CONF, Settings, stage
+from pipeline.settings import CONF, Settings, stage_with
 from pipeline.tuning.space import space_of
 
 TEMPLATE = "report.html"
@@ -68,7 +68,7 @@ class Pair:
     another: Another | None = None  # where the horizon of one more choice lies; None where nobody can tell
 
 
-@stage
+@stage_with()
 def main(settings: Settings) -> None:
     """Write the report."""
     grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]

@@ -13,13 +13,13 @@ import subprocess
 import sys
 
 from pipeline.base.errors import require
-from pipeline.settings import Settings, stage
+from pipeline.settings import Settings, stage_with
 
 HOST = "127.0.0.1"
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-@stage
+@stage_with()
 def main(settings: Settings) -> None:
     """Serve MLflow until interrupted."""
     from pipeline.reports.links import report

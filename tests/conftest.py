@@ -57,7 +57,7 @@ def denormals() -> Iterator[None]:
 @pytest.fixture(scope="session", params=options("cell"))
 def cell(request: pytest.FixtureRequest) -> Cell:
     """Each cell of conf/cell."""
-    made: Cell = compose(f"cell={request.param}").part("cell")
+    made: Cell = compose(f"cell={request.param}").cell
     return made
 
 

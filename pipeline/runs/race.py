@@ -55,7 +55,7 @@ class Trainer:
         # Clipping is the recipes'; the gradient through time is not looked at here, so it is recorded hardly ever.
         done = train_replicas(
             settings.task,
-            settings.part("cell"),
+            settings.cell,
             lambda rows: PerReplica(rows[0], recipes),
             replace(settings.training, clip=inf, record_every=settings.training.updates),
             length,

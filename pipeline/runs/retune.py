@@ -14,15 +14,14 @@ from pipeline.base.files import replaced, write_json
 from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display
 from pipeline.data.held_out import HeldOut
-from pipeline.learning.options import TrainingOptions
 from pipeline.records import choices
 from pipeline.records.wording import phrase
 from pipeline.runs import search, tune
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.runs.race import Trainer
 from pipeline.runs.search_summary import ENDS
-from pipeline.settings import Settings, check_parts, section
-from pipeline.settings.tuned import file_of, read
+from pipeline.settings import Settings
+from pipeline.settings.tuned import file_of, read, with_values
 from pipeline.tuning.rounds import Tuning
 
 
@@ -136,16 +135,6 @@ def with_choice(settings: Settings, first: Mapping[str, Any], chosen: Mapping[st
     sections = tune.sections_of(settings, dict(chosen))
     own = {"seed": settings.training.seed + settings.tune.seed - first["seed"]}
     return with_values(settings, sections | {"training": sections.get("training", {}) | own})
-
-
-def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings with other values in some sections; an optimizer is replaced as a whole."""
-    tree = dict(settings.tree)
-    for name, values in sections.items():
-        tree[name] = dict(values) if name == "optimizer" else {**tree[name], **values}
-    changed = replace(settings, tree=tree, training=section("training", TrainingOptions, tree["training"]))
-    check_parts(changed)
-    return changed
 
 
 def content(settings: Settings, first: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:

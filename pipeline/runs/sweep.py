@@ -8,7 +8,8 @@ import optuna
 from pipeline.base.errors import UserError, first_line
 from pipeline.base.terminal import Display, display
 from pipeline.runs.search import Searching, opened
-from pipeline.settings import Settings, grid
+from pipeline.settings import Settings
+from pipeline.settings.composition import grid
 from pipeline.settings.tuned import tuned
 from pipeline.study import driver
 from pipeline.study.driver import Crew

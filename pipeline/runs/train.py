@@ -114,14 +114,14 @@ def fit(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display
         run.metrics(update, curve)
         shown.now(update / training.updates, f"update {update}, best score {curve.get('score/best', np.nan):.3g}")
 
-    parts = settings.task, settings.part("cell"), settings.part("optimizer")
+    parts = settings.task, settings.cell, settings.optimizer
     seeds, sequences = range(training.replicas), held_out.sequences(training.length)
     return train_replicas(*parts, training, training.length, seeds, sequences, watch)
 
 
 def tested(settings: Settings, held_out: HeldOut, result: TrainedReplicas) -> list[dict[str, Any]]:
     """How the best weights do at each of `training.test_lengths`, with the score of each replica."""
-    task, cell, goal = settings.task, settings.part("cell"), settings.task.goal
+    task, cell, goal = settings.task, settings.cell, settings.task.goal
     found = []
     for length in settings.training.test_lengths:
         of_replicas = scores(task, cell, settings.training, result, held_out.sequences(length)).tolist()

@@ -46,7 +46,7 @@ class Trial:
     def train(self, length: int, seeds: Sequence[int]) -> TrainedReplicas:
         """Return all that training showed."""
         settings, sequences = self.settings, self.held_out.sequences(length)
-        parts = settings.task, settings.part("cell"), settings.part("optimizer")
+        parts = settings.task, settings.cell, settings.optimizer
         options = replace(settings.training, inspect_every=None)
         return train_replicas(*parts, options, length, seeds, sequences, self.watch)
 

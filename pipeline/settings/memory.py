@@ -1,11 +1,14 @@
-"""What settings take at least, held against the memory of this machine: a zero too many is a sentence."""
+"""Rejects settings whose minimum memory use exceeds what this machine has."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.base.errors import UserError
-from pipeline.tasks.task import Task
+
+if TYPE_CHECKING:  # numpy
+    import pipeline.tasks.task
 
 FLOAT = 4  # bytes
 KEPT = 2  # every state of a pass, and the error that comes back to it
@@ -16,7 +19,7 @@ NUMBERS = ("regression", "tolerance", "sign")  # kinds of tasks that read channe
 
 
 def memory() -> int:
-    """Bytes of memory that this machine has, or allows to this group of processes."""
+    """Return the bytes of memory that this machine has, or allows to this group of processes."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(whole, int(LIMIT.read_text()))
@@ -24,13 +27,13 @@ def memory() -> int:
         return whole
 
 
-def held_out(task: Task, length: int, count: int) -> int:
-    """Bytes that the held-out sequences of one length take at least."""
+def held_out(task: "pipeline.tasks.task.Task", length: int, count: int) -> int:
+    """Return the bytes that the held-out sequences of one length take at least."""
     return count * task.steps(length) * (FLOAT * task.channels if task.kind in NUMBERS else 1)
 
 
-def training(task: Task, length: int, replicas: int, batch: int, hidden: int) -> int:
-    """Bytes that an update takes at least: weights, their gradient, states, their errors."""
+def training(task: "pipeline.tasks.task.Task", length: int, replicas: int, batch: int, hidden: int) -> int:
+    """Return the bytes that an update takes at least: weights, their gradient, states, their errors."""
     return FLOAT * KEPT * replicas * hidden * (hidden + batch * task.steps(length))
 
 

@@ -13,7 +13,10 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.learning.options import TrainingOptions
-from pipeline.settings import ROOT, Settings, check_parts, section
+from pipeline.settings.checks import check_parts
+from pipeline.settings.places import PARTS, ROOT
+from pipeline.settings.schema import Settings
+from pipeline.settings.typed import section
 
 SECTIONS = ("optimizer", "training", "cell")  # what a choice of settings may hold
 SHOWN = ("plain", "curve", "cost", "searches", "study")  # of its provenance, what horizon.json tells
@@ -25,7 +28,7 @@ def file_of(settings: Settings) -> Path:
 
 
 def tuned(settings: Settings) -> Settings:
-    """The settings with those of the pair's file, if it has one and search.tuned says so."""
+    """Return the settings with those of the pair's file, if it has one and search.tuned says so."""
     path = file_of(settings)
     there = path.exists() or path.is_symlink()  # a link to nothing is a file that can't be read
     if not settings.search.tuned or settings.experiment or not there:
@@ -33,20 +36,28 @@ def tuned(settings: Settings) -> Settings:
     content = read(path)
     if not content:
         return settings
-    tree = dict(settings.tree) | {name: merged(settings, name, content.get(name, {})) for name in SECTIONS}
-    training = section("training", TrainingOptions, tree["training"])
-    found = replace(settings, tree=tree, training=training, tuned=content["provenance"])
+    sections = {name: _free(settings, name, content[name]) for name in SECTIONS if content.get(name)}
+    return replace(with_values(settings, sections), tuned=content["provenance"])
+
+
+def _free(settings: Settings, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tuned values of a section that the command line leaves free; of an optimizer that it names, none."""
+    if name == "optimizer" and name in settings.fixed:
+        return {}
+    fixed = {key: value for key, value in settings.tree[name].items() if f"{name}.{key}" in settings.fixed}
+    return dict(values) | fixed
+
+
+def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """Return the settings with other values in some sections, checked; an optimizer is replaced as a whole."""
+    given = {name: values for name, values in sections.items() if values}
+    parts = dict(settings.parts)
+    for name in given.keys() & set(PARTS):
+        parts[name] = dict(given[name]) if name == "optimizer" else {**parts[name], **given[name]}
+    training = section(TrainingOptions, settings.tree["training"] | dict(given.get("training", {})))
+    found = replace(settings, parts=parts, training=training)
     check_parts(found)
     return found
-
-
-def merged(settings: Settings, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A section with tuned values; an optimizer is replaced as a whole, unless the command line names another."""
-    plain = dict(settings.tree[name])
-    if not values or (name == "optimizer" and name in settings.fixed):
-        return plain
-    fixed = {key: value for key, value in plain.items() if f"{name}.{key}" in settings.fixed}
-    return (dict(values) if name == "optimizer" else plain | dict(values)) | fixed
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -64,10 +64,10 @@ class Training:
 
     def __post_init__(self) -> None:
         task, seeds = self.settings.task, range(self.replicas)
-        self.rows, self.layout = models.begin(self.settings.part("cell"), task.channels, task.outputs, 0, seeds)
+        self.rows, self.layout = models.begin(self.settings.cell, task.channels, task.outputs, 0, seeds)
         self.rows.requires_grad_()
-        self.model = models.Model(self.settings.part("cell"), self.layout, self.rows, "fused", threads=1)
-        self.optimizer = self.settings.part("optimizer")([self.rows])
+        self.model = models.Model(self.settings.cell, self.layout, self.rows, "fused", threads=1)
+        self.optimizer = self.settings.optimizer([self.rows])
         self.length, self.batch = self.settings.training.length, self.settings.training.batch
         held_out = draw(task, 0, self.length, self.settings.data.held_out)
         self.problem = Problem(

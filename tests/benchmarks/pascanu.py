@@ -28,7 +28,7 @@ def run(experiment: str, init: str, length: int, updates: int, replicas: int) ->
     """One training at one length."""
     settings = compose(f"+experiment={experiment}", f"cell.init={init}")
     options = replace(settings.training, updates=updates)
-    parts = settings.task, settings.part("cell"), settings.part("optimizer"), options
+    parts = settings.task, settings.cell, settings.optimizer, options
     return train_replicas(*parts, length, range(replicas), held_out_of(settings).sequences(length))
 
 

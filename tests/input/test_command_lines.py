@@ -7,15 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import DictConfig
 
-from pipeline import prepare, report, retune, search, settings, sweep, train, tune
+from pipeline import prepare, report, retune, search, sweep, train, tune
 from pipeline.base.errors import UserError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, composition, hydra_main
+from pipeline.settings.composition import check
 from tests.base.commands import ENVIRONMENT
 from tests.conftest import ROOT, run_stage
 from tests.input.lines import SMALL, Line, cases, is_about, lines, told, words
@@ -69,13 +70,13 @@ flags = st.sampled_from(FLAGS.split())
 @pytest.fixture
 def goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command whose settings are accepted ends there, and says so."""
-    load = settings.load
 
-    def load_only(config: DictConfig) -> None:
-        load(config)
+    def checked_only(*arguments: Any, **options: Any) -> None:
+        check(*arguments, **options)
         raise UserError("accepted")
 
-    monkeypatch.setattr(settings, "load", load_only)
+    monkeypatch.setattr(composition, "check", checked_only)
+    monkeypatch.setattr(hydra_main, "check", checked_only)
 
 
 @cases(30)

@@ -30,7 +30,7 @@ MUCH = 3_000_000  # multiplications, roughly, that a test may ask for
 
 def dear(settings: Settings) -> bool:
     """Whether the settings are merely big: they can be used, and it takes more than a test's time."""
-    training, search, hidden = settings.training, settings.search, settings.part("cell").hidden
+    training, search, hidden = settings.training, settings.search, settings.cell.hidden
     longest = max([training.length, search.length_max, *training.test_lengths])
     replicas = max(training.replicas, search.replicas) * search.trials
     size = settings.task.steps(longest) * (hidden + settings.task.channels)
@@ -55,10 +55,10 @@ def use(settings: Settings, folder: Path, words: Sequence[str]) -> None:
 
 def use_training(settings: Settings, folder: Path) -> None:
     """What `train` does."""
-    task, cell, training, held_out = settings.task, settings.part("cell"), settings.training, held_out_of(settings)
+    task, cell, training, held_out = settings.task, settings.cell, settings.training, held_out_of(settings)
     sequences = held_out.sequences(training.length)
     seeds = range(training.replicas)
-    done = train_replicas(task, cell, settings.part("optimizer"), training, training.length, seeds, sequences)
+    done = train_replicas(task, cell, settings.optimizer, training, training.length, seeds, sequences)
     tests = train.tested(settings, held_out, done)
     write_json(folder / "outcome.json", train.outcome(settings, done) | {"tested": tests})
     write_json(folder / "settings.json", settings.recorded)

@@ -130,7 +130,7 @@ def test_a_share_of_wrong_answers_is_exact(count: int, every: int) -> None:
 
 def test_a_length_that_is_too_short_for_the_task_is_refused() -> None:
     settings = small("temporal_order", "rnn")
-    parts = settings.task, settings.part("cell"), settings.part("optimizer"), settings.training
+    parts = settings.task, settings.cell, settings.optimizer, settings.training
     with pytest.raises(UserError, match=r"^training\.length must be at least 10 for this task; got 9$"):
         train_replicas(*parts, 9, [0], draw(settings.task, 1, 12, 10))
 

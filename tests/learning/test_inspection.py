@@ -151,7 +151,7 @@ def test_the_error_at_the_answers_is_that_of_the_loss() -> None:
     """The inspected error, carried back, has the norms that the training's own backward pass notes."""
     settings = small("copy", "lstm", "training.updates=1")
     result = train(settings, [0, 1])
-    cell, task = settings.part("cell"), settings.task
+    cell, task = settings.cell, settings.task
     rows, layout = models.begin(cell, task.channels, task.outputs, settings.training.seed, [0, 1])
     weights = {name: view.double() for name, view in layout.views(rows).items()}
     drawn = inspection_sequences(settings)

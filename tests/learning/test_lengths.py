@@ -53,7 +53,7 @@ def test_the_cost_is_what_was_run() -> None:
 def test_the_best_weights_score_as_they_did_in_training() -> None:
     settings = small("temporal_order", "rnn", "training.updates=40", "optimizer.lr=0.02")
     done = train(settings, [0, 1, 2])
-    parts = settings.task, settings.part("cell"), settings.training, done
+    parts = settings.task, settings.cell, settings.training, done
     same = scores(*parts, draw(settings.task, settings.data.seed, 12, 40))
     assert same.tolist() == [outcome.best_score for outcome in done.outcomes]
     longer = scores(*parts, draw(settings.task, settings.data.seed, 60, 40))

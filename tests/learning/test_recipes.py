@@ -71,15 +71,15 @@ def test_a_training_of_different_settings_side_by_side_equals_separate_trainings
     ]
     each = [small(task, cell, f"optimizer={name}", *overrides) for name, *overrides in choices]
     base, seeds = each[0], [5, 3, 2**40 + 1]
-    make = [compose(f"optimizer={name}", "optimizer.lr=1").part("optimizer") for name, *_ in choices]
+    make = [compose(f"optimizer={name}", "optimizer.lr=1").optimizer for name, *_ in choices]
     given = [
         Recipe(choice[0], made, found.tree["optimizer"]["lr"], found.training.clip)
         for choice, made, found in zip(choices, make, each, strict=True)
     ]
     base.training.clip, plain_clip = torch.inf, base.training.clip
     held_out = draw_held_out(base.task, base.data.seed, base.training.length, base.data.held_out)
-    cells: list[Cell] = [found.part("cell") for found in each]
-    parts = base.task, base.part("cell"), lambda rows: PerReplica(rows[0], given), base.training
+    cells: list[Cell] = [found.cell for found in each]
+    parts = base.task, base.cell, lambda rows: PerReplica(rows[0], given), base.training
     together = train_replicas(*parts, base.training.length, seeds, held_out, begins=cells)
     base.training.clip = plain_clip
     for position, (found, seed) in enumerate(zip(each, seeds, strict=True)):
@@ -91,7 +91,7 @@ def test_a_training_of_different_settings_side_by_side_equals_separate_trainings
 
 
 def test_replicas_of_one_seed_that_begin_with_different_cells_begin_differently() -> None:
-    cells = [compose("cell=lstm", f"cell.forget_bias={bias}").part("cell") for bias in (0, 2)]
+    cells = [compose("cell=lstm", f"cell.forget_bias={bias}").cell for bias in (0, 2)]
     rows, layout = models.begin(cells, 3, 2, 9, [4, 4])
     weights = layout.views(rows)
     forget = slice(cells[0].hidden, 2 * cells[0].hidden)

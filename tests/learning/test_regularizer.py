@@ -183,8 +183,8 @@ def test_an_update_adds_the_gradient_and_clips_after_that(kernel: str, largest: 
 
 def test_only_the_recurrent_weights_are_regularized() -> None:
     settings = small("temporal_order", "rnn")
-    rows, layout = models.begin(settings.part("cell"), 6, 4, 0, [0])
-    model = Model(settings.part("cell"), layout, rows.requires_grad_(), "torch", 1)
+    rows, layout = models.begin(settings.cell, 6, 4, 0, [0])
+    model = Model(settings.cell, layout, rows.requires_grad_(), "torch", 1)
     rows.grad = torch.zeros_like(rows)
     add_gradient(model, Trace(0.1 * draw(1, 4, 2, 8).float(), draw(1, 4, 2, 8, seed=2).float()), 2.0)
     touched = {name for name, gradient in layout.views(rows.grad).items() if gradient.any()}

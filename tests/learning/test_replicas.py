@@ -36,11 +36,9 @@ class ByHand:
 
     def __post_init__(self) -> None:
         settings, task = self.settings, self.settings.task
-        rows, layout = models.begin(
-            settings.part("cell"), task.channels, task.outputs, settings.training.seed, [self.replica]
-        )
+        rows, layout = models.begin(settings.cell, task.channels, task.outputs, settings.training.seed, [self.replica])
         weights = {name: weight[0] for name, weight in layout.views(rows).items()}
-        hidden = settings.part("cell").hidden
+        hidden = settings.cell.hidden
         self.module = MODULES[settings.names["cell"]](task.channels, hidden)
         self.readout = torch.nn.Linear(hidden, task.outputs)
         self.readout.load_state_dict({name: weights.pop(f"readout.{name}") for name in ("weight", "bias")})
@@ -167,7 +165,7 @@ def test_a_huge_learning_rate_is_recorded_as_divergence() -> None:
     )
     result = train(settings, [0, 1])
     task, training = settings.task, settings.training
-    begun, _ = models.begin(settings.part("cell"), task.channels, task.outputs, training.seed, [0, 1])
+    begun, _ = models.begin(settings.cell, task.channels, task.outputs, training.seed, [0, 1])
     assert torch.equal(result.weights, begun)  # nothing better was seen
     for outcome in result.outcomes:
         assert outcome.diverged

@@ -31,7 +31,7 @@ def train(
     def watch(update: int, figures: Curve) -> None:
         seen.setdefault(update, {}).update(figures)
 
-    parts = settings.task, settings.part("cell"), settings.part("optimizer")
+    parts = settings.task, settings.cell, settings.optimizer
     return train_replicas(*parts, settings.training, settings.training.length, seeds, held_out, watch)
 
 

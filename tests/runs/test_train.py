@@ -84,7 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 def expected() -> TrainedReplicas:
     """The same training by the library alone."""
     settings = compose(*SIZES.split())
-    parts = settings.task, settings.part("cell"), settings.part("optimizer"), settings.training
+    parts = settings.task, settings.cell, settings.optimizer, settings.training
     return train_replicas(*parts, 12, range(3), draw(settings.task, settings.data.seed, 12, 30))
 
 

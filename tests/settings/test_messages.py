@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from pipeline import prepare, search, train, tune
-from pipeline.settings import CONF, SECTIONS, messages
+from pipeline.settings import CONF
+from pipeline.settings.known import known_settings
+from pipeline.settings.schema import SECTIONS
 from tests.conftest import ROOT, Ended, options, run_stage
 
 CELLS, TASKS = (", ".join(options(group)) for group in ("cell", "task"))
@@ -154,7 +156,7 @@ def test_help_shows_every_setting_with_its_comment(stage: ModuleType, flag: str)
     assert (ended.status, ended.err) == (0, "")
     content = yaml.safe_load((CONF / "config.yaml").read_text())
     shown = settings_with_comments()
-    assert [name for name, _ in shown] == [name for section in SECTIONS for name in content[section]]
+    assert [name for name, _ in shown] == [name for kind in SECTIONS for name in content[kind.section]]
     lines = [line.strip() for line in ended.out.splitlines()]
     for name, comment in shown:
         assert any(line.startswith(f"{name}:") and line.endswith(comment) for line in lines), name
@@ -164,7 +166,7 @@ def test_help_shows_every_setting_with_its_comment(stage: ModuleType, flag: str)
 
 
 def test_known_settings_are_named_as_on_the_command_line() -> None:
-    known = messages.known_settings(CONF)
+    known = known_settings()
     assert {"training.length", "cell.hidden", "cell.forget_bias", "task.message", "optimizer.momentum", "cell"} <= set(
         known
     )

@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -12,10 +12,13 @@ import pytest
 import torch
 import yaml
 
-from pipeline import cells, settings, tasks
+from pipeline import cells, tasks
 from pipeline.base.errors import UserError
 from pipeline.cells.cell import Cell
-from pipeline.settings import CONF, PARTS, ROOT, build, of_type, typed
+from pipeline.settings import CONF, PARTS, ROOT, build
+from pipeline.settings.overrides import job_folder
+from pipeline.settings.schema import SECTIONS
+from pipeline.settings.typed import of_type, typed
 from pipeline.tasks.task import Task
 from tests.conftest import compose, options
 
@@ -34,7 +37,7 @@ def test_every_option_composes_and_builds(group: str, name: str) -> None:
 @pytest.mark.parametrize("name", options("optimizer"))
 def test_every_optimizer_trains(name: str) -> None:
     weight = torch.ones(2, 3, requires_grad=True)
-    optimizer = compose(f"optimizer={name}").part("optimizer")([weight])
+    optimizer = compose(f"optimizer={name}").optimizer([weight])
     weight.grad = torch.ones(2, 3)
     optimizer.step()
     assert (weight < 1).all()
@@ -164,7 +167,7 @@ def test_other_types_are_left_to_their_class() -> None:
         "builtins.eval",
         "subprocess.run",
         "pipeline.tracking.origin.subprocess.run",
-        "pipeline.settings.os.system",
+        "pipeline.settings.schema.os.system",
         "torch.optim.optimizer.torch.load",
         "torch.load",
         "",
@@ -215,10 +218,10 @@ def test_paths_may_be_relative_to_the_project_or_absolute(tmp_path: Path, monkey
 
 
 def test_a_job_of_a_multirun_has_a_name_that_a_folder_can_have() -> None:
-    short = settings.job_folder(["training.length=20", "cell=rnn", "paths.results=/a/b", "tracking.enabled=false"])
+    short = job_folder(["training.length=20", "cell=rnn", "paths.results=/a/b", "tracking.enabled=false"])
     assert short == "cell=rnn,training.length=20"
     many = [f"training.setting_{index}=/some/value" for index in range(30)]
-    names = {settings.job_folder([*many, f"training.seed={seed}"]) for seed in (1, 2)}
+    names = {job_folder([*many, f"training.seed={seed}"]) for seed in (1, 2)}
     assert len(names) == 2
     assert all(len(name) < 200 and "/" not in name for name in names)
 
@@ -226,8 +229,8 @@ def test_a_job_of_a_multirun_has_a_name_that_a_folder_can_have() -> None:
 def test_the_schema_of_a_section_has_a_value_for_each_field_and_no_other() -> None:
     """conf/config.yaml and the dataclasses hold the same names."""
     content = yaml.safe_load((CONF / "config.yaml").read_text())
-    for name, kind in settings.SECTIONS.items():
-        assert set(content[name]) == set(inspect.signature(kind).parameters), name
+    for kind in SECTIONS:
+        assert list(content[kind.section]) == [field.name for field in fields(kind)], kind.section
 
 
 def test_no_clipping_is_recorded_as_json_can_write_it() -> None:

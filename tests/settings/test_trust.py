@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 
 from pipeline import prepare
 from pipeline.base.errors import UserError
-from pipeline.settings import CONF, ROOT, build, trust
-from pipeline.settings.trust import BASES, require_plain_hydra, trusted
+from pipeline.settings import CONF, ROOT, build
+from pipeline.settings.hydra_guard import Loader, require_plain_hydra
+from pipeline.settings.trust import BASES, trusted
 from tests.conftest import options, run_stage
 
 SOURCES = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -69,7 +70,7 @@ def test_no_module_unpickles_or_evaluates_what_it_reads(path: Path) -> None:
 
 def test_the_one_yaml_loader_makes_plain_values_only() -> None:
     with pytest.raises(yaml.YAMLError):
-        yaml.load("!!python/object/apply:os.system [true]", trust.Loader)
+        yaml.load("!!python/object/apply:os.system [true]", Loader)
 
 
 @pytest.mark.parametrize("name", ["optuna.samplers", "torch.optim"])
@@ -101,7 +102,7 @@ TARGETS = """
     pipeline.base.files.write_json pipeline.base.files.digest pipeline.base.files.json.loads
     pipeline.settings.messages.fail
     pipeline.search.main pipeline.ui.main pipeline.tracking.origin.subprocess.run pipeline.kernels.build.subprocess.run
-    pipeline.runs.weights.load pipeline.settings.os.system pipeline.settings.build pipeline.base.errors.UserError
+    pipeline.runs.weights.load pipeline.settings.schema.os.system pipeline.settings.build pipeline.base.errors.UserError
     pipeline.cells pipeline.cells.cell.Cell pipeline.cells.rnn.RNN.forward pipeline.tasks.copy.Copy.sample pipeline.
     pipeline.. é pipeline.executors.inline.Inline.submit pipeline.executors.processes.Worker pipeline.nope.X
 """

@@ -9,7 +9,8 @@ import yaml
 
 from pipeline import train
 from pipeline.base.errors import UserError
-from pipeline.settings import CONF, ROOT, Settings, name_of
+from pipeline.settings import CONF, ROOT, Settings
+from pipeline.settings.overrides import name_of
 from pipeline.settings.tuned import file_of, summary, tuned
 from tests.conftest import compose, run_stage
 
@@ -38,9 +39,9 @@ def test_a_pair_that_was_tuned_is_trained_with_what_was_found(folder: Path) -> N
     found = tuned(plain)
     assert found.tree["optimizer"] == FOUND["optimizer"]
     assert (found.training.clip, found.tree["training"]["clip"]) == (3.0, 3.0)
-    assert (found.part("cell").init, found.part("cell").update_bias, found.part("cell").hidden) == ("torch", 1.5, 32)
+    assert (found.cell.init, found.cell.update_bias, found.cell.hidden) == ("torch", 1.5, 32)
     assert found.tuned == FOUND["provenance"]
-    assert replace(found, tree=plain.tree, training=plain.training, tuned=None) == plain  # and nothing else differs
+    assert replace(found, parts=plain.parts, training=plain.training, tuned=None) == plain  # and nothing else differs
     assert plain.tree["optimizer"]["lr"] == 0.01  # of conf/task/copy.yaml
 
 
@@ -133,7 +134,7 @@ def test_a_command_goes_by_the_file_and_by_its_own_line(
         seen.append(found)
         raise UserError("enough")
 
-    monkeypatch.setattr(train, "ensure_prepared", stop)
+    monkeypatch.setattr("pipeline.runs.train.ensure_prepared", stop)
     line = f"task=copy cell=gru tracking.enabled=false paths.tuned={folder} {overrides}"
     assert run_stage(train.main, line).err == "error: enough\n"
     assert seen[0].tree["optimizer"]["lr"] == rate
@@ -146,7 +147,7 @@ def test_a_published_setting_is_not_tuned(folder: Path, monkeypatch: pytest.Monk
         seen.append(found)
         raise UserError("enough")
 
-    monkeypatch.setattr(train, "ensure_prepared", stop)
+    monkeypatch.setattr("pipeline.runs.train.ensure_prepared", stop)
     run_stage(train.main, f"+experiment=bai_copy_gru tracking.enabled=false paths.tuned={folder}")
     assert seen[0].tuned is None and seen[0].experiment
 

@@ -1,0 +1,80 @@
+"""A function of `Settings` as a command: help, settings checked before anything else is imported, errors as sentences.
+
+A command answers `--help`, a mistake and the TAB key before torch, MLflow, Optuna and matplotlib are imported: they are
+imported inside its `main`, and Hydra only here, once there is something to compose.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from types import FrameType
+
+from pipeline.settings.help import help_text
+from pipeline.settings.hydra_guard import require_plain_hydra
+from pipeline.settings.messages import one_sentence
+from pipeline.settings.places import CONF, PARTS
+from pipeline.settings.schema import Settings
+
+Run = Callable[[Settings], None]
+
+
+def stage(run: Run) -> Callable[[], None]:
+    """Make a function of `Settings` a command."""
+    return stage_with(*PARTS)(run)
+
+
+def stage_with(*parts: str) -> Callable[[Run], Callable[[], None]]:
+    """Make a function a command that uses these parts of conf/ alone: no other is imported and checked before it."""
+
+    def decorate(run: Run) -> Callable[[], None]:
+        @wraps(run)
+        def command() -> None:
+            words = sys.argv[1:]
+            if {"-h", "--help"} & set(words):
+                print(help_text(run))
+                return
+            signal.signal(signal.SIGTERM, _terminate)
+            with one_sentence():
+                require_plain_hydra(words, CONF)
+                _start(run, words, parts)
+
+        return command
+
+    return decorate
+
+
+def _start(run: Run, words: Sequence[str], parts: Collection[str]) -> None:
+    """Run a stage with the settings of a command line.
+
+    They are composed once, which Hydra's own main does twice; it has the lines that ask something of Hydra itself.
+    """
+    if any(word.startswith("-") or "hydra" in word.partition("=")[0] for word in words):
+        from pipeline.settings.hydra_main import run_through_hydra
+
+        run_through_hydra(run, words, parts)
+    else:
+        from pipeline.settings.composition import compose
+
+        settings = compose(words, parts)
+        with _quiet():
+            run(settings)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave the terminal to the command: libraries log errors only."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C would; a database connection that is being given back just then must not log how it was cut off."""
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    raise KeyboardInterrupt

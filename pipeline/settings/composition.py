@@ -1,0 +1,112 @@
+"""From conf/ and a command line to checked settings; all that Hydra composes is composed here."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.base.errors import UserError, require
+from pipeline.settings.known import require_known, unknown
+from pipeline.settings.messages import sentence
+from pipeline.settings.overrides import ELSEWHERE, asked
+from pipeline.settings.places import CONF, PARTS, options
+from pipeline.settings.schema import OWN, SECTIONS, Settings
+from pipeline.settings.typed import section
+
+VERSION = "1.3"  # whose behaviour Hydra keeps
+
+
+@contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """Turn what Hydra or OmegaConf raise into a `UserError`."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+        raise UserError(sentence(error)) from error
+
+
+def compose(overrides: Sequence[str], used: Collection[str] = PARTS) -> Settings:
+    """Return checked settings; raise `UserError` for the first override or value that is wrong.
+
+    Of the parts only those in `used` are made and checked.
+    """
+    require_line(overrides)
+    with in_one_sentence():
+        config, names = composed(overrides)
+    return check(config, names, overrides=asked(overrides), used=used)
+
+
+def require_line(words: Sequence[str], several: bool = False) -> None:
+    """Raise `UserError` for the first word that is no override, or overrides nothing that is there."""
+    with in_one_sentence():
+        parsed = OverridesParser.create().parse_overrides(list(words))
+        require_known(parsed, several)
+
+
+def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """Return Hydra's configuration, and what was chosen in each group; also while a command of Hydra's runs."""
+    if GlobalHydra.instance().is_initialized():
+        config = hydra.compose("config", list(overrides), return_hydra_config=True)
+    else:
+        with hydra.initialize_config_dir(version_base=VERSION, config_dir=str(CONF)):
+            config = hydra.compose("config", list(overrides), return_hydra_config=True)
+    names = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return config, names
+
+
+def grid(settings: Settings) -> list[Settings]:
+    """Return the same settings for each pair of a sweep, as the command of one pair would get them."""
+    require(settings.experiment is None, "experiment", "names one pair, so it is for search", settings.experiment)
+    given = [each for each in settings.overrides if each.partition("=")[0] not in ("task", "cell")]
+    found = []
+    for task, cell in settings.sweep.pairs():
+        config, names = composed([*given, f"task={task}", f"cell={cell}"])
+        with open_dict(config):
+            config.update({name: settings.tree[name] for name in ELSEWHERE})
+        found.append(check(config, names, settings.folder, given))
+    return found
+
+
+def check(
+    config: DictConfig,
+    names: Mapping[str, str | None],
+    folder: str | None = None,
+    overrides: Sequence[str] = (),
+    used: Collection[str] = PARTS,
+) -> Settings:
+    """Return the settings of a composed configuration; raise `UserError` for the first wrong value."""
+    for group in PARTS:
+        require(names.get(group) is not None, group, f"must be one of {', '.join(options(group))}", None)
+    with in_one_sentence():
+        tree: Any = _with_infinities(OmegaConf.to_container(config, resolve=True))
+    parts = {name: tree[name] for name in tree if name in PARTS}
+    for group in PARTS:
+        require(isinstance(parts.get(group), Mapping), group, "is a group of settings", parts.get(group))
+    sections = {kind.section: kind for kind in (*SECTIONS, *OWN)}
+    for name in tree:
+        if name not in sections and name not in parts:
+            raise UserError(unknown(name))
+    values: dict[str, Any] = {name: section(kind, tree.get(name)) for name, kind in sections.items()}
+    chosen = {group: str(names[group]) for group in PARTS}
+    given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
+    settings = Settings(**values, parts=parts, names=chosen, folder=folder, **given)
+    from pipeline.settings.checks import check_parts  # numpy
+
+    check_parts(settings, used)
+    return settings
+
+
+def _with_infinities(value: Any) -> Any:
+    """Return settings with numbers for `.inf` and `.nan`, which are such in YAML, and text on Hydra's command line."""
+    if isinstance(value, dict):
+        return {key: _with_infinities(each) for key, each in value.items()}
+    return float(value.replace(".", "")) if value in (".inf", "-.inf", ".nan") else value
