@@ -1,7 +1,6 @@
 """The held-out sequences: drawn from streams of their own, kept in files, checked by a digest when they are read."""
 
 import hashlib
-import inspect
 import io
 import json
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.base import deciding
 from pipeline.base.errors import UserError
 from pipeline.data import streams
 from pipeline.tasks.task import Batch, Task, drawn_length
@@ -54,7 +54,7 @@ class HeldOut:
     def identity(self) -> dict[str, Any]:
         """What the sequences depend on, besides the length; goals do not matter."""
         generator = {key: value for key, value in asdict(self.task).items() if key not in ("goal", "loose_goal")}
-        code = combined([inspect.getsource(type(self.task)).encode()])
+        code = deciding.digest_of(type(self.task))
         made = {"generator": type(self.task).__qualname__, "code": code, **generator}
         return {**made, "seed": self.seed, "held_out": self.count}
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.deciding import by_class
 from pipeline.base.files import digest
 from pipeline.base.trees import flatten
 from pipeline.records.reading import read_json
@@ -63,7 +64,7 @@ def settings_digest(recorded: Mapping[str, Any], chosen: Collection[str]) -> str
     """What tells settings apart that decide a search, but for those that are chosen for the pair: 16 digits."""
     kept = {
         name: value
-        for name, value in flatten(recorded).items()
+        for name, value in flatten(by_class(recorded)).items()
         if name not in chosen and not name.startswith("optimizer.")
     }
     return digest(json.dumps(kept, sort_keys=True))

@@ -1,7 +1,6 @@
 """One tuning with all around it: the horizon of the plain settings, its study, its runs in MLflow, its files."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -28,16 +27,14 @@ from pipeline.runs import search
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.runs.race import Trainer, check_space
 from pipeline.runs.trial import Trial
-from pipeline.settings import ROOT, Settings, build
-from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings import Settings, build
+from pipeline.settings.fingerprint import choice_fingerprint
 from pipeline.settings.tuned import file_of
 from pipeline.study import driver
 from pipeline.study.opening import annotate, open_study
 from pipeline.tuning.climbing import Climb
 from pipeline.tuning.rounds import Chosen, Question, Tuning
 from pipeline.tuning.space import Choices, Space, Values, rounded, space_of
-
-CODE = ("pipeline/runs/race.py", "pipeline/learning/recipes.py", "pipeline/tuning")  # what a choice depends on, besides
 
 
 def tune(settings: Settings) -> None:
@@ -141,13 +138,7 @@ def study_of(settings: Settings) -> Study:
 
 def study_name(settings: Settings) -> str:
     """The name of a choice, which says of which settings and code."""
-    total = hashlib.sha256(fingerprint(settings).encode())
-    options = {name: value for name, value in vars(settings.tune).items() if name != "fresh"}
-    total.update(json.dumps(options, sort_keys=True, default=dict).encode())
-    for part in CODE:
-        for path in sorted((ROOT / part).rglob("*.py")) or [ROOT / part]:
-            total.update(path.read_bytes())
-    return f"tune-{settings.pair}-{total.hexdigest()[:8]}"
+    return f"tune-{settings.pair}-{choice_fingerprint(settings)}"
 
 
 def question_of(settings: Settings, space: Space, plain: Values, base: Mapping[str, Any]) -> Question:

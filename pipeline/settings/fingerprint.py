@@ -1,52 +1,36 @@
-"""What decides a trial, in eight digits: the settings that a search uses, and the code."""
+"""What names a study of trials and a choice of settings: the settings and the code that decide it, in eight digits."""
 
-import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.settings import CONF, ROOT, Settings
-
-CODE = (
-    "cells",
-    "data",
-    "horizon",
-    "kernels",
-    "learning",
-    "study",
-    "tasks",
-)  # what a trial's outcome depends on, besides the settings
+from pipeline.base import deciding
+from pipeline.base.files import digest
+from pipeline.base.trees import without
+from pipeline.settings import Settings
 
 
 def fingerprint(settings: Settings) -> str:
-    """Eight digits of what decides a trial; where it runs, and on how many threads, does not."""
-    tree = {
-        name: dict(settings.tree[name])
-        for name in ("task", "cell", "optimizer", "sampler", "data", "training", "search")
-    }
-    for group, free in (("training", ("length", "replicas", "threads")), ("search", ("fresh", "tuned"))):
-        for name in free:
-            del tree[group][name]
-    total = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-    for path in code(settings):
-        total.update(path.read_bytes())
-    return total.hexdigest()[:8]
+    """Return a digest of what decides the trials of a search: its settings and the meaning of its code."""
+    tree = without(settings.recorded, *deciding.NOT_OF_A_SEARCH)
+    code, parts = deciding.project(), _parts(tree)
+    return _short(tree, code.digest(code.below(*deciding.TRIALS) | parts))
 
 
-def code(settings: Settings) -> list[Path]:
-    """The files that decide a trial; those of other cells and tasks do not, so that one may be added meanwhile."""
-    files = {ROOT / "pipeline/runs/trial.py"}
-    for part in CODE:
-        files |= {path for path in (ROOT / "pipeline" / part).rglob("*") if path.suffix in (".py", ".h")}
-    for group in ("cell", "task"):
-        options = [yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*.yaml")]
-        files -= {module_of(option.get(group, option)) for option in options} - {module_of(settings.tree[group])}
-    return sorted(files)
+def choice_fingerprint(settings: Settings) -> str:
+    """Return a digest of what decides which settings are chosen: what decides trials, the space and how it is tried."""
+    options = without({"tune": vars(settings.tune)}, *deciding.NO_RESULT)["tune"]
+    own = {"cells": options["cells"].get(settings.names["cell"])}  # of other cells nothing is tried
+    code = deciding.project()
+    return _short(options | own, fingerprint(settings), code.digest(code.below(*deciding.CHOICES)))
 
 
-def module_of(part: Mapping[str, Any]) -> Path:
-    """The file that a `_target_` lies in."""
-    return ROOT / (str(part["_target_"]).rpartition(".")[0].replace(".", "/") + ".py")
+def _parts(tree: Mapping[str, Any]) -> set[str]:
+    """Return the modules of this project that settings name, each with what it needs of its own room."""
+    code = deciding.project()
+    targets = [str(part["_target_"]) for part in tree.values() if "_target_" in part]
+    return set[str]().union(*(deciding.part(code, each) for each in targets if each.startswith(code.package + ".")))
+
+
+def _short(tree: Mapping[str, Any], *code: str) -> str:
+    return digest(json.dumps(deciding.by_class(tree), sort_keys=True, default=dict), *code, digits=8)

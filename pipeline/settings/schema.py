@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import yaml
 
+from pipeline.base.deciding import NO_RESULT
 from pipeline.base.errors import require
 from pipeline.base.rules import FOLDER, SEED, Section, at_least, between
 from pipeline.base.sqlite import require_store
+from pipeline.base.trees import without
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.options import TrainingOptions
 from pipeline.settings.overrides import name_of
@@ -95,7 +97,6 @@ class Paths(Section):
 
 SECTIONS = (Data, TrainingOptions, SearchOptions, Sweep, Tracking, Paths)  # that every stage shows and keeps
 OWN = (TuneOptions, Retune)  # of one stage each
-UNRECORDED = ("paths", "tracking", "executor", "sweep")  # where results come to be and go, which decides none
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,7 @@ class Settings:
     @property
     def recorded(self) -> dict[str, Any]:
         """The settings that decide a result: not where it runs and things go, on how many threads, or whether anew."""
-        tree = {name: dict(values) for name, values in self.tree.items() if name not in UNRECORDED}
-        del tree["training"]["threads"], tree["search"]["fresh"]
-        written: dict[str, Any] = _as_json(tree)
+        written: dict[str, Any] = _as_json(without(self.tree, *NO_RESULT))
         return written
 
     @property

@@ -1,5 +1,6 @@
 """dvc.yaml says what is so: it knows every file that a stage reads, and lists what the report gathers."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,18 +11,26 @@ import yaml
 from dvc.repo import Repo
 from hydra import compose, initialize_config_dir
 
+from pipeline.base import deciding
+
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GRID: dict[str, list[str]] = yaml.safe_load((ROOT / "conf/grid.yaml").read_text())["grid"]
 BESIDE: dict[str, Any] = yaml.safe_load((ROOT / "pipeline/dvc/tuning/dvc.yaml").read_text())["stages"]
 TUNING, RETUNING = BESIDE["tune"], BESIDE["retune"]
 PAIRS = [(task, cell) for task in GRID["tasks"] for cell in GRID["cells"]]
+CODE = "results/code.json"
 IRRELEVANT = {
     "prepare": {"cell", "optimizer", "sampler", "executor"},
     "train": {"sampler", "executor"},
-    "search": set(),
+    "search": {"executor"},
 }
 TUNED = "conf/tuned/${item.task}-${item.cell}.yaml"
+
+
+def keys_of(stage: dict[str, Any], path: str) -> list[str]:
+    """The keys of a file that are parameters of a stage."""
+    return next(param[path] for param in stage["params"] if path in param)
 
 
 def filled(text: str, task: str, cell: str) -> str:
@@ -38,15 +47,14 @@ def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str,
     choices = {group: choice for group, choice in config.hydra.runtime.choices.items() if "/" not in group}
     read = {f"conf/{group}/{choice}.yaml" for group, choice in choices.items() if group not in IRRELEVANT[name]}
     params = {filled(next(iter(param)), task, cell) for param in stage["params"]}
-    assert read | {"conf/config.yaml"} == params
+    assert read | {"conf/config.yaml", CODE} == params
 
 
 @pytest.mark.parametrize("name", ["prepare", "train", "search"])
 def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str) -> None:
     sections = {"prepare": {"data", "search.per_octave"}, "train": {"data", "search.tuned", "training"}}
     sections["search"] = {"data", "search", "training"}
-    listed = next(param["conf/config.yaml"] for param in STAGES[name]["params"] if "conf/config.yaml" in param)
-    assert set(listed) == sections[name]
+    assert set(keys_of(STAGES[name], "conf/config.yaml")) == sections[name]
 
 
 def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else() -> None:
@@ -62,11 +70,36 @@ def test_a_stage_that_trains_depends_on_the_tuned_settings(name: str) -> None:
     assert TUNED in STAGES[name]["deps"]
 
 
-def test_every_dependency_on_code_exists() -> None:
-    for stage in STAGES.values():
-        for task, cell in PAIRS:
-            code = [filled(dep, task, cell) for dep in stage["deps"] if dep.startswith("pipeline/")]
-            assert [dep for dep in code if not (ROOT / dep).exists()] == []
+@pytest.mark.parametrize("name", ["prepare", "train", "search", "tune", "retune"])
+def test_a_stage_depends_on_the_meaning_of_its_code_and_on_no_file_of_it(name: str) -> None:
+    stage = STAGES.get(name) or BESIDE[name]
+    parts = {"task.${item.task}", "cell.${item.cell}"} - ({"cell.${item.cell}"} if name == "prepare" else set())
+    assert set(keys_of(stage, CODE)) == {name, *parts}
+    assert not [dep for dep in stage.get("deps", []) if dep.startswith("pipeline/")]
+
+
+def test_the_stage_that_digests_the_code_depends_on_every_file_that_it_reads() -> None:
+    code, deps = deciding.code_in(ROOT), [ROOT / dep for dep in STAGES["code"]["deps"]]
+    content = deciding.digests(code)
+    read = [ROOT / "pipeline" / file for file in {*code.sources, *code.meanings}]
+    assert [path for path in read if not any(path.is_relative_to(dep) for dep in deps)] == []
+    assert {ROOT / "conf/cell", ROOT / "conf/task"} <= set(deps)
+    assert content["cell"].keys() == {path.stem for path in (ROOT / "conf/cell").glob("*.yaml")}
+    assert [dep for dep in deps if not dep.exists()] == []
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # of the trie that DVC looks for outs in
+def test_every_stage_that_a_digest_stands_for_waits_for_it() -> None:
+    graph = Repo(str(ROOT)).index.graph
+    waiting = {stage.addressing for stage, before in graph.edges() if before.addressing == "code"}
+    assert {each.rpartition(":")[2].partition("@")[0] for each in waiting} == {*deciding.STAGES, "knobs"}
+
+
+def test_every_cell_and_task_has_a_committed_digest() -> None:
+    """Else `dvc repro --dry` can't plan its stages; `dvc repro code` writes it."""
+    committed = json.loads((ROOT / CODE).read_text())
+    for group in ("cell", "task"):
+        assert {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} <= committed[group].keys()
 
 
 def test_stages_are_run_as_modules_so_that_a_copy_of_the_project_runs_its_own_code() -> None:
@@ -87,7 +120,7 @@ def test_every_pair_of_the_grid_has_a_file_of_tuned_settings(task: str, cell: st
 def test_the_tuning_is_no_stage_of_the_default_pipeline_and_has_no_out_that_one_reads() -> None:
     outs = {next(iter(out)) for out in TUNING["outs"]}
     assert outs == {"results/tune/${item.task}-${item.cell}"}
-    read = {dep for stage in STAGES.values() for dep in stage["deps"]}
+    read = {dep for name, stage in STAGES.items() for dep in stage.get("deps", []) if name != "code"}
     assert {dep for dep in read if dep.startswith(("results/tune", "conf"))} == {TUNED}  # an edit of the configuration
     assert TUNING["wdir"] == "../../.."
 
@@ -97,23 +130,19 @@ def test_the_tuning_depends_on_all_that_it_uses() -> None:
     assert {next(iter(param)) for param in search["params"]} <= params
     space = yaml.safe_load((ROOT / "conf/tune.yaml").read_text())["tune"]["space"]
     assert {f"conf/optimizer/{name}.yaml" for name in space["optimizer"]["name"]} <= params
-    assert "conf/tune.yaml" in params
-    modules = {f"pipeline/tuning/{path.name}" for path in (ROOT / "pipeline/tuning").glob("[a-z]*.py")}
-    assert modules | {"pipeline/runs/race.py", "pipeline/runs/tune.py"} <= {dep.split(" ")[0] for dep in TUNING["deps"]}
-    assert not [
-        dep
-        for dep in TUNING["deps"]
-        if dep.startswith("pipeline/") and not (ROOT / filled(dep, "copy", "rnn")).exists()
-    ]
+
+
+def test_the_tuning_depends_on_every_setting_of_a_choice_but_not_on_knobs_of_other_cells() -> None:
+    options = yaml.safe_load((ROOT / "conf/tune.yaml").read_text())["tune"]
+    wanted = {f"tune.{name}" for name in options} - {"tune.cells", "tune.fresh"} | {"tune.cells.${item.cell}"}
+    assert set(keys_of(TUNING, "conf/tune.yaml")) == wanted
+    assert set(GRID["cells"]) <= options["cells"].keys(), "a cell without a knob of its own has an empty group"
 
 
 def test_choosing_again_depends_on_all_that_a_choice_does_and_has_no_out_that_the_report_waits_for() -> None:
-    shown = {"pipeline/figures", "pipeline/records/tuned_file.py"}  # by which a choice is shown and kept
-    assert set(TUNING["deps"]) - shown | {"pipeline/runs/retune.py", "pipeline/records/choices.py", TUNED} == set(
-        RETUNING["deps"]
-    )
+    assert {*TUNING["deps"], TUNED} == set(RETUNING["deps"])
     files = [
-        {name: sections for param in stage["params"] for name, sections in param.items()}
+        {name: keys for param in stage["params"] for name, keys in param.items() if name != CODE}
         for stage in (TUNING, RETUNING)
     ]
     assert files[0] | {"conf/retune.yaml": None} == files[1]

@@ -187,6 +187,7 @@ def test_a_seed_that_is_not_of_the_first_choice_is_refused(first: Path) -> None:
     assert ended.err == "error: tune.seed must be that of the choice in conf/tuned, 0, or left out; got 7\n"
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("pair", [f"{task}-{cell}" for task in GRID["tasks"] for cell in GRID["cells"]])
 def test_every_committed_choice_can_be_made_again_by_this_code(pair: str) -> None:
     task, _, cell = pair.rpartition("-")

@@ -1,0 +1,154 @@
+"""What decides a result: which settings, and which code. Nothing else makes a result stale.
+
+    python -m pipeline.base.deciding
+
+writes results/code.json, the meaning of the code behind each stage, each cell and each task as digests. The stages of
+dvc.yaml depend on its keys and not on source files, so an edit that changes no meaning (see `meaning.py`) reruns none.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.base.files import write_json
+from pipeline.base.meaning import Code
+
+ROOT = Path(__file__).parents[2]
+
+# Settings, as sections or section.name.
+NO_RESULT = ("executor", "paths", "sweep", "tracking", "training.threads", "search.fresh", "tune.fresh")
+"""Where it runs, on how many threads, where things go, whether anew."""
+NOT_OF_A_SEARCH = ("training.length", "training.replicas", "search.tuned")
+"""Of train alone, or at work in other settings already."""
+
+# Code, as modules and rooms below pipeline/. A test holds that each module that a trial or a choice reaches is listed.
+TRIALS = (
+    "base/numbers.py",
+    "data/held_out.py",
+    "data/streams.py",
+    "horizon/acquisition.py",
+    "horizon/ladder.py",
+    "horizon/model.py",
+    "horizon/observation.py",
+    "horizon/options.py",
+    "horizon/posterior.py",
+    "horizon/stopping.py",
+    "horizon/t90.py",
+    "kernels",
+    "learning",
+    "runs/trial.py",
+    "study/sampler.py",
+    "study/trials.py",
+)
+"""Which trials a search runs and how they end: they name its study."""
+CHOICES = ("runs/race.py", "tuning")
+"""Which settings are chosen for a pair: with those above they name the study of a choice."""
+PARTS = ("cells", "tasks")
+"""One module for each cell and task: only its own pair's results depend on it."""
+STATEMENTS = (
+    "horizon/answer.py",
+    "horizon/by_budget.py",
+    "horizon/diagnostics.py",
+    "horizon/estimate.py",
+    "horizon/plateau.py",
+    "horizon/random_effects.py",
+    "horizon/rank_correlation.py",
+    "horizon/ranking.py",
+)
+"""What is said of trials: a search is written anew, from the trials that it has."""
+ASIDE = (
+    "base/deciding.py",
+    "base/errors.py",
+    "base/files.py",
+    "base/meaning.py",
+    "base/processes.py",
+    "base/redaction.py",
+    "base/rules.py",
+    "base/sqlite.py",
+    "base/terminal.py",
+    "base/trees.py",
+    "executors",
+    "runs/search_summary.py",
+    "runs/watcher.py",
+    "settings",
+    "study/claims.py",
+    "study/driver.py",
+    "study/liveness.py",
+    "study/opening.py",
+    "study/storage.py",
+    "tracking",
+)
+"""What changes no result: reading settings, whose values count instead, showing, keeping, starting again."""
+STAGES = {
+    "prepare": ("runs/prepared.py",),
+    "train": ("runs/train.py",),
+    "search": ("runs/search.py", *TRIALS),
+    "tune": ("runs/tune.py", *TRIALS, *CHOICES),
+    "retune": ("runs/retune.py", *TRIALS, *CHOICES),
+}
+"""Where the code of a stage begins: at what its command calls, and at what is only named in conf/."""
+
+
+@cache
+def project() -> Code:
+    """Return the code of this project."""
+    return code_in(ROOT)
+
+
+def code_in(root: Path) -> Code:
+    """Return the code of a copy of this project."""
+    return Code(root, aside=(*ASIDE, *PARTS))
+
+
+def digests(code: Code) -> dict[str, Any]:
+    """Return the content of code.json: a digest for each stage, and for each option of conf/cell and conf/task."""
+    stages: dict[str, Any] = {name: code.digest(files) for name, files in files_of_stages(code).items()}
+    for group in ("cell", "task"):
+        stages[group] = {name: code.digest(part(code, target)) for name, target in _options(code.root / "conf", group)}
+    return stages
+
+
+def files_of_stages(code: Code) -> dict[str, set[str]]:
+    """Return the files behind each stage, without those of cells and tasks."""
+    return {name: code.reached(*places) for name, places in STAGES.items()}
+
+
+def part(code: Code, target: str) -> set[str]:
+    """Return the file that a `_target_` lies in, with what it needs of its own room."""
+    file = code.module_of(target)
+    return code.reached(file, within=file.partition("/")[0])
+
+
+def digest_of(kind: type) -> str:
+    """Return a digest of the code of a cell or a task."""
+    code = project()
+    return code.digest(part(code, f"{kind.__module__}.{kind.__qualname__}"))
+
+
+def by_class(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which a class of this project has its own name, wherever it lies."""
+    return {
+        key: by_class(value) if isinstance(value, Mapping) else _class_of(value) if key == "_target_" else value
+        for key, value in tree.items()
+    }
+
+
+def _class_of(target: str) -> str:
+    """Return `HorizonSampler.of` of `pipeline.study.sampler.HorizonSampler.of`."""
+    if not target.startswith("pipeline."):
+        return target
+    words = target.split(".")
+    return ".".join(words[next((place for place, word in enumerate(words) if word[:1].isupper()), 0) :])
+
+
+def _options(conf: Path, group: str) -> Iterator[tuple[str, str]]:
+    for path in sorted((conf / group).glob("*.yaml")):
+        content = yaml.safe_load(path.read_text())
+        yield path.stem, content.get(group, content)["_target_"]
+
+
+if __name__ == "__main__":
+    write_json(ROOT / "results/code.json", digests(project()))
