@@ -13,7 +13,7 @@ LEVEL = Rule("is a probability, above 0 and below 1", lambda level: 0 < level < 
 CERTAINTY = Rule("is a probability above 0.5 and below 1", lambda certainty: 0.5 < certainty < 1)
 
 
-@dataclass
+@dataclass(frozen=True)
 class SearchOptions(Section):
     """What is asked, how sure the answer must be, and what it may cost."""
 

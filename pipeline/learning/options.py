@@ -17,7 +17,7 @@ NORM = Rule("is a gradient norm, above 0 (.inf for no clipping)", lambda norm: n
 DEVICE = Rule("must be cpu or cuda", lambda device: device.split(":")[0] in ("cpu", "cuda"))
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainingOptions(Section):
     """How replicas are trained. A field's comment in conf/config.yaml says what the value is for."""
 

@@ -74,8 +74,9 @@ def _require_options(override: "hydra.core.override_parser.types.Override") -> N
     """Raise `UserError` where a group is given something else than the name of one of its files."""
     group, chosen = override.key_or_group, override.value()
     known = options(group)
-    several = group == "experiment" and isinstance(chosen, list)
-    require(not several, group, "is one name, for it names the results", override.input_line)
+    if group == "experiment":
+        require(not isinstance(chosen, list), group, "is one name, for it names the results", override.input_line)
+        require(override.is_add(), group, "takes a + before it", override.input_line)
     if isinstance(chosen, dict) or (override.is_sweep_override() and not hasattr(chosen, "list")):
         return  # `cell={hidden: 3}` is a setting, glob(*) names none, and Hydra refuses the rest
     for value in getattr(chosen, "list", [chosen]):

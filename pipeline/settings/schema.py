@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # a stage imports numpy and torch only where it uses a part
 MOST = 1024  # choices of settings that one command may make
 
 
-@dataclass
+@dataclass(frozen=True)
 class Data(Section):
     """The held-out sequences."""
 
@@ -42,7 +42,7 @@ class Data(Section):
     held_out: Annotated[int, at_least(1)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tracking(Section):
     """Where runs are shown."""
 
@@ -52,7 +52,7 @@ class Tracking(Section):
     port: Annotated[int, between(1024, 65535)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sweep(Section):
     """Which searches `sweep` runs side by side."""
 
@@ -74,7 +74,7 @@ class Sweep(Section):
         return [(task, cell) for task in self.tasks or grid["tasks"] for cell in self.cells or grid["cells"]]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Retune(Section):
     """How often `retune` chooses settings again."""
 
@@ -83,7 +83,7 @@ class Retune(Section):
     choices: Annotated[int, between(1, MOST)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Paths(Section):
     """Where files go: relative to the project, or absolute."""
 

@@ -13,7 +13,7 @@ FACTOR = Rule("is a factor, above 1", lambda factor: factor > 1)
 OCTAVES = Rule("is in octaves, at least 0", lambda octaves: octaves >= 0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class TuneOptions(Section):
     """What is tried, and what it may cost."""
 

@@ -1,6 +1,7 @@
 """Lengths that are drawn for each update, and weights that are tested at other lengths."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,6 @@ def test_lengths_that_cannot_be_are_refused(override: str, sentence: str) -> Non
 
 def test_a_trial_that_is_shorter_than_the_shortest_length_is_refused() -> None:
     settings = small("temporal_order", "rnn", "training.length=30", "training.shortest=20")
-    settings.training.length = 15
+    shorter = replace(settings, training=replace(settings.training, length=15))
     with pytest.raises(UserError, match=r"^training\.shortest must be at most the length 15; got 20$"):
-        train(settings, [0])
+        train(shorter, [0])

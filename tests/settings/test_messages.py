@@ -83,6 +83,19 @@ WRONG = {
     "training.length": "'training.length' can't be read as a setting and its value, like training.length=20",
     "cell=[rnn": "'cell=[rnn' can't be read as a setting and its value, like training.length=20",
     "cell=rnn,gru": "cell=rnn,gru gives several values; with -m each of them is run",
+    "cell=[rnn,gru]": f"cell must be one of {CELLS}; got ['rnn', 'gru']",
+    "cell=null": f"cell must be one of {CELLS}; got None",
+    "cell=../cell/gru": f"cell must be one of {CELLS}; got '../cell/gru'",
+    "~nope": "nope is not a setting; --help lists them",
+    "experiment=vanishing": "experiment takes a + before it; got 'experiment=vanishing'",
+    # of what only Hydra can judge
+    "+training.length=3": "training.length is a setting already, so it takes no + before it",
+    "~training.clip=7": "~training.clip must have no value behind it, or the one that is there",
+    "~training.threads": "~training.threads has nothing to take away, for training.threads has no value",
+    "training={lenght:3}": "training.lenght is not a setting; did you mean training.length?",
+    "tune.cells.lstm=[1,2]": "'tune.cells.lstm=[1,2]' can't be set: a group of settings holds names and values",
+    "training.seed=${oc.env:NOPE}": "training.seed can't be used: KeyError raised while resolving interpolation: "
+    "\"Environment variable 'NOPE' not found\"",
     "-m cell=rnn,nope": f"cell must be one of {CELLS}; got 'nope'",
     "-m cell.hidden=0,1": "cell.hidden must be at least 1; got 0",
 }

@@ -26,7 +26,14 @@ for name in commands:
             print(f"{name} {line}: {end.code}", file=sys.stderr)
 print(json.dumps(sorted(sys.modules)))
 """
-MISTAKES = [["--help"], ["task=addin"], ["trainig.length=3"], ["+extra=3"], ["training.length=-3"], ["training.length=x"]]
+MISTAKES = [
+    ["--help"],
+    ["task=addin"],
+    ["trainig.length=3"],
+    ["+extra=3"],
+    ["training.length=-3"],
+    ["training.length=x"],
+]
 
 
 def started(commands: str, *lines: list[str], **environment: str) -> tuple[set[str], str]:
