@@ -8,11 +8,12 @@ MLflow on 127.0.0.1 until interrupted; `tracking.port` is the port. With MLFLOW_
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 
-from pipeline.base.errors import require
+from pipeline.base.errors import UserError, require
 from pipeline.settings import Settings, stage_with
 
 HOST = "127.0.0.1"
@@ -26,6 +27,7 @@ def main(settings: Settings) -> None:
     from pipeline.tracking.links import links
     from pipeline.tracking.store import uri
 
+    settings.require_runs()
     port, store = settings.tracking.port, uri(settings.state)
     require(is_free(port), "tracking.port", "must be a free port", port)
     for line in [*links(settings.state, settings.address), *report(settings)]:
@@ -38,9 +40,15 @@ def serve(store: str, port: int) -> None:
     """Run MLflow's server on a port of this machine until interrupted."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     environment = os.environ | QUIET | {"MLFLOW_BACKEND_STORE_URI": store}  # a command line is no place for a password
+    signal.signal(signal.SIGHUP, signal.default_int_handler)  # a terminal that is closed ends the server, too
+    # In a group of its own Ctrl-C does not reach the server, which would get it once more from MLflow: a traceback.
+    server = subprocess.Popen(command, env=environment, process_group=0)
     try:
-        subprocess.run(command, env=environment, check=True)
+        if status := server.wait():
+            raise UserError(f"MLflow's server ended with status {status}")
     except KeyboardInterrupt:
+        server.terminate()
+        server.wait()
         print("stopped")
 
 

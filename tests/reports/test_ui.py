@@ -1,14 +1,18 @@
 """`make ui`: on this machine only, quiet, with addresses that open what was run."""
 
+import os
 import re
+import signal
 import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline import tracking, ui
-from pipeline.tracking import origin
+from tests.base.commands import start
 from tests.conftest import run_stage
 
 
@@ -18,11 +22,11 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, 
     calls: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def run(command: list[str], env: dict[str, str], **_: Any) -> None:
+    def instead(command: list[str], env: dict[str, str], **_: Any) -> SimpleNamespace:
         calls.append((command, env))
+        return SimpleNamespace(wait=lambda: 0)
 
-    monkeypatch.setattr(ui.subprocess, "run", run)
-    monkeypatch.setattr(origin, "git", lambda *_: "")  # it would go through the same function
+    monkeypatch.setattr(ui, "subprocess", SimpleNamespace(Popen=instead))
     return calls
 
 
@@ -70,3 +74,30 @@ def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path, started: list[Any]) 
         ended = run_stage(ui.main, f"tracking.port={port} paths.state={tmp_path}")
     assert (ended.status, ended.err) == (2, f"error: tracking.port must be a free port; got {port}\n")
     assert started == []
+
+
+def test_a_file_that_is_no_database_of_runs_is_a_sentence(tmp_path: Path, started: list[Any]) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database")
+    ended = run_stage(ui.main, f"tracking.port={free_port()} paths.state={tmp_path}")
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert ended.err.startswith(f"error: {tmp_path}/mlflow.db can't be read as a database of experiments")
+    assert started == []
+
+
+@pytest.mark.slow
+@pytest.mark.service
+def test_ctrl_c_ends_the_server_without_a_traceback(tmp_path: Path) -> None:
+    port = free_port()
+    process = start("ui", f"tracking.port={port}", f"paths.state={tmp_path}", f"paths.results={tmp_path}")
+    try:
+        until = time.monotonic() + 60
+        while ui.is_free(port):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out.splitlines()[-1]) == (0, "stopped")
+    assert "Traceback" not in err
+    assert ui.is_free(port)
