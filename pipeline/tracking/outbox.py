@@ -34,10 +34,10 @@ class Outbox:
         """Keep a call that tells so many things of a kind."""
         self.waiting.append((call, kind, count))
 
-    def send(self, urgent: bool = False) -> bool:
-        """Make the calls that wait, unless the server has just not answered; return whether none is left.
+    def send(self, urgent: bool = False, strict: bool = False) -> bool:
+        """Make the calls that wait, unless the server has just not answered; return True if none is left.
 
-        An urgent one asks the server in any case.
+        `urgent` asks the server in any case; `strict` raises `RefusedError` where it refuses a call.
         """
         while self.waiting and (urgent or time.monotonic() >= self._again):
             call, kind, count = self.waiting[0]
@@ -45,6 +45,8 @@ class Outbox:
             try:
                 call()
             except RefusedError as error:
+                if strict:
+                    raise
                 self.say(f"{first_line(error)}; not taken: {counted({kind: count})}")
                 self.lost[kind] += count
             except Exception as error:

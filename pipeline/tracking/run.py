@@ -74,7 +74,10 @@ class SilentRun:
 
 @contextmanager
 def open_run(enabled: bool, state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    """Open a run that ends as it really ended: FINISHED, FAILED on an error, KILLED on SIGINT and SIGTERM."""
+    """Open a run that ends as it really ended: FINISHED, FAILED on an error, KILLED on SIGINT and SIGTERM.
+
+    Raises `UserError` where the store can never take it.
+    """
     if not enabled:
         yield SilentRun()
         return
@@ -82,8 +85,10 @@ def open_run(enabled: bool, state: Path, experiment: str, name: str, tags: Mappi
 
     run = stored.prepare(state, experiment, name, {"level": "parent", **tags, **origin.tags()})
     try:
-        run.begin()  # a kill while the run is being made ends it, too
+        run.begin(strict=True)  # a kill while the run is being made ends it, too
         yield run
+    except stored.NoRunsError:
+        raise
     except (KeyboardInterrupt, SystemExit):
         stored.finish(run, "KILLED", patience=0.0)
         raise

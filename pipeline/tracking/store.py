@@ -3,13 +3,16 @@
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import RunStatus
+from mlflow.entities import LifecycleStage, RunStatus
 
 from pipeline.base import processes
+from pipeline.tracking.outbox import RefusedError
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what the outbox says
 
@@ -25,14 +28,31 @@ def uri(state: Path) -> str:
 
 def connect(state: Path, experiment: str) -> tuple[MlflowClient, str]:
     """Return a client of the store and the identifier of an experiment, made if it is not there."""
-    (state / ".state").mkdir(parents=True, exist_ok=True)
-    with FileLock(state / ".state" / "mlflow.lock"):  # processes that make a new database at once would break it
+    with _locked(state):  # processes that make a new database at once would break it
         _make_database(state)
         client = MlflowClient(uri(state))
         found = client.get_experiment_by_name(experiment)
+        if found and found.lifecycle_stage == LifecycleStage.DELETED:
+            restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            raise RefusedError(f"the experiment {experiment} was deleted, and `{restore}` brings it back")
         identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state), KIND)
         _close_abandoned(client, identifier)
     return client, identifier
+
+
+@contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """Hold the lock of the store; raises `RefusedError` where nothing can be written there."""
+    lock = FileLock(state / ".state" / "mlflow.lock")
+    try:
+        (state / ".state").mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise RefusedError(f"{error.filename} can't be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def owner() -> str:

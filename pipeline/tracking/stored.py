@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.base.errors import first_line
+from pipeline.base.errors import UserError, first_line
 from pipeline.base.redaction import redacted
 from pipeline.base.trees import flatten
 from pipeline.tracking import model, store
@@ -33,6 +33,10 @@ LOST = "undelivered"  # tag: what the server did not take
 _waited: list[float] = []  # seconds, so far
 
 Connect = Callable[[], tuple[MlflowClient, str]]  # the client, and the identifier of the experiment
+
+
+class NoRunsError(UserError):
+    """The store refuses every run, so there is nothing that could be shown or closed."""
 
 
 class StoredRun:
@@ -56,9 +60,13 @@ class StoredRun:
         self._tried = False
         self._put(self._make, "runs")
 
-    def begin(self) -> "StoredRun":
-        """Make the run now, if the server answers."""
-        self.outbox.send()
+    def begin(self, strict: bool = False) -> "StoredRun":
+        """Make the run now, if the server answers; `strict` raises `NoRunsError` where it answers that it will not."""
+        try:
+            self.outbox.send(strict=strict)
+        except RefusedError as error:
+            reason = redacted(str(error)).partition(". ")[0]  # a sentence of the several that MLflow says
+            raise NoRunsError(f"MLflow takes no runs: {reason}; tracking.enabled=false does without") from error
         return self
 
     def params(self, settings: Mapping[str, Any]) -> None:

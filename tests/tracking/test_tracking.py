@@ -200,7 +200,7 @@ def test_a_command_that_is_killed_ends_as_killed(
         process.kill()
     assert process.returncode == status
     assert "Traceback" not in err
-    assert len(running(client, "temporal_order")) == (1 if number == signal.SIGKILL else 0)
+    assert len(running(client, "temporal_order")) == (1 if number == signal.SIGKILL else 0), err
     with tracking.open_run(True, state, "temporal_order", "next", {}):
         pass
     assert running(client, "temporal_order") == []
@@ -400,6 +400,41 @@ def test_a_server_that_never_answers_is_not_waited_for(
     lines = capsys.readouterr().err.splitlines()
     assert [line.startswith("warning: MLflow: ") for line in lines] == [True, True]
     assert "1 data sets, 1 files" in lines[-1]
+
+
+@pytest.mark.parametrize("address", ["file:./mlruns", "foo://ann:secret@x", "foo"])
+def test_an_address_that_can_never_take_a_run_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.chdir(tmp_path)
+    refused = r"^MLflow takes no runs: [^\n]*; tracking.enabled=false does without$"
+    with pytest.raises(UserError, match=refused) as told, tracking.open_run(True, tmp_path, "never", "never", {}):
+        pytest.fail("the work began")
+    assert "secret" not in str(told.value) and len(str(told.value)) < 300
+    assert capsys.readouterr().err == ""
+
+
+def test_a_deleted_experiment_is_refused_before_the_work_with_the_way_back(state: Path, client: MlflowClient) -> None:
+    with tracking.open_run(True, state, "deleted", "first", {}):
+        pass
+    known = client.get_experiment_by_name("deleted")
+    assert known is not None
+    client.delete_experiment(known.experiment_id)
+    way = f"was deleted, and `mlflow experiments restore --experiment-id {known.experiment_id}` brings it back"
+    with pytest.raises(UserError, match=way), tracking.open_run(True, state, "deleted", "second", {}):
+        pytest.fail("the work began")
+    client.restore_experiment(known.experiment_id)
+    with tracking.open_run(True, state, "deleted", "third", {}):
+        pass
+    assert found(client, "third").info.status == "FINISHED"
+
+
+def test_a_store_that_can_not_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / ".state").write_text("a file where a folder should be")
+    refused = "MLflow takes no runs: .*/.state can't be written: "
+    with pytest.raises(UserError, match=refused), tracking.open_run(True, tmp_path, "never", "never", {}):
+        pytest.fail("the work began")
 
 
 def test_switched_off_tracking_makes_nothing(tmp_path: Path) -> None:
