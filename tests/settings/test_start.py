@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 LARGE = ("torch", "mlflow", "optuna", "matplotlib", "pandas", "sklearn", "scipy", "pyarrow", "dvc", "rich")
 ARRAYS = ("numpy", "jaxtyping", "beartype")  # no check of a section needs them
-COMMANDS = "prepare train search sweep tune retune report papers ui"
+COMMANDS = "prepare train search sweep tune retune ui"
 START = """
 import importlib, json, sys
 commands, lines = json.loads(sys.argv[1])
@@ -26,14 +26,7 @@ for name in commands:
             print(f"{name} {line}: {end.code}", file=sys.stderr)
 print(json.dumps(sorted(sys.modules)))
 """
-MISTAKES = [
-    ["--help"],
-    ["task=addin"],
-    ["trainig.length=3"],
-    ["+extra=3"],
-    ["training.length=-3"],
-    ["training.length=x"],
-]
+MISTAKES = [[word] for word in ("task=addin", "trainig.length=3", "+extra=3", "training.length=-3", "training.seed=x")]
 
 
 def started(commands: str, *lines: list[str], **environment: str) -> tuple[set[str], str]:
@@ -53,8 +46,8 @@ def started(commands: str, *lines: list[str], **environment: str) -> tuple[set[s
 
 @pytest.mark.parametrize("command", COMMANDS.split())
 def test_help_and_mistakes_are_answered_before_a_large_library_is_imported(command: str) -> None:
-    modules, printed = started(command, *MISTAKES)
-    assert printed.count("error: ") == printed.count("]: 2") == len(MISTAKES) - 1
+    modules, printed = started(command, ["--help"], *MISTAKES)
+    assert printed.count("error: ") == printed.count("]: 2") == len(MISTAKES)
     assert not modules & {*LARGE, *ARRAYS}
 
 
