@@ -151,4 +151,5 @@ def _options(conf: Path, group: str) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
+    (ROOT / "results").mkdir(exist_ok=True)
     write_json(ROOT / "results/code.json", digests(project()))

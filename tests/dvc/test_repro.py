@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.base.commands import ENVIRONMENT, run, small_project
+from tests.base.edits import MEANINGLESS, change_a_constant
 
 
 def dvc(folder: Path, *arguments: str) -> str:
@@ -76,7 +77,7 @@ def test_repro_from_nothing_writes_the_same_bytes(project: Path) -> None:
     before = digests(project)
     shutil.rmtree(project / ".state")
     (project / "mlflow.db").unlink()
-    assert dvc(project, "repro", "--force").count("Running stage") == 6
+    assert dvc(project, "repro", "--force").count("Running stage") == 7
     assert digests(project) == before
 
 
@@ -102,12 +103,33 @@ def test_an_edit_of_one_cell_makes_only_its_stages_stale(project: Path) -> None:
     path.write_text(text.replace("hidden: 32", "hidden: 16"))
     stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
     path.write_text(text)
-    assert stale == {"train@temporal_order-gru", "search@temporal_order-gru"} | (stale & {"report"})
+    assert stale == {"code", "train@temporal_order-gru", "search@temporal_order-gru"} | (stale & {"report"})
     assert not any("rnn" in name for name in stale)
 
 
 @pytest.mark.slow
-def test_a_comment_in_the_settings_reruns_nothing(project: Path) -> None:
+def test_an_edit_without_a_meaning_reruns_nothing_but_the_digests(project: Path) -> None:
+    """A comment in the settings; docstrings, comments and type hints in the code that trains; a retry of a database."""
     with (project / "conf/cell/gru.yaml").open("a") as file:
         file.write("# a remark\n")
-    assert json.loads(dvc(project, "status", "dvc.yaml", "--json")) == {}
+    for edit in MEANINGLESS:
+        edit(project / "pipeline/learning")
+    change_a_constant(project / "pipeline/study/storage.py")
+    assert set(json.loads(dvc(project, "status", "dvc.yaml", "--json"))) == {"code"}
+    assert re.findall(r"Running stage '(.*)'", dvc(project, "repro")) == ["code"]
+
+
+@pytest.mark.slow
+def test_another_constant_of_one_cell_makes_its_stages_stale(project: Path) -> None:
+    change_a_constant(project / "pipeline/cells/gru.py")
+    dvc(project, "repro", "code")
+    stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
+    assert stale == {"train@temporal_order-gru", "search@temporal_order-gru"}
+
+
+@pytest.mark.slow
+def test_another_constant_of_what_trains_makes_all_trainings_stale(project: Path) -> None:
+    change_a_constant(project / "pipeline/learning/signature.py")
+    dvc(project, "repro", "code")
+    stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
+    assert stale == {f"{name}@temporal_order-{cell}" for name in ("train", "search") for cell in ("rnn", "gru")}
