@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from math import expm1, log2
 from typing import TypeAlias
 
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import wants_ninety
-from pipeline.horizon.t90 import Ninety, ninety
+from pipeline.horizon.t90 import Ninety
 
 OVERHEAD = 16  # steps through time that a replica costs whatever its length
 USED = 0.5  # share of the budget that a solver uses, until one has solved
@@ -26,11 +27,11 @@ NEARLY = 1 - 1e-9  # values closer than this are a tie, which goes to the shorte
 Belief: TypeAlias = Posterior | Ninety  # what an ask goes by
 
 
-def next_question(seen: Sequence[Observation], found: Posterior, options: SearchOptions) -> tuple[int, str]:
+def next_question(found: Findings) -> tuple[int, str]:
     """Return the length to try next, and what it is to tell about: "t50", or "t90" once T50 is known."""
-    if wants_ninety(seen, found, options):
-        return next_length(seen, ninety(seen, found.grid), options), "t90"
-    return next_length(seen, found, options), "t50"
+    if wants_ninety(found):
+        return next_length(found.seen, found.ninety, found.options), "t90"
+    return next_length(found.seen, found.posterior, found.options), "t50"
 
 
 def next_length(seen: Sequence[Observation], belief: Belief, options: SearchOptions) -> int:
@@ -74,14 +75,15 @@ def trial_cost(length: int, chance: float, replicas: int, used: float) -> float:
     return replicas * (length * (1 - chance * (1 - used)) + OVERHEAD)
 
 
-def remaining_compute(seen: Sequence[Observation], found: Posterior, options: SearchOptions) -> float:
+def remaining_compute(found: Findings) -> float:
     """Return about how much more compute the interval needs, in replica x updates x length; for a progress bar.
 
     Precision grows in proportion to the trials: one that tells I nats multiplies it by exp(2 I), so that a width w
     reaches the goal w' after ((w / w')^2 - 1) / (exp(2 I) - 1) trials like the next.
     """
-    best = max(prospects(seen, found, options), key=lambda prospect: prospect[1] / prospect[2])
-    wanted = (found.octaves(options.level) / log2(options.factor)) ** 2 - 1
+    seen, options, belief = found.seen, found.options, found.posterior
+    best = max(prospects(seen, belief, options), key=lambda prospect: prospect[1] / prospect[2])
+    wanted = (belief.octaves(options.level) / log2(options.factor)) ** 2 - 1
     trials = max(wanted, 0.0) / max(expm1(2 * best[1]), 1e-9)
     budget = max((trial.budget for trial in seen), default=0)
     return min(max(trials, 1.0), options.trials - len(seen)) * best[2] * budget

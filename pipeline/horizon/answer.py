@@ -8,12 +8,10 @@ from pipeline.base.numbers import significant
 from pipeline.horizon.by_budget import halvings, horizon_by_budget
 from pipeline.horizon.diagnostics import diagnostics
 from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, summary
-from pipeline.horizon.model import Grid
-from pipeline.horizon.observation import Observation, spent
+from pipeline.horizon.findings import Findings
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
-from pipeline.horizon.t90 import ninety
 
 QUESTION = ("budget", "replicas", "level", "converged", "reason", "trials", "compute")
 SHAPE = ("p_above", "p_below", "slope", "p_overdispersed")
@@ -49,9 +47,8 @@ class Horizon:
 
 def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon:
     """Return what these trials say, a pure function: from the study or from trials.csv it is the same."""
-    grid = Grid(options.length_min, options.length_max)
-    found = posterior(seen, grid)
-    reason = reason_to_stop(seen, found, options)
+    found = Findings.of(seen, options)
+    belief, reason = found.posterior, reason_to_stop(found)
     budget = max((trial.budget for trial in seen), default=0)
     return Horizon(
         level=options.level,
@@ -60,13 +57,13 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
         converged=reason in CONVERGED,
         reason=reason,
         trials=len(seen),
-        compute=round(spent(seen)),
-        t50=estimate(summary(found, options), options),
-        t90=estimate_ninety(ninety(seen, grid), options),
+        compute=round(found.cost),
+        t50=estimate(summary(belief, options), options),
+        t90=estimate_ninety(found.ninety, options),
         by_budget=horizon_by_budget(seen, halvings(budget, options.budgets), options),
-        p_above=significant(found.above),
-        p_below=significant(found.below),
-        slope=significant(found.slope),
-        p_overdispersed=significant(found.overdispersed),
-        diagnostics=diagnostics(seen, grid),
+        p_above=significant(belief.above),
+        p_below=significant(belief.below),
+        slope=significant(belief.slope),
+        p_overdispersed=significant(belief.overdispersed),
+        diagnostics=diagnostics(seen, belief.grid),
     )

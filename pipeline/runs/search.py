@@ -19,6 +19,7 @@ from pipeline.figures import style
 from pipeline.figures.search import course_figure, horizon_figure, through_time
 from pipeline.figures.search_data import course, solved_share
 from pipeline.horizon.answer import Horizon, horizon_from
+from pipeline.horizon.findings import Findings
 from pipeline.records.gradients import contrast, read_profiles, write_profiles
 from pipeline.records.horizon import horizon_json, read_horizon
 from pipeline.records.trials import read_trials, write_trials
@@ -26,12 +27,12 @@ from pipeline.records.wording import REASONS, label, phrase
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.runs.search_summary import headline, horizon_by_updates, metrics, note_of, solved_by_length
 from pipeline.runs.trial import Trial
-from pipeline.runs.watcher import Watcher, updates_run
+from pipeline.runs.watcher import Watcher
 from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.tuned import summary, tuned
 from pipeline.study import driver
-from pipeline.study.driver import Crew
+from pipeline.study.driver import Search
 from pipeline.study.opening import annotate, open_study
 from pipeline.study.results import read_study
 from pipeline.study.trials import observations
@@ -47,10 +48,10 @@ def search(settings: Settings) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with display(settings.title) as shown, opened(settings, shown) as searching:
         with settings.part("executor") as executor:
-            crew = searching.crew(executor.remote, executor.workers)
-            driver.run([crew], executor, executor.workers)
-        if crew.error:
-            raise crew.error
+            one = searching.driven(executor.remote, executor.workers)
+            driver.run([one], executor, executor.workers)
+        if one.error:
+            raise one.error
         searching.conclude()
 
 
@@ -104,7 +105,7 @@ class Searching:
         """Show what an earlier process finished."""
         self.watcher = Watcher(self.settings, self.study, self.run, self.shown)
 
-    def crew(self, remote: bool, workers: int) -> Crew:
+    def driven(self, remote: bool, workers: int) -> Search:
         """Return the search for the driver, with `workers` trials at once; `remote` if they run in other processes.
 
         A remote trial sends little: its sequences are read, or drawn again, where it runs. It shows no progress.
@@ -113,7 +114,7 @@ class Searching:
             trial = Trial(self.settings, self.held_out, code=fingerprint(self.settings))
         else:
             trial = Trial(self.settings, self.held_out, self.watcher.watch)
-        return Crew(self.study, trial, self.settings.search, workers, self.watcher.started, self.watcher.finished)
+        return Search(self.study, trial, self.settings.search, workers, self.watcher.started, self.watcher.finished)
 
     def conclude(self) -> Horizon:
         """Write and show the answer."""
@@ -135,7 +136,7 @@ def show(run: tracking.Run, settings: Settings, study: Study, found: Horizon, se
     """Tell the reviewer what came out: the answer, how sure, and how to repeat it, on the parent run and the study."""
     folder = settings.results_of("search")
     horizon = read_horizon(folder / "horizon.json")
-    updates = updates_run(study)
+    updates = Findings.of(observations(study), settings.search).updates_run
     run.metrics(updates, metrics(found) | {"search/seconds": seconds, "search/updates": updates})
     for charted in (solved_by_length(observations(study)), horizon_by_updates(found)):
         for step, numbers in charted.items():

@@ -12,19 +12,18 @@ from pipeline.settings import Settings
 from pipeline.settings.composition import grid
 from pipeline.settings.tuned import tuned
 from pipeline.study import driver
-from pipeline.study.driver import Crew
+from pipeline.study.driver import Search
 
 
 def sweep(settings: Settings) -> None:
     """Find every horizon of the grid."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with display("sweep") as shown, Many(shown) as many, settings.part("executor") as executor:
-        crews = [many.open(each).crew(executor.remote, workers=1) for each in map(tuned, grid(settings))]
-        many.crews = crews
-        driver.run(crews, executor, executor.workers, many.ended)
+        many.driven = [many.open(each).driven(executor.remote, workers=1) for each in map(tuned, grid(settings))]
+        driver.run(many.driven, executor, executor.workers, many.ended)
     if many.failed:
-        raise UserError(f"{len(many.failed)} of {len(crews)} searches failed: {'; '.join(many.failed)}")
-    shown.say(f"{len(crews)} horizons in {settings.results / 'search'}")
+        raise UserError(f"{len(many.failed)} of {len(many.driven)} searches failed: {'; '.join(many.failed)}")
+    shown.say(f"{len(many.driven)} horizons in {settings.results / 'search'}")
 
 
 @dataclass
@@ -34,7 +33,7 @@ class Many:
     shown: Display
     searches: list[Searching] = field(default_factory=list)
     stacks: list[ExitStack] = field(default_factory=list)
-    crews: list[Crew] = field(default_factory=list)
+    driven: list[Search] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     def open(self, settings: Settings) -> Searching:
@@ -45,14 +44,14 @@ class Many:
         self.stacks.append(stack)
         return search
 
-    def ended(self, crew: Crew) -> None:
+    def ended(self, one: Search) -> None:
         """Write the answer of one that has ended; one that failed does not end the others."""
-        place = next(index for index, each in enumerate(self.crews) if each is crew)
+        place = next(index for index, each in enumerate(self.driven) if each is one)
         search = self.searches[place]
         try:
             with self.stacks[place]:
-                if crew.error:
-                    raise crew.error
+                if one.error:
+                    raise one.error
                 search.conclude()
         except Exception as error:
             self.failed.append(f"{search.settings.title}: {first_line(error)}")

@@ -9,13 +9,13 @@ from optuna import Study
 from pipeline import tracking
 from pipeline.base.terminal import Display, duration
 from pipeline.horizon.acquisition import remaining_compute
-from pipeline.horizon.posterior import Posterior
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.records.wording import short
 from pipeline.settings import Settings
 from pipeline.study.claims import Claim
 from pipeline.study.results import Result, read_study
-from pipeline.study.trials import TrialResult, observations
+from pipeline.study.trials import TrialResult
 
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
@@ -53,31 +53,30 @@ class Watcher:
             doing = f"T={self.length}, update {update}, {curve['replicas/solved']:.0f} solved"
             self.shown.now(self.share, doing, self.answer, self.remains)
 
-    def finished(self, claim: Claim, trial: TrialResult, belief: Posterior) -> None:
+    def finished(self, claim: Claim, trial: TrialResult, found: Findings) -> None:
         """A trial has ended."""
         self.catch_up()
-        search = self.settings.search
+        belief, search = found.posterior, self.settings.search
         lower, upper = (2**octaves for octaves in belief.interval(search.level))
         interval = {"search/lower": lower, "search/median": 2 ** belief.quantile(0.5), "search/upper": upper}
-        self.run.metrics(updates_run(self.study), {**interval, "search/length": trial.length})
+        self.run.metrics(found.updates_run, {**interval, "search/length": trial.length})
         self.run.flush()
         solved, gone = f"{sum(trial.solved)} of {len(trial.solved)} solved", duration(time.monotonic() - self.began)
         between = f"horizon between {short(lower)} and {short(upper)}"
         aim = " (for T90)" if claim.aim == "t90" else ""
         self.answer = f"horizon {short(lower)} to {short(upper)}"
-        self.remains = self.left(belief)
+        self.remains = self.left(found)
         self.shown.say(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.remains}")
 
-    def left(self, belief: Posterior) -> str:
+    def left(self, found: Findings) -> str:
         """About how long it still takes, from the speed so far."""
-        seen = observations(self.study)
-        if reason_to_stop(seen, belief, self.settings.search):
+        if reason_to_stop(found):
             self.share = 1.0
             return "done"
-        done = sum(trial.cost for trial in seen[len(self.before) :])
-        left = remaining_compute(seen, belief, self.settings.search)
+        done = sum(trial.cost for trial in found.seen[len(self.before) :])
+        left = remaining_compute(found)
         self.share = done / (done + left)
-        if belief.octaves(self.settings.search.level) > VAGUE:
+        if found.posterior.octaves(self.settings.search.level) > VAGUE:
             return "too early to say how long"
         return f"about {duration(left * (time.monotonic() - self.began) / max(done, 1.0))} left"
 
@@ -100,8 +99,3 @@ class Watcher:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
         child.metrics(seen.length, {"length/solved_share": seen.solved / seen.replicas})
         child.close()
-
-
-def updates_run(study: Study) -> int:
-    """Updates of all replicas of all finished trials."""
-    return round(sum(trial.cost / trial.length for trial in observations(study)))

@@ -4,11 +4,14 @@ Every trial has an ordinal, from which its seeds derive. A fresh trial's ordinal
 it. A trial that failed, or whose process died, is enqueued again with its length and its ordinal, marked as a retry.
 All of this is derived from the study itself, so no step can be lost in between. Two processes may enqueue the same
 retry: then the trial with the smaller number counts, and whoever takes the other one drops it.
+
+Optuna's heartbeat and RetryFailedTrialCallback would not do: they clone a stale trial under a new number, and here the
+ordinal, with the seeds that derive from it, must stay.
 """
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -21,7 +24,7 @@ from pipeline.base import processes
 from pipeline.base.errors import UserError
 from pipeline.horizon.options import SearchOptions
 from pipeline.study import liveness
-from pipeline.study.trials import LENGTH, TrialResult, attributes, seeds_of
+from pipeline.study.trials import LENGTH, TrialResult, all_trials, attributes, seeds_of
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 
@@ -47,7 +50,7 @@ def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> C
     trial = study.ask()
     try:
         trial.set_user_attr("owner", processes.here())
-        trials = everything(study)
+        trials = all_trials(study)
         if doubled(trials, trial.number) or running_before(trials, trial.number) >= workers:
             close(study, trial.number)
             return None
@@ -77,7 +80,7 @@ def finish(study: Study, mine: Claim, result: TrialResult) -> bool:
 
 
 def close(study: Study, number: int) -> None:
-    """Tell a trial FAIL, unless it is finished."""
+    """Close a trial as failed, unless it is finished."""
     if not is_running(study, number):
         return
     with suppress(UpdateFinishedTrialError):  # another process may be faster
@@ -85,8 +88,8 @@ def close(study: Study, number: int) -> None:
 
 
 def is_running(study: Study, number: int) -> bool:
-    """Return whether a trial is RUNNING."""
-    return everything(study)[number].state == TrialState.RUNNING
+    """Return True if a trial is RUNNING."""
+    return all_trials(study)[number].state == TrialState.RUNNING
 
 
 def beat(mine: Claim) -> None:
@@ -97,7 +100,7 @@ def beat(mine: Claim) -> None:
 
 
 @contextmanager
-def beating(claims: Mapping[int, Claim], every: float) -> Iterator[None]:
+def heartbeats(claims: Mapping[int, Claim], every: float) -> Iterator[None]:
     """Give signs of life for these trials from a thread, also while this one trains."""
     over = threading.Event()
 
@@ -115,22 +118,23 @@ def beating(claims: Mapping[int, Claim], every: float) -> Iterator[None]:
         thread.join(liveness.GRACE)  # it may wait for a database that is away
 
 
-def close_orphans(study: Study) -> None:
-    """Tell FAIL every RUNNING trial whose process died."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not liveness.lives(trial):
-            close(study, trial.number)
+def without_orphans(study: Study) -> list[FrozenTrial]:
+    """Close every RUNNING trial whose process died, and return all trials as they are then."""
+    trials = all_trials(study)
+    orphans = [trial.number for trial in trials if trial.state == TrialState.RUNNING and not liveness.is_alive(trial)]
+    for number in orphans:
+        close(study, number)
+    return all_trials(study) if orphans else trials
 
 
 def await_owners(study: Study) -> None:
     """Wait until every RUNNING trial names its owner or is too old for that."""
-    while any(map(liveness.newborn, study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))):
+    while any(map(liveness.is_newborn, study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))):
         time.sleep(0.05)
 
 
-def enqueue_retry(study: Study) -> None:
-    """Enqueue the first failed trial again that is not running or complete, unless one is already waiting."""
-    trials = everything(study)
+def enqueue_retry(study: Study, trials: Sequence[FrozenTrial]) -> None:
+    """Enqueue the first failed one of a study's trials that is not running or complete, unless one is waiting."""
     if any(trial.state == TrialState.WAITING for trial in trials):
         return
     numbers = ordinals(trials)
@@ -142,11 +146,6 @@ def enqueue_retry(study: Study) -> None:
         study.enqueue_trial(dict(lengths[0]) if lengths else {}, user_attrs={"ordinal": ordinal, "retry": True})
 
 
-def everything(study: Study) -> list[FrozenTrial]:
-    """Return all trials of a study, in the order of their numbers."""
-    return sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
-
-
 def ordinals(trials: Sequence[FrozenTrial]) -> dict[int, int]:
     """Return the ordinal of every trial, by its number."""
     fresh = count()
@@ -155,9 +154,9 @@ def ordinals(trials: Sequence[FrozenTrial]) -> dict[int, int]:
     }
 
 
-def count_running(study: Study) -> int:
-    """Return how many trials of a study run, in all processes."""
-    return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+def count_running(trials: Iterable[FrozenTrial]) -> int:
+    """Return how many of these trials run, in all processes."""
+    return sum(trial.state == TrialState.RUNNING for trial in trials)
 
 
 def running_before(trials: Sequence[FrozenTrial], number: int) -> int:
@@ -166,7 +165,7 @@ def running_before(trials: Sequence[FrozenTrial], number: int) -> int:
 
 
 def doubled(trials: Sequence[FrozenTrial], number: int) -> bool:
-    """Return whether an earlier trial with the same ordinal is alive, or any is complete."""
+    """Return True if an earlier trial with the same ordinal is alive, or any is complete."""
     numbers = ordinals(trials)
     twins = [trial for trial in trials if numbers[trial.number] == numbers[number] and trial.number != number]
     complete = any(trial.state == TrialState.COMPLETE for trial in twins)

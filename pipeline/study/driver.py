@@ -1,7 +1,7 @@
-"""The search itself: ask for a length, train there, tell what came out, until the horizon is known.
+"""The search itself: ask for a length, train there, record what came out, until the horizon is known.
 
 Trials run in any `concurrent.futures.Executor`. Any number of processes may search the same study at once, and any of
-them may be killed at any time: the next one goes on from the study (see `claims.py`).
+them may be killed at any time: the next one resumes from the study (see `claims.py`).
 """
 
 import signal
@@ -15,25 +15,24 @@ from enum import Enum
 from types import FrameType
 
 from optuna import Study
+from optuna.trial import FrozenTrial
 
 from pipeline.horizon.answer import Horizon, horizon_from
-from pipeline.horizon.model import Grid
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Posterior, posterior
 from pipeline.horizon.stopping import reason_to_stop, wants_ninety
 from pipeline.study import claims
 from pipeline.study.claims import Claim
 from pipeline.study.liveness import HEARTBEAT
-from pipeline.study.trials import TrialResult, observations
+from pipeline.study.trials import TrialResult, all_trials, observations, observations_in
 
 POLL = 0.2  # seconds between looks at trials that other processes run
 LOOK = 1.0  # the same while trials run here as well
 
 RunTrial = Callable[[int, Sequence[int]], TrialResult]  # (length, seeds) -> what training its replicas gave
 OnStart = Callable[[Claim], None]
-OnFinish = Callable[[Claim, TrialResult, Posterior], None]
-OnEnd = Callable[["Crew"], None]
+OnFinish = Callable[[Claim, TrialResult, Findings], None]
+OnEnd = Callable[["Search"], None]
 
 
 def search(
@@ -54,35 +53,29 @@ def search(
     processes take turns at it. A known horizon is returned at once; trials of other processes are waited for. An
     exception of a trial ends the search, after the trials that run have ended.
     """
-    crew = Crew(study, run_trial, options, workers, on_start, on_finish)
-    run([crew], executor, workers)
-    if crew.error:
-        raise crew.error
+    one = Search(study, run_trial, options, workers, on_start, on_finish)
+    run([one], executor, workers)
+    if one.error:
+        raise one.error
     return horizon_from(observations(study), options)
 
 
-def run(crews: Sequence["Crew"], executor: Executor, workers: int, on_end: OnEnd | None = None) -> None:
+def run(searches: Sequence["Search"], executor: Executor, workers: int, on_end: OnEnd | None = None) -> None:
     """Run the trials of several searches, at most `workers` at once; the next is of the search that cost least so far.
 
-    `on_end` is called with each search as it ends, also where a trial raised: then its `error` says what, and the
-    others go on.
+    `on_end` is called with each search as it ends, also if a trial raised: then its `error` says what, and the others
+    continue.
     """
-    for crew in crews:
-        crew.options.check()
-        claims.await_owners(crew.study)
-    gang = _Gang(list(crews), executor, workers, on_end)
-    with _terminated_like_interrupted(), claims.beating(gang.claimed, HEARTBEAT):
+    for each in searches:
+        each.options.check()
+        claims.await_owners(each.study)
+    scheduler = Scheduler(list(searches), executor, workers, on_end)
+    with _terminated_like_interrupted(), claims.heartbeats(scheduler.claimed, HEARTBEAT):
         try:
-            gang.work()
+            scheduler.work()
         except BaseException:
-            gang.abandon()
+            scheduler.abandon()
             raise
-
-
-def current(study: Study, options: SearchOptions) -> tuple[list[Observation], Posterior]:
-    """Return the finished trials of a study and their posterior."""
-    seen = observations(study)
-    return seen, posterior(seen, Grid(options.length_min, options.length_max))
 
 
 class Next(Enum):
@@ -95,8 +88,8 @@ class Next(Enum):
 
 
 @dataclass
-class Crew:
-    """One search: what it does next, and what its trials gave."""
+class Search:
+    """One search: what it does next, and what its trials gave. It reads its study once an event."""
 
     study: Study
     run_trial: RunTrial
@@ -106,31 +99,31 @@ class Crew:
     on_finish: OnFinish | None = None
     error: BaseException | None = None
     mine: dict[int, Claim] = field(default_factory=dict)  # that run here, by number
+    _found: Findings | None = None  # at the last event
 
     @property
     def cost(self) -> float:
         """Replica x updates x length so far; a trial that runs counts as much as the mean of those before it."""
-        costs = [trial.cost for trial in observations(self.study)]
-        return sum(costs) * (1 + len(self.mine) / max(len(costs), 1)) + len(self.mine)
+        found = self._found or self._findings(all_trials(self.study))
+        return found.cost * (1 + len(self.mine) / max(len(found.seen), 1)) + len(self.mine)
 
     def next(self) -> tuple[Next, Claim | None]:
         """Take the next trial, if there is one."""
         if self.error:
             return (Next.WAIT if self.mine else Next.END), None
-        claims.close_orphans(self.study)
-        running = claims.count_running(self.study)
+        trials = claims.without_orphans(self.study)
+        running = claims.count_running(trials)
         if running >= self.workers:
             return Next.WAIT, None
-        seen, found = current(self.study, self.options)
-        if reason_to_stop(seen, found, self.options) or len(seen) + running >= self.options.trials:
+        found = self._findings(trials)
+        if reason_to_stop(found) or len(found.seen) + running >= self.options.trials:
             return (Next.WAIT if running else Next.END), None
-        claims.enqueue_retry(self.study)
-        aim = "t90" if wants_ninety(seen, found, self.options) else "t50"
-        claim = claims.claim(self.study, self.options, aim, self.workers)
+        claims.enqueue_retry(self.study, trials)
+        claim = claims.claim(self.study, self.options, "t90" if wants_ninety(found) else "t50", self.workers)
         return (Next.TRIAL, claim) if claim else (Next.AGAIN, None)
 
     def settle(self, claim: Claim, future: Future[TrialResult]) -> None:
-        """Record how a trial ended. A cancelled one was lost by the executor, and is tried again."""
+        """Record how a trial ended. A cancelled one was lost by the executor, and is retried."""
         del self.mine[claim.number]
         error = None if future.cancelled() else future.exception()
         if future.cancelled() or isinstance(error, CancelledError):
@@ -138,72 +131,81 @@ class Crew:
         elif error:
             self.error = self.error or error
             claims.close(self.study, claim.number)
-        elif claims.finish(self.study, claim, future.result()) and self.on_finish:
-            self.on_finish(claim, future.result(), current(self.study, self.options)[1])
+        elif claims.finish(self.study, claim, future.result()):
+            found = self._findings(all_trials(self.study))
+            if self.on_finish:
+                self.on_finish(claim, future.result(), found)
+
+    def _findings(self, trials: Sequence[FrozenTrial]) -> Findings:
+        """Return what the finished ones say, computed only if there are others than at the last event."""
+        seen = observations_in(trials)
+        if self._found is None or self._found.seen != seen:
+            self._found = Findings.of(seen, self.options)
+        return self._found
 
 
 @dataclass
-class _Gang:
+class Scheduler:
     """The trials that this process runs, of one search or of many."""
 
-    crews: list[Crew]  # that have not ended
+    searches: list[Search]  # that have not ended
     executor: Executor
     workers: int
     on_end: OnEnd | None
-    running: dict[Future[TrialResult], tuple[Crew, Claim]] = field(default_factory=dict)
+    running: dict[Future[TrialResult], tuple[Search, Claim]] = field(default_factory=dict)
     claimed: dict[int, Claim] = field(default_factory=dict)  # all that run here, by identity
 
     def work(self) -> None:
         """Launch and collect trials until every search has ended."""
-        while self.crews:
+        while self.searches:
             while len(self.running) < self.workers and self.launch():
                 pass
             if self.running:
                 self.collect()
-            elif self.crews:
+            elif self.searches:
                 time.sleep(POLL)
 
     def launch(self) -> bool:
-        """Start a trial of the search that cost least and can have one; return whether another one may follow."""
-        for crew in sorted(self.crews, key=lambda crew: crew.cost) if len(self.crews) > 1 else list(self.crews):
-            step, claim = crew.next()
+        """Start a trial of the search that cost least and can have one; return True if another one may follow."""
+        for each in sorted(self.searches, key=lambda each: each.cost) if len(self.searches) > 1 else [*self.searches]:
+            step, claim = each.next()
             if claim:
-                self.start(crew, claim)
+                self.start(each, claim)
             if step is Next.END:
-                self.end(crew)
+                self.end(each)
             if step in (Next.TRIAL, Next.AGAIN):
                 return True
         return False
 
-    def start(self, crew: Crew, claim: Claim) -> None:
+    def start(self, search: Search, claim: Claim) -> None:
         """Submit a claimed trial."""
-        crew.mine[claim.number] = self.claimed[id(claim)] = claim
-        if crew.on_start:
-            crew.on_start(claim)
-        self.running[self.executor.submit(crew.run_trial, claim.length, claim.seeds)] = crew, claim
+        search.mine[claim.number] = self.claimed[id(claim)] = claim
+        if search.on_start:
+            search.on_start(claim)
+        self.running[self.executor.submit(search.run_trial, claim.length, claim.seeds)] = search, claim
 
     def collect(self) -> None:
-        """Wait until a trial ends, or until it is time to look whether another process has left work."""
-        waiting = len(self.running) < self.workers and any(not crew.mine for crew in self.crews)
+        """Wait until a trial ends, or until it is time to look for work that another process left."""
+        waiting = len(self.running) < self.workers and any(not search.mine for search in self.searches)
         done, _ = wait(self.running, timeout=LOOK if waiting else HEARTBEAT, return_when=FIRST_COMPLETED)
         for future in done:
-            crew, claim = self.running.pop(future)
-            crew.settle(claim, future)
+            search, claim = self.running.pop(future)
+            search.settle(claim, future)
             del self.claimed[id(claim)]
 
-    def end(self, crew: Crew) -> None:
+    def end(self, search: Search) -> None:
         """Let go of a search that has nothing left to do."""
-        self.crews.remove(crew)
+        self.searches.remove(search)
         if self.on_end:
-            self.on_end(crew)
+            self.on_end(search)
 
     def abandon(self) -> None:
-        """Tell FAIL whatever still runs, so that the next start takes it up."""
+        """Close whatever still runs as failed, so that the next start retries it."""
         for future in self.running:
             future.cancel()
-        for crew in self.crews:
-            for number in crew.mine:
-                claims.close(crew.study, number)
+        for search in self.searches:
+            for number in search.mine:
+                claims.close(search.study, number)
 
 
 @contextmanager

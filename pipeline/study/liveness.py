@@ -6,6 +6,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from pipeline.base import processes
+from pipeline.study import optuna_private
 
 HEARTBEAT = 30.0  # seconds between signs of life
 SILENCE = 120.0  # seconds without one after which a process on another machine is taken for dead
@@ -15,8 +16,8 @@ GRACE = 2.0  # seconds that a new trial may take to name its owner
 _heard: dict[Any, tuple[Any, float, float]] = {}
 
 
-def lives(trial: FrozenTrial, now: float | None = None) -> bool:
-    """Return whether a RUNNING trial is still worked on; `now` in seconds of this process's own clock.
+def is_alive(trial: FrozenTrial, now: float | None = None) -> bool:
+    """Return True if a RUNNING trial is still worked on; `now` in seconds of this process's own clock.
 
     Clocks of two machines are never compared, and a clock that is set does no harm: a process on another machine is
     taken for dead when this one has looked for `SILENCE` seconds and heard no new sign of life. If it could not look
@@ -31,7 +32,7 @@ def lives(trial: FrozenTrial, now: float | None = None) -> bool:
 def _silence(trial: FrozenTrial, now: float) -> float:
     """Return for how long this process has known the last sign of life of a trial, in seconds."""
     sign = (trial.user_attrs.get("owner") is None, trial.user_attrs.get("heartbeat"))
-    key = (trial.number, trial._trial_id, trial.datetime_start)
+    key = (trial.number, optuna_private.trial_id(trial), trial.datetime_start)
     known, since, looked = _heard.get(key, (None, now, now))
     if known != sign or now - looked > SILENCE / 2:
         since = now
@@ -39,6 +40,6 @@ def _silence(trial: FrozenTrial, now: float) -> float:
     return now - since
 
 
-def newborn(trial: FrozenTrial) -> bool:
-    """Return whether a RUNNING trial has not named its owner yet, but may still do so."""
-    return "owner" not in trial.user_attrs and lives(trial)
+def is_newborn(trial: FrozenTrial) -> bool:
+    """Return True if a RUNNING trial has not named its owner yet, but may still do so."""
+    return "owner" not in trial.user_attrs and is_alive(trial)

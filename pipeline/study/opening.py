@@ -6,12 +6,12 @@ from pathlib import Path
 
 import optuna
 from optuna import Study
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from pipeline.base.sqlite import require_store
+from pipeline.study import optuna_private
 from pipeline.study.storage import Database
 
 LOCKED = 5  # seconds after which the lock that a killed process left on a journal file is broken
@@ -42,7 +42,7 @@ def open_study(storage: str | BaseStorage, name: str, sampler: BaseSampler, fres
     study = optuna.create_study(
         storage=place, study_name=full_name, sampler=sampler, direction="maximize", load_if_exists=True
     )
-    _name_metric(study)
+    optuna_private.name_metric(study, "share solved")
     return study
 
 
@@ -63,9 +63,3 @@ def newest_number(names: list[str], name: str) -> int:
     """
     found = [re.fullmatch(re.escape(name) + r"(?:-(\d+))?", each) for each in names]
     return max((int(match[1] or 1) for match in found if match), default=0)
-
-
-def _name_metric(study: Study) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(["share solved"])

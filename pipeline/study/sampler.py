@@ -8,9 +8,9 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from pipeline.horizon.acquisition import next_question
-from pipeline.horizon.model import Grid
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Posterior, posterior
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.study.trials import LENGTH, observations
 
@@ -92,13 +92,11 @@ class HorizonSampler(BaseSampler):
 
     def posterior(self, study: Study) -> Posterior:
         """Return what the complete trials of a study say about the horizon."""
-        grid = Grid(self.options.length_min, self.options.length_max)
-        return posterior(observations(study, self.options.replicas), grid)
+        return self._findings(study).posterior
 
     def stop_when_known(self, study: Study, trial: FrozenTrial) -> None:
         """Stop `study.optimize` once the horizon is known; a callback."""
-        seen = observations(study, self.options.replicas)
-        if reason_to_stop(seen, self.posterior(study), self.options):
+        if reason_to_stop(self._findings(study)):
             study.stop()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -109,14 +107,14 @@ class HorizonSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the next length, or nothing where the study does not ask for one."""
-        self._raise_error_if_multi_objective(study)
-        return {LENGTH: self._next_length(study)} if LENGTH in search_space else {}
+        require_one_objective(study)
+        return {LENGTH: next_question(self._findings(study))[0]} if LENGTH in search_space else {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Leave any other parameter to the independent sampler; raise ValueError if there is none."""
-        self._raise_error_if_multi_objective(study)
+        require_one_objective(study)
         if self.independent_sampler is None:
             low, high = self.options.length_min, self.options.length_max
             raise ValueError(
@@ -130,7 +128,11 @@ class HorizonSampler(BaseSampler):
         if self.independent_sampler is not None:
             self.independent_sampler.reseed_rng()
 
-    def _next_length(self, study: Study) -> int:
-        seen = observations(study, self.options.replicas)
-        found = posterior(seen, Grid(self.options.length_min, self.options.length_max))
-        return next_question(seen, found, self.options)[0]
+    def _findings(self, study: Study) -> Findings:
+        return Findings.of(observations(study, self.options.replicas), self.options)
+
+
+def require_one_objective(study: Study) -> None:
+    """Raise ValueError where trials have more values than the share that solved."""
+    if len(study.directions) > 1:
+        raise ValueError("HorizonSampler needs a study with one objective, the share of the replicas that solved")

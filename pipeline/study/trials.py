@@ -1,6 +1,7 @@
 """Trials of a study: what training one gave, as the study records it, and finished ones as the posterior reads them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -68,15 +69,29 @@ def observation(trial: FrozenTrial, replicas: int = 1) -> Observation:
     )
 
 
-def finished(study: Study) -> list[FrozenTrial]:
-    """Return the complete trials of a study in the order of their ordinals."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    mine = [trial for trial in trials if LENGTH in trial.params]
+def all_trials(study: Study) -> list[FrozenTrial]:
+    """Return all trials of a study, in the order of their numbers."""
+    return sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
+
+
+def finished_in(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the complete ones of these trials, in the order of their ordinals."""
+    mine = [trial for trial in trials if trial.state == TrialState.COMPLETE and LENGTH in trial.params]
     return sorted(mine, key=lambda trial: (trial.user_attrs.get("ordinal", trial.number), trial.number))
 
 
+def finished(study: Study) -> list[FrozenTrial]:
+    """Return the complete trials of a study in the order of their ordinals."""
+    return finished_in(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def observations_in(trials: Iterable[FrozenTrial], replicas: int = 1) -> list[Observation]:
+    """Return the complete ones of these trials as the posterior reads them."""
+    return [observation(trial, replicas) for trial in finished_in(trials)]
+
+
 def observations(study: Study, replicas: int = 1) -> list[Observation]:
-    """Return all complete trials of a study as the posterior reads them."""
+    """Return the complete trials of a study as the posterior reads them."""
     return [observation(trial, replicas) for trial in finished(study)]
 
 

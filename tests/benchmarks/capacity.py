@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.horizon.acquisition import next_question
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.runs.prepared import held_out_of
@@ -73,11 +74,11 @@ def course(cell: Truth, rate: Mapping[int, float], draw: np.random.Generator) ->
     belief, found, reason = Belief(CHOICES), current([], CHOICES), None
     seen, trials = list[Observation](), list[tuple[float, float]]()
     while not reason:
-        length, aim = next_question(seen, found, CHOICES)
+        length, aim = next_question(Findings(seen, CHOICES, found))
         seen.append(replace(cell.trial(length, CHOICES.replicas, draw), aim=aim))
         trials.append((seen[-1].cost, seconds(rate, seen[-1])))
         found = belief.see(seen[-1])
-        reason = reason_to_stop(seen, found, CHOICES)
+        reason = reason_to_stop(Findings(seen, CHOICES, found))
     return trials
 
 

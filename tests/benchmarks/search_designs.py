@@ -14,6 +14,7 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
 from pipeline.horizon.acquisition import next_question
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
@@ -39,7 +40,7 @@ def ask_ours(options: SearchOptions, seed: int) -> Asking:
     """Ask as HorizonSampler does."""
     seen, found = yield options.length_min, "t50"
     while True:
-        seen, found = yield next_question(seen, found, options)
+        seen, found = yield next_question(Findings(seen, options, found))
 
 
 def ask_full_grid(options: SearchOptions, seed: int) -> Asking:

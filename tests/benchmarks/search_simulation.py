@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from pipeline.horizon.acquisition import next_question
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.model import Array, Grid, log_likelihood
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
@@ -97,7 +98,7 @@ def simulate(design: Design, cell: SomeCell, options: SearchOptions, seed: int) 
         length, aim = question
         seen.append(replace(cell.trial(length, options.replicas, draw), aim=aim))
         found = belief.see(seen[-1])
-        reason = reason_to_stop(seen, found, options)
+        reason = reason_to_stop(Findings(seen, options, found))
         if reason and not design.in_passes:
             return Outcome(cell, options, reason, tuple(seen), found)
         question = asking.send((seen, found))
@@ -114,15 +115,15 @@ def simulate_crew(workers: int, cell: SomeCell, options: SearchOptions, seed: in
     running: list[tuple[float, int, Observation]] = []  # when it ends, ordinal, what it will have found
     now = 0.0
     while running or not reason:
-        found = current(seen, options)
+        found = Findings.of(seen, options)
         while not reason and len(running) < workers:
-            length, _ = next_question(seen, found, options)
+            length, _ = next_question(found)
             trial = cell.trial(length, options.replicas, draw)
             heappush(running, (now + duration(trial), count, trial))
             count += 1
         now, _, trial = heappop(running)
         seen.append(trial)
-        reason = reason or reason_to_stop(seen, current(seen, options), options)
+        reason = reason or reason_to_stop(Findings.of(seen, options))
     return Outcome(cell, options, reason, tuple(seen), current(seen, options))
 
 

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from pipeline.study import claims
 from pipeline.study.opening import storage_at
-from pipeline.study.trials import Row, trial_rows
+from pipeline.study.trials import Row, all_trials, trial_rows
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL)
 COUNTS = ("times", "lost", "doubled", "untrue", "halves")
@@ -74,7 +74,7 @@ class Ledger:
     def doubled(self) -> int:
         """Trials that were handed out, or finished, although their ordinal was finished already."""
         study = self.study()
-        trials = claims.everything(study) if study else []
+        trials = all_trials(study) if study else []
         numbers, done, doubled = claims.ordinals(trials), set[int](), 0
         for trial in trials:
             if numbers[trial.number] in done:
@@ -86,7 +86,7 @@ class Ledger:
     def open_trials(self) -> int:
         """Trials that wait or run although nobody works on them."""
         study = self.study()
-        return sum(trial.state not in ENDED for trial in claims.everything(study)) if study else 0
+        return sum(trial.state not in ENDED for trial in all_trials(study)) if study else 0
 
     def left_behind(self) -> int:
         """Folders that a killed process made beside its results and nobody cleared away."""

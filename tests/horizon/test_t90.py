@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from pipeline.horizon.estimate import estimate_ninety
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.model import CORRELATIONS, SLOPES, Grid, solve_chance
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.posterior import mutual_information, posterior
@@ -89,11 +90,11 @@ def test_a_cell_that_fails_one_in_five_everywhere_has_none() -> None:
 def test_it_is_asked_for_once_the_horizon_is_known_and_not_for_ever() -> None:
     chosen = options(length_max=64, t90=True, factor=1.5, t90_trials=2)
     known = seen(*[(11, 4), (16, 3), (23, 2), (32, 1), (45, 0)] * 2)
-    assert not wants_ninety(known[:2], posterior(known[:2], GRID), chosen)
-    assert wants_ninety(known, posterior(known, GRID), chosen)
+    assert not wants_ninety(Findings.of(known[:2], chosen))
+    assert wants_ninety(Findings.of(known, chosen))
     asked = [*known, *[Observation(11, 4, 4, aim="t90")] * 2]
-    assert not wants_ninety(asked, posterior(asked, GRID), chosen)
-    assert not wants_ninety(known, posterior(known, GRID), options(length_max=64, t90=False))
+    assert not wants_ninety(Findings.of(asked, chosen))
+    assert not wants_ninety(Findings.of(known, options(length_max=64, t90=False)))
 
 
 def test_it_is_settled_when_it_is_located_or_surely_undefined() -> None:

@@ -20,12 +20,12 @@ from pipeline.base.errors import UserError
 from pipeline.executors.inline import Inline
 from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.answer import horizon_from
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.observation import observations_of_rows
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Posterior
 from pipeline.study import driver, liveness
 from pipeline.study.claims import Claim
-from pipeline.study.driver import Crew, current, run, search
+from pipeline.study.driver import Search, run, search
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import TrialResult, observations, trial_rows
 from tests.study import toy_search
@@ -144,10 +144,11 @@ def test_callbacks_see_every_trial_and_the_posterior_after_it() -> None:
     left: list[float] = []
     study = new_study(chosen)
 
-    def on_finish(claim: Claim, result: TrialResult, found: Posterior) -> None:
+    def on_finish(claim: Claim, result: TrialResult, found: Findings) -> None:
         assert claim.length == result.length
-        widths.append(found.octaves(0.9))
-        left.append(remaining_compute(current(study, chosen)[0], found, chosen))
+        assert found.seen == observations(study)
+        widths.append(found.posterior.octaves(0.9))
+        left.append(remaining_compute(found))
 
     found = search(
         study, Toy(), chosen, Inline(), on_start=lambda claim: started.append(claim.ordinal), on_finish=on_finish
@@ -237,22 +238,22 @@ def test_a_trial_of_another_machine_is_left_alone_until_its_heart_stops() -> Non
     trial = study.ask()
     trial.set_user_attr("owner", processes.here() | {"machine": "elsewhere"})
     (frozen,) = study.trials
-    assert all(liveness.lives(frozen, now=1000.0 + seconds) for seconds in (0, 50, 100))
-    assert not liveness.lives(frozen, now=1130.0)
+    assert all(liveness.is_alive(frozen, now=1000.0 + seconds) for seconds in (0, 50, 100))
+    assert not liveness.is_alive(frozen, now=1130.0)
     trial.set_user_attr("heartbeat", 5.0)  # its clock may say what it likes
     (frozen,) = study.trials
-    assert all(liveness.lives(frozen, now=1140.0 + seconds) for seconds in (0, 50, 100))
-    assert not liveness.lives(frozen, now=1270.0)
+    assert all(liveness.is_alive(frozen, now=1140.0 + seconds) for seconds in (0, 50, 100))
+    assert not liveness.is_alive(frozen, now=1270.0)
 
 
 def test_who_could_not_look_for_a_while_listens_anew_before_it_takes_a_trial_for_dead() -> None:
     study = new_study(options())
     study.ask().set_user_attr("owner", processes.here() | {"machine": "elsewhere"})
     (frozen,) = study.trials
-    assert liveness.lives(frozen, now=1000.0)
-    assert liveness.lives(frozen, now=2000.0)  # suspended, or the database was away
-    assert all(liveness.lives(frozen, now=2000.0 + seconds) for seconds in (50, 100))
-    assert not liveness.lives(frozen, now=2130.0)
+    assert liveness.is_alive(frozen, now=1000.0)
+    assert liveness.is_alive(frozen, now=2000.0)  # suspended, or the database was away
+    assert all(liveness.is_alive(frozen, now=2000.0 + seconds) for seconds in (50, 100))
+    assert not liveness.is_alive(frozen, now=2130.0)
 
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
@@ -260,10 +261,10 @@ def test_a_clock_that_jumps_takes_no_living_trial_for_dead(monkeypatch: pytest.M
     study = new_study(options())
     trial = study.ask()
     trial.set_user_attr("owner", processes.here() | {"machine": "elsewhere"})
-    assert liveness.lives(study.trials[0])
+    assert liveness.is_alive(study.trials[0])
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + jump)
-    assert liveness.lives(study.trials[0])
+    assert liveness.is_alive(study.trials[0])
 
 
 def test_hearts_beat_while_this_process_trains(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,35 +322,35 @@ def test_a_trial_that_the_executor_lost_is_run_again() -> None:
 def test_searches_side_by_side_end_as_they_would_alone_and_share_the_cost_fairly() -> None:
     chosen = options(factor=1.2)
     toys = [Toy(horizon=20.0), Toy(horizon=60.0), Toy(horizon=150.0)]
-    crews = [Crew(new_study(chosen), toy, chosen) for toy in toys]
+    searches = [Search(new_study(chosen), toy, chosen) for toy in toys]
     costs: list[list[float]] = []
-    ended: list[Crew] = []
-    for crew in crews:
-        crew.on_finish = lambda *_: costs.append([each.cost for each in crews if each not in ended])
+    ended: list[Search] = []
+    for each in searches:
+        each.on_finish = lambda *_: costs.append([each.cost for each in searches if each not in ended])
     with ThreadPoolExecutor(2) as pool:
-        run(crews, pool, workers=2, on_end=ended.append)
+        run(searches, pool, workers=2, on_end=ended.append)
     assert len(ended) == 3
-    for crew, toy in zip(crews, toys, strict=True):
+    for each, toy in zip(searches, toys, strict=True):
         alone = new_study(chosen)
-        assert search(alone, toy, chosen, Inline()) == horizon_from(observations(crew.study), chosen)
-        assert trial_rows(alone) == trial_rows(crew.study)
-    dearest = max(trial.cost for crew in crews for trial in observations(crew.study))
+        assert search(alone, toy, chosen, Inline()) == horizon_from(observations(each.study), chosen)
+        assert trial_rows(alone) == trial_rows(each.study)
+    dearest = max(trial.cost for each in searches for trial in observations(each.study))
     assert all(max(seen) - min(seen) <= 2 * dearest for seen in costs if len(seen) > 1)
 
 
 def test_a_search_that_fails_does_not_end_the_others() -> None:
     chosen = options()
-    crews = [Crew(new_study(chosen), Toy(fails_at=1), chosen), Crew(new_study(chosen), Toy(), chosen)]
-    run(crews, Inline(), workers=1)
-    assert str(crews[0].error) == "trial 1 broke"
-    assert crews[1].error is None
-    assert horizon_from(observations(crews[1].study), chosen).converged
+    searches = [Search(new_study(chosen), Toy(fails_at=1), chosen), Search(new_study(chosen), Toy(), chosen)]
+    run(searches, Inline(), workers=1)
+    assert str(searches[0].error) == "trial 1 broke"
+    assert searches[1].error is None
+    assert horizon_from(observations(searches[1].study), chosen).converged
 
 
 def test_a_process_number_that_was_given_again_is_not_the_owner() -> None:
     study = new_study(options())
     trial = study.ask()
     trial.set_user_attr("owner", processes.here())
-    assert liveness.lives(study.trials[0])
+    assert liveness.is_alive(study.trials[0])
     trial.set_user_attr("owner", processes.here() | {"started": "1"})
-    assert not liveness.lives(study.trials[0])
+    assert not liveness.is_alive(study.trials[0])
