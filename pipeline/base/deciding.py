@@ -30,6 +30,7 @@ TRIALS = (
     "data/held_out.py",
     "data/streams.py",
     "horizon/acquisition.py",
+    "horizon/findings.py",
     "horizon/ladder.py",
     "horizon/model.py",
     "horizon/observation.py",
@@ -78,6 +79,7 @@ ASIDE = (
     "study/driver.py",
     "study/liveness.py",
     "study/opening.py",
+    "study/optuna_private.py",
     "study/storage.py",
     "tracking",
 )
