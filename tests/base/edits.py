@@ -75,27 +75,24 @@ def change_hints(place: Path) -> None:
 
 def rename_modules(top: Path) -> None:
     """Give every module of every room another name, and adapt what imports or lists it."""
-    for room in sorted(path for path in top.iterdir() if path.is_dir()):
-        names = [path.stem for path in room.glob("[a-z]*.py")]
-        for name in names:
-            (room / f"{name}.py").rename(room / f"{name}_renamed.py")
-        for path in [*top.rglob("*.py"), *top.with_name("conf").rglob("*.yaml")]:
-            text = path.read_text()
-            text = re.sub(rf"\bpipeline\.{room.name}\.({'|'.join(names)})\b", rf"pipeline.{room.name}.\1_renamed", text)
-            text = re.sub(
-                rf"^( *from pipeline\.{room.name} import )([^(\n]+)$",
-                partial(_renamed, modules=names),
-                text,
-                flags=re.MULTILINE,
-            )
-            path.write_text(re.sub(rf'"{room.name}/({"|".join(names)})\.py"', rf'"{room.name}/\1_renamed.py"', text))
+    modules = [path.relative_to(top).with_suffix("") for path in top.glob("*/[a-z]*.py")]
+    names = "|".join("/".join(module.parts) for module in modules)
+    imported = re.compile(rf"\bpipeline\.({names.replace('/', '[.]')})\b")
+    listed = re.compile(rf'"({names})\.py"')
+    from_room = re.compile(r"^( *from pipeline\.(\w+) import )([^(\n]+)$", re.MULTILINE)
+    for path in [*top.rglob("*.py"), *top.with_name("conf").rglob("*.yaml")]:
+        text = imported.sub(r"pipeline.\1_renamed", path.read_text())
+        text = from_room.sub(partial(_renamed, modules=set(modules)), text)
+        path.write_text(listed.sub(r'"\1_renamed.py"', text))
+    for module in modules:
+        (top / module).with_suffix(".py").rename(top / f"{module}_renamed.py")
 
 
-def _renamed(line: re.Match[str], modules: list[str]) -> str:
-    names = [each.partition(" as ") for each in line[2].split(", ")]
-    words = [
-        f"{name}_renamed as {other or name}" if name in modules else name + as_ + other for name, as_, other in names
-    ]
+def _renamed(line: re.Match[str], modules: set[Path]) -> str:
+    words = []
+    for name, as_, other in (each.partition(" as ") for each in line[3].split(", ")):
+        is_module = Path(line[2], name) in modules
+        words.append(f"{name}_renamed as {other or name}" if is_module else name + as_ + other)
     return line[1] + ", ".join(words)
 
 
