@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_type_hints
+from types import NoneType
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from pipeline.base.errors import require
 
@@ -40,16 +41,12 @@ SHARE = Rule("is a share, above 0 and below 1", lambda value: 0 < value < 1)
 FOLDER = Rule("must be a folder", bool)
 
 
-def rules_of(kind: type) -> dict[str, tuple[Rule, ...]]:
-    """Return the rules that stand beside the types of a dataclass's fields."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
-
-
-def require_rules(setting: str, value: Any, rules: Sequence[Rule]) -> None:
-    """Raise `UserError` where a value breaks one of its rules; null breaks none."""
-    for rule in rules:
-        require(value is None or rule.kept(value), setting, rule.words, value)
+def require_rules(setting: str, value: Any, hint: Any) -> None:
+    """Raise `UserError` where a value breaks a rule beside its type; null, where the type has it, breaks none."""
+    if value is None and NoneType in get_args(getattr(hint, "__origin__", None)):
+        return
+    for rule in getattr(hint, "__metadata__", ()):
+        require(rule.kept(value), setting, rule.words, value)
 
 
 class Section:
@@ -59,5 +56,5 @@ class Section:
 
     def check(self) -> None:
         """Raise `UserError` for the first field that breaks one of its rules."""
-        for name, rules in rules_of(type(self)).items():
-            require_rules(f"{self.section}.{name}", getattr(self, name), rules)
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            require_rules(f"{self.section}.{name}", getattr(self, name), hint)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import yaml
 
 from pipeline.base.deciding import NO_RESULT
-from pipeline.base.errors import require
-from pipeline.base.rules import FOLDER, SEED, Section, at_least, between
+from pipeline.base.rules import FOLDER, SEED, Rule, Section, at_least, between
 from pipeline.base.sqlite import require_store
 from pipeline.base.trees import without
 from pipeline.horizon.options import SearchOptions
@@ -30,6 +29,14 @@ if TYPE_CHECKING:  # a stage imports numpy and torch only where it uses a part
     import pipeline.tasks.task
 
 MOST = 1024  # choices of settings that one command may make
+
+
+def _words_of(group: str) -> Rule:
+    known = options(group)
+    return Rule(
+        f"must be null, or a list of {', '.join(known)}",
+        lambda words: isinstance(words, list) and words != [] and all(word in known for word in words),
+    )
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,8 @@ class Sweep(Section):
 
     section: ClassVar[str] = "sweep"
 
-    tasks: list[str] | None
-    cells: list[str] | None
-
-    def check(self) -> None:
-        """Raise `UserError` where a word is not the name of a task or cell."""
-        for group, words in (("task", self.tasks), ("cell", self.cells)):
-            known = options(group)
-            kept = words is None or (isinstance(words, list) and words != [] and all(word in known for word in words))
-            require(kept, f"sweep.{group}s", f"must be null, or a list of {', '.join(known)}", words)
+    tasks: Annotated[list[str] | None, _words_of("task")]
+    cells: Annotated[list[str] | None, _words_of("cell")]
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return every task with every cell."""

@@ -6,7 +6,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pipeline.base.errors import UserError, require
-from pipeline.base.rules import Section, require_rules, rules_of
+from pipeline.base.rules import Section, require_rules
 from pipeline.settings.known import unknown
 
 WHOLE = 2**63  # whole numbers stay below, in size: numpy and torch have no larger ones
@@ -29,7 +29,7 @@ def section(kind: type[OneSection], values: Any) -> OneSection:
 def typed(name: str, kind: type[Kind], values: Any) -> Kind:
     """Return `kind(**values)` with the types and ranges of its fields enforced; an error names `name`.field."""
     require(isinstance(values, Mapping), name, "is a group of settings", values)
-    fields, hints, rules = signature(kind).parameters, get_type_hints(kind), rules_of(kind)
+    fields, hints, ruled = signature(kind).parameters, get_type_hints(kind), get_type_hints(kind, include_extras=True)
     for field in values:
         if field not in fields:
             raise UserError(unknown(f"{name}.{field}"))
@@ -38,7 +38,7 @@ def typed(name: str, kind: type[Kind], values: Any) -> Kind:
             raise UserError(f"{name}.{field} must have a value")
     found = {field: of_type(f"{name}.{field}", value, hints[field]) for field, value in values.items()}
     for field, value in found.items():
-        require_rules(f"{name}.{field}", value, rules[field])
+        require_rules(f"{name}.{field}", value, ruled[field])
     return kind(**found)
 
 
