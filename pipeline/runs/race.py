@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf, log
+from math import inf
 from typing import Any
 
 import yaml
@@ -115,7 +115,6 @@ def check_space(settings: Settings, plain: Values, choices: Sequence[Values]) ->
 
 def finish(task: Task, length: int, outcome: Outcome) -> Finish:
     """What a climb reads of an outcome."""
-    way = log(task.chance / task.goal)
-    score = task.chance if outcome.best_score is None else max(outcome.best_score, task.goal)
-    progress = round(min(max(log(task.chance / score) / way, 0.0), 1.0), 4)
+    reached = 0.0 if outcome.best_score is None else task.progress(max(outcome.best_score, task.goal))
+    progress = round(min(max(reached, 0.0), 1.0), 4)
     return Finish(length, outcome.solved, outcome.updates_run, progress, length * outcome.updates_run)

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from pipeline.base.errors import UserError, require
 from pipeline.base.files import write_json
-from pipeline.data.held_out import draw
 from pipeline.learning.model import Layout, Model, begin
 from pipeline.learning.replicas import TrainedReplicas
 from pipeline.settings import Settings, build
@@ -67,7 +66,7 @@ def describe(settings: Settings, replicas: int) -> dict[str, Any]:
         "length": settings.training.length,
         "replicas": replicas,
         "kind": task.kind,
-        "symbols": draw(task, 0, task.shortest, 1).inputs.ndim == 2,
+        "symbols": task.symbols,
         "channels": task.channels,
         "outputs": task.outputs,
         "answers": task.answers,

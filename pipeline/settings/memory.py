@@ -15,7 +15,6 @@ KEPT = 2  # every state of a pass, and the error that comes back to it
 GIB = 2**30  # bytes
 ELSEWHERE = 2**44  # bytes: no other device or machine, of which nothing is known here, has more
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of the group of processes, on Linux
-NUMBERS = ("regression", "tolerance", "sign")  # kinds of tasks that read channels; others may read symbols of a byte
 
 
 def memory() -> int:
@@ -29,7 +28,7 @@ def memory() -> int:
 
 def held_out(task: "pipeline.tasks.task.Task", length: int, count: int) -> int:
     """Return the bytes that the held-out sequences of one length take at least."""
-    return count * task.steps(length) * (FLOAT * task.channels if task.kind in NUMBERS else 1)
+    return count * task.steps(length) * (1 if task.symbols else FLOAT * task.channels)
 
 
 def training(task: "pipeline.tasks.task.Task", length: int, replicas: int, batch: int, hidden: int) -> int:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.tasks.task import Batch, Kind, Task
+from pipeline.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,12 @@ class Adding(Task):
     source: ClassVar[str] = (
         "Arjovsky, Shah, Bengio 2016 (arXiv:1511.06464), authors' code; values U[0, 1], a marker a half"
     )
-    kind: ClassVar[Kind] = "regression"
+    kind: ClassVar[str] = "regression"
     shortest: ClassVar[int] = 2
     channels: ClassVar[int] = 2
     outputs: ClassVar[int] = 1
     answers: ClassVar[int] = 1
     chance: ClassVar[float] = 1 / 6
-
-    def steps(self, length: int) -> int:
-        return length
 
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
         inputs = np.zeros((length, batch, 2), dtype=np.float32)

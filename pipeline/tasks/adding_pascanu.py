@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from numpy.random import Generator
+import numpy as np
 
-from pipeline.tasks.marked_values import CHANNELS, marked
-from pipeline.tasks.task import Batch, Kind, Task
+from pipeline.tasks.marked_values import MarkedValues, Values
 
 
 @dataclass(frozen=True)
-class AddingPascanu(Task):
+class AddingPascanu(MarkedValues):
     """Half the sum of the two marked values (Hochreiter & Schmidhuber 1997, in the variant of Pascanu et al. 2013).
 
     step      0   1 | 2   3   4   5   6   7   8   9 | 10  …  19     l = 20
@@ -18,26 +17,15 @@ class AddingPascanu(Task):
     marker     0   1   0   0   0   0   1   0   0   0    0 …   0     one in [0, l/10), one in [l/10, l/2), uniform
     answer                                                  .87     after the last step: (.84 + .90) / 2
 
-    All sequences of a batch have one length l ~ U{L … L + floor(L/10) - 1}, so L is at least 10. The mean of two
-    uniform numbers has variance 1/24, which is the squared error of always answering 1/2. An answer is wrong if its
-    squared error is above .04; 1/2 is within .2 of the answer with probability 1 - .6^2, so that guess is wrong 36 % of
-    the time. In the authors' code the second window ends at floor(.1 l) + floor(.4 l), for some l one step earlier.
+    The mean of two uniform numbers has variance 1/24, which is the squared error of always answering 1/2. An answer is
+    wrong if its squared error is above .04; 1/2 is within .2 of the answer with probability 1 - .6^2, so that guess is
+    wrong 36 % of the time.
     """
 
     source: ClassVar[str] = (
         "Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063), authors' code; half the sum, markers in the first half"
     )
-    kind: ClassVar[Kind] = "tolerance"
-    shortest: ClassVar[int] = 10
-    stretch: ClassVar[float] = 0.1
-    channels: ClassVar[int] = CHANNELS
-    outputs: ClassVar[int] = 1
-    answers: ClassVar[int] = 1
     chance: ClassVar[float] = 0.36
 
-    def steps(self, length: int) -> int:
-        return length
-
-    def sample(self, random: Generator, length: int, batch: int) -> Batch:
-        inputs, first, second = marked(random, length, batch)
-        return Batch(inputs, ((first + second) / 2)[None, :, None])
+    def answer(self, first: Values, second: Values) -> Values:
+        return np.asarray((first + second) / 2)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from pipeline.base.errors import require
-from pipeline.tasks.task import Batch, Kind, Task
+from pipeline.tasks.task import Batch, Task
 
 INFORMED = 3  # first steps, which tell the class
 TARGET = 0.8  # or its negative
@@ -30,7 +30,7 @@ class Latch(Task):
     """
 
     source: ClassVar[str] = "Bengio, Simard, Frasconi 1994 (doi:10.1109/72.279181), section II; given inputs"
-    kind: ClassVar[Kind] = "sign"
+    kind: ClassVar[str] = "sign"
     shortest: ClassVar[int] = INFORMED
     channels: ClassVar[int] = 1
     outputs: ClassVar[int] = 1
@@ -42,9 +42,6 @@ class Latch(Task):
     def __post_init__(self) -> None:
         require(0 <= self.noise < np.inf, "task.noise", "is a standard deviation, at least 0", self.noise)
         super().__post_init__()
-
-    def steps(self, length: int) -> int:
-        return length
 
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
         signs = 2 * random.integers(0, 2, batch).astype(np.float32) - 1

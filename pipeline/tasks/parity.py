@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.tasks.task import Batch, Kind, Task
+from pipeline.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,12 @@ class Parity(Task):
     """
 
     source: ClassVar[str] = "Bengio, Simard, Frasconi 1994 (doi:10.1109/72.279181); bits without noise"
-    kind: ClassVar[Kind] = "classification"
+    kind: ClassVar[str] = "classification"
     shortest: ClassVar[int] = 1
     channels: ClassVar[int] = 1
     outputs: ClassVar[int] = 2
     answers: ClassVar[int] = 1
     chance: ClassVar[float] = 0.5
-
-    def steps(self, length: int) -> int:
-        return length
 
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
         bits = random.integers(0, 2, (length, batch))

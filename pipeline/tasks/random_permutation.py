@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.tasks.task import Batch, Kind, Task
+from pipeline.tasks.task import Batch, Task
 
 SYMBOLS = 100
 INFORMATIVE = 2  # symbols that a sequence may begin and end with
@@ -25,15 +25,13 @@ class RandomPermutation(Task):
     """
 
     source: ClassVar[str] = "Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063), authors' code; loss on the last symbol"
-    kind: ClassVar[Kind] = "classification"
+    kind: ClassVar[str] = "classification"
+    symbols: ClassVar[bool] = True
     shortest: ClassVar[int] = 1
     channels: ClassVar[int] = SYMBOLS
     outputs: ClassVar[int] = SYMBOLS
     answers: ClassVar[int] = 1
     chance: ClassVar[float] = 1 - 1 / INFORMATIVE
-
-    def steps(self, length: int) -> int:
-        return length
 
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
         inputs = random.integers(INFORMATIVE, SYMBOLS, (length, batch), dtype=np.uint8)

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from math import log
+from typing import ClassVar
 
 from jaxtyping import Float32, Int64, UInt8
 from numpy import ndarray
@@ -12,7 +13,6 @@ from pipeline.base.errors import require
 
 Inputs = Float32[ndarray, "time batch input"] | UInt8[ndarray, "time batch"]
 Targets = Float32[ndarray, "answer batch output"] | Int64[ndarray, "answer batch"]
-Kind = Literal["regression", "tolerance", "sign", "classification", "recall"]  # see learning.objective
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Task(ABC):
     """A generator of labelled sequences of any length, and when it counts as solved."""
 
     source: ClassVar[str]  # where the generator was published, and which variant this is
-    kind: ClassVar[Kind]  # what is minimized, and which answers are wrong
+    kind: ClassVar[str]  # its objective, see learning.objective: what is minimized, and which answers are wrong
+    symbols: ClassVar[bool] = False  # inputs are the numbers of symbols; else they are channels
     shortest: ClassVar[int]  # the smallest length for which the task is defined
     stretch: ClassVar[float] = 0.0  # a batch of length L has l ~ U{L … L + floor(stretch L) - 1} steps; 0: always L
 
@@ -62,9 +63,13 @@ class Task(ABC):
     def chance(self) -> float:
         """The score of the best answer that ignores the input: a mean squared error, or a share of wrong answers."""
 
-    @abstractmethod
     def steps(self, length: int) -> int:
-        """Time steps of a sequence whose length, in the words of the source, is `length`."""
+        """Return the time steps of a sequence whose length, in the words of the source, is `length`."""
+        return length
+
+    def progress(self, score: float) -> float:
+        """Return how far a score has come, in logarithms: 0 at chance, 1 at the goal."""
+        return log(self.chance / score) / log(self.chance / self.goal)
 
     @abstractmethod
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
@@ -72,6 +77,6 @@ class Task(ABC):
 
 
 def drawn_length(task: Task, random: Generator, length: int) -> int:
-    """The length of one batch, for `sample`. Takes nothing from `random` where all batches have the same."""
+    """Return the length of one batch, for `sample`; nothing is drawn where all batches have the same."""
     longer = int(task.stretch * length)
     return length + int(random.integers(longer)) if longer else length

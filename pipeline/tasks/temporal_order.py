@@ -6,7 +6,7 @@ from typing import ClassVar
 from numpy.random import Generator
 
 from pipeline.tasks.symbol_order import DISTRACTORS, SYMBOLS, ordered
-from pipeline.tasks.task import Batch, Kind, Task
+from pipeline.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,13 @@ class TemporalOrder(Task):
     """
 
     source: ClassVar[str] = "Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063), authors' code; two symbols, four classes"
-    kind: ClassVar[Kind] = "classification"
+    kind: ClassVar[str] = "classification"
+    symbols: ClassVar[bool] = True
     shortest: ClassVar[int] = 10
     channels: ClassVar[int] = SYMBOLS + DISTRACTORS
     outputs: ClassVar[int] = SYMBOLS**2
     answers: ClassVar[int] = 1
     chance: ClassVar[float] = 1 - SYMBOLS**-2
-
-    def steps(self, length: int) -> int:
-        return length
 
     def sample(self, random: Generator, length: int, batch: int) -> Batch:
         return ordered(random, length, batch, starts=[length // 10, length // 2])

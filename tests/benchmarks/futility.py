@@ -11,7 +11,6 @@ its rate of false alarms (95 %) is at most 5 %.
 import json
 from dataclasses import dataclass
 from itertools import product
-from math import log
 from pathlib import Path
 
 import yaml
@@ -59,8 +58,7 @@ def curves_of(task: str, cell: str) -> list[Curve]:
 
 def progress(task: Task, updates: list[int], scores: list[float], budget: int) -> Progress:
     """A replica's scores on the scale that a rule reads: 0 at chance, 1 at the goal, in logarithms."""
-    way = log(task.chance / task.goal)
-    return Progress(updates, [log(task.chance / max(score, task.goal / 10)) / way for score in scores], budget)
+    return Progress(updates, [task.progress(max(score, task.goal / 10)) for score in scores], budget)
 
 
 def tried(rule: NoProgress, curves: list[Curve]) -> tuple[Audit, float]:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from pipeline.data import streams
 from pipeline.learning.batches import training_sequences
-from pipeline.learning.objective import objective
+from pipeline.learning.objective import objective, squared_error_loss
 from pipeline.tasks.task import Batch, Task
 
 SEEDS = st.integers(0, 2**63 - 1)
@@ -29,11 +29,12 @@ def test_a_batch_has_the_shapes_and_types_that_the_task_declares(task: Task, ext
     length = task.shortest + extra
     drawn = task.sample(streams.training(seed, 0, 1), length, batch)
     symbols = drawn.inputs.dtype == np.uint8
+    assert symbols == task.symbols
     assert drawn.inputs.shape == (task.steps(length), batch) + (() if symbols else (task.channels,))
     assert symbols or drawn.inputs.dtype == np.float32
     assert not symbols or drawn.inputs.max() < task.channels
     assert task.answers <= task.steps(length) >= length
-    if task.kind in ("regression", "tolerance", "sign"):
+    if objective(task.kind).loss is squared_error_loss:
         assert drawn.targets.shape == (task.answers, batch, task.outputs)
         assert drawn.targets.dtype == np.float32
     else:
@@ -98,6 +99,13 @@ def test_chance_is_the_score_of_the_best_constant_answer(task: Task) -> None:
 
 def test_the_goals_lie_between_perfect_and_chance(task: Task) -> None:
     assert 0 < task.goal < task.loose_goal < task.chance
+
+
+def test_progress_is_0_at_chance_and_1_at_the_goal_and_rises_as_the_score_falls(task: Task) -> None:
+    assert (task.progress(task.chance), task.progress(task.goal)) == (0, 1)
+    between = (task.chance * task.goal) ** 0.5
+    assert task.progress(between) == pytest.approx(0.5)
+    assert task.progress(2 * task.chance) < 0 < 1 < task.progress(task.goal / 2)
 
 
 def test_the_source_names_a_publication_with_its_year(task: Task) -> None:
