@@ -2,19 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.base.errors import require
+from pipeline.base.errors import UserError, require
 from pipeline.cells import initialization
 
 Weights = Mapping[str, Float[Tensor, "..."]]
 State = tuple[Float[Tensor, "*replica batch _"], ...]
 
+
+TIED = "tied"  # in the place of a length: that of each training
 
 KINDS = {  # what a layer is, which bounds what it can represent
     "ungated": "the next state is a nonlinear function of all units and the input",
@@ -57,7 +59,7 @@ class Cell(ABC):
 
     kind: ClassVar[str] = ""  # what a layer is, one of KINDS; empty: not said
 
-    inits: ClassVar[tuple[str, ...]] = initialization.KINDS  # which of them the cell knows, and "published"
+    inits: ClassVar[tuple[str, ...]] = initialization.KINDS  # which the cell knows; "published": as its authors have it
 
     hidden: int  # units
     init: str  # how the weights begin, one of `inits`
@@ -84,9 +86,15 @@ class Cell(ABC):
         """How weights are trained, by name; those that are not named, as the optimizer says."""
         return {}
 
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """Settings that follow the length of each training: they say "tied" where they may hold a number."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) == TIED)
+
     def for_length(self, length: int) -> "Cell":
-        """This cell for sequences of at most `length` steps: constants that are tied to the length take their value."""
-        return self
+        """This cell for sequences of at most `length` steps: settings that are tied to the length hold it."""
+        tied: Any = dict.fromkeys(self.tied, max(length, 3))  # fewer steps leave no time scales to choose from
+        return replace(self, **tied) if tied else self
 
     def materialise(self, weights: Weights) -> Weights:
         """What `forward` reads, from what is trained: an orthogonal matrix from a skew-symmetric one, and the like.
@@ -110,7 +118,7 @@ class Cell(ABC):
         self, outputs: int, random: torch.Generator
     ) -> tuple[Float[Tensor, "{outputs} width"], Float[Tensor, " {outputs}"]]:
         """Fresh weights and biases of the affine map that reads the first part of the state."""
-        kind, width = "torch" if self.init == "published" else self.init, self.widths[0]
+        kind, width = self.init if self.init in initialization.KINDS else "torch", self.widths[0]
         weight = initialization.dense(kind, outputs, width, width, random)
         return weight, initialization.bias(kind, outputs, width, random)
 
@@ -123,11 +131,24 @@ class Cell(ABC):
         return tuple(part.expand(shape) for part, shape in zip(given, shapes, strict=True))
 
 
-def require_chrono(longest: int | None, name: str, bias: float) -> None:
+def require_chrono(longest: int | str | None, name: str, bias: float) -> None:
     """Raise `UserError` where `cell.chrono` is out of its range, or another setting wants the same bias."""
-    rule = "is the longest time to keep a unit, in steps, at least 3; or null"
-    require(longest is None or longest >= 3, "cell.chrono", rule, longest)
+    rule = "is the longest time to keep a unit, in steps, at least 3; tied: that of each training; or null"
+    require(longest in (None, TIED) or (isinstance(longest, int) and longest >= 3), "cell.chrono", rule, longest)
     require(longest is None or bias == 0, f"cell.{name}", "must be 0 where cell.chrono sets this bias", bias)
+
+
+def require_length(length: int | str, name: str) -> None:
+    """Raise `UserError` unless a setting is a number of steps, or tied to the length of each training."""
+    sound = length == TIED or (isinstance(length, int) and length >= 1)
+    require(sound, name, f"is a number of steps, at least 1, or {TIED} to the length of each training", length)
+
+
+def in_steps(length: int | str) -> int:
+    """The number of steps of a setting that `for_length` has filled in; raises `UserError` where it has not."""
+    if not isinstance(length, int):
+        raise UserError(f"a setting of the cell is {length} to the length of a training: call cell.for_length first")
+    return length
 
 
 def linear(

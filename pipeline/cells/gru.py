@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, State, Weights, linear, require_chrono
+from pipeline.cells.cell import Cell, State, Weights, in_steps, linear, require_chrono
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class GRU(Cell):
     bias_hh.
     """
 
+    kind = "state-gated"
+
     update_bias: float  # added to the initial bias of z: above 0 the state is kept longer
-    chrono: int | None = None  # T_max of the chrono init: b + d of z, which keeps, is log U(1, T_max - 1)
+    chrono: int | str | None = None  # T_max of the chrono init: b + d of z, which keeps, is log U(1, T_max - 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,7 +42,7 @@ class GRU(Cell):
         }
         if self.chrono is not None:
             keep = slice(self.hidden, 2 * self.hidden)
-            weights["bias_ih"][keep] = initialization.chrono(self.chrono, self.hidden, random)
+            weights["bias_ih"][keep] = initialization.chrono(in_steps(self.chrono), self.hidden, random)
             weights["bias_hh"][keep] = 0.0
         return weights
 

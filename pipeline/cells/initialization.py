@@ -66,6 +66,20 @@ def _sparse(hidden: int, random: torch.Generator) -> Tensor:
     return matrix * (SPECTRAL_RADIUS / radius)
 
 
-def _uniform(shape: tuple[int, ...], hidden: int, random: torch.Generator) -> Tensor:
-    bound: float = hidden**-0.5
+def uniform(shape: tuple[int, ...], bound: float, random: torch.Generator) -> Tensor:
+    """U(-bound, bound)."""
     return torch.rand(shape, generator=random) * 2 * bound - bound
+
+
+def gaussian(shape: tuple[int, ...], deviation: float, random: torch.Generator) -> Tensor:
+    """N(0, deviation^2)."""
+    return torch.randn(shape, generator=random) * deviation
+
+
+def glorot(outputs: int, inputs: int, random: torch.Generator) -> Float[Tensor, "{outputs} {inputs}"]:
+    """U(-b, b) with b = sqrt(6 / (inputs + outputs)), Glorot & Bengio 2010."""
+    return uniform((outputs, inputs), (6 / (inputs + outputs)) ** 0.5, random)
+
+
+def _uniform(shape: tuple[int, ...], hidden: int, random: torch.Generator) -> Tensor:
+    return uniform(shape, hidden**-0.5, random)

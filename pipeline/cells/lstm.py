@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, State, Weights, linear, require_chrono
+from pipeline.cells.cell import Cell, State, Weights, in_steps, linear, require_chrono
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,11 @@ class LSTM(Cell):
     bias_hh.
     """
 
+    kind = "state-gated"
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
     forget_bias: float  # added to the initial bias of f: above 0 the cell state is kept longer
-    chrono: int | None = None  # T_max of the chrono init: b + d of f is log U(1, T_max - 1), that of i its negative
+    chrono: int | str | None = None  # T_max of the chrono init: b + d of f is log U(1, T_max - 1), of i its negative
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,7 +44,7 @@ class LSTM(Cell):
             "bias_hh": initialization.bias(self.init, 4 * self.hidden, self.hidden, random),
         }
         if self.chrono is not None:
-            forget = initialization.chrono(self.chrono, self.hidden, random)
+            forget = initialization.chrono(in_steps(self.chrono), self.hidden, random)
             weights["bias_ih"][: 2 * self.hidden] = torch.cat([-forget, forget])
             weights["bias_hh"][: 2 * self.hidden] = 0.0
         return weights

@@ -21,6 +21,8 @@ class RNN(Cell):
     W is weight_ih, U weight_hh, b bias_ih, d bias_hh.
     """
 
+    kind = "ungated"
+
     gain: float = 1.0  # the initial U is multiplied by it, which moves how fast a gradient fades or grows
 
     def __post_init__(self) -> None:

@@ -1,0 +1,72 @@
+"""The linear recurrent unit."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.base.errors import require
+from pipeline.cells import initialization
+from pipeline.cells.cell import Cell, State, Weights
+
+EDGE = 1e-6  # drawn shares stay so far from 0 and 1, where a logarithm would be infinite
+
+
+@dataclass(frozen=True)
+class LRU(Cell):
+    """The recurrence of the linear recurrent unit alone (Orvieto et al. 2023, arXiv:2303.06349), in real numbers.
+
+    r = exp(-exp(nu)), f = exp(theta), g = exp(gamma)     modulus, phase, scale of the input, one a mode
+    p' = r (cos f p - sin f q) + g (B x)
+    q' = r (sin f p + cos f q) + g (C x)                   p + i q is the complex state, times r e^(i f) each step
+
+    h is p and q side by side, twice `hidden` numbers; an affine readout of both stands for the paper's Re(C s).
+    Reduced: one linear, time-invariant layer, without the paper's D, GELU, gate, skip and norm; so the answer is linear
+    in the inputs, and no training makes it add marked values. Published (NicolasZucchet/minimal-LRU): r^2 ~ U(r_min^2,
+    r_max^2), f ~ U(0, phase), g = sqrt(1 - r^2) and trained, B and C ~ N(0, 1 / (2 inputs)), the halves of weight_ih.
+    """
+
+    recurrent: ClassVar[tuple[str, ...]] = ()
+    kind = "linear"
+    inits = ("published",)
+
+    r_min: float = 0.0  # least modulus in the beginning
+    r_max: float = 1.0  # and the greatest
+    phase: float = 6.28  # greatest phase in the beginning, in radians
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.r_min < self.r_max <= 1, "cell.r_min", "must be from 0 to below cell.r_max <= 1", self.r_min)
+        require(0 < self.phase <= 2 * math.pi, "cell.phase", "must be above 0 and at most 2 pi", self.phase)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (2 * self.hidden,)
+
+    def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
+        share, turn = torch.rand(2, self.hidden, generator=random).double().clamp(EDGE, 1 - EDGE)
+        r = torch.sqrt(share * (self.r_max**2 - self.r_min**2) + self.r_min**2)
+        return {
+            "weight_ih": initialization.gaussian((2 * self.hidden, inputs), math.sqrt(1 / (2 * inputs)), random),
+            "nu": torch.log(-torch.log(r)).float(),
+            "theta": torch.log(self.phase * turn).float(),
+            "gamma": (0.5 * torch.log(1 - r**2)).float(),
+        }
+
+    def materialise(self, weights: Weights) -> Weights:
+        r, f = torch.exp(-torch.exp(weights["nu"])), torch.exp(weights["theta"])
+        scale = torch.exp(weights["gamma"])
+        return {
+            "weight_ih": torch.cat([scale, scale], dim=-1).unsqueeze(-1) * weights["weight_ih"],
+            "cosine": r * torch.cos(f),
+            "sine": r * torch.sin(f),
+        }
+
+    def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
+        p, q = state[0].chunk(2, dim=-1)
+        cosine, sine = weights["cosine"].unsqueeze(-2), weights["sine"].unsqueeze(-2)
+        turned = torch.cat([cosine * p - sine * q, sine * p + cosine * q], dim=-1)
+        return (turned + input @ weights["weight_ih"].mT,)
