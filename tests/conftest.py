@@ -56,9 +56,9 @@ def denormals() -> Iterator[None]:
 
 @pytest.fixture(scope="session", params=options("cell"))
 def cell(request: pytest.FixtureRequest) -> Cell:
-    """Each cell of conf/cell."""
+    """Each cell of conf/cell, for sequences of 50 steps."""
     made: Cell = compose(f"cell={request.param}").cell
-    return made
+    return made.for_length(50)
 
 
 @pytest.fixture(scope="session", params=options("task"))

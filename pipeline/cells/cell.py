@@ -88,7 +88,7 @@ class Cell(ABC):
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """Settings that follow the length of each training: they say "tied" where they may hold a number."""
+        """Settings that follow the length of each training: they say "tied" in the place of a number of steps."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name) == TIED)
 
     def for_length(self, length: int) -> "Cell":
@@ -131,22 +131,24 @@ class Cell(ABC):
         return tuple(part.expand(shape) for part, shape in zip(given, shapes, strict=True))
 
 
-def require_chrono(longest: int | str | None, name: str, bias: float) -> None:
+def require_chrono(longest: int | float | str | None, name: str, bias: float) -> None:
     """Raise `UserError` where `cell.chrono` is out of its range, or another setting wants the same bias."""
     rule = "is the longest time to keep a unit, in steps, at least 3; tied: that of each training; or null"
-    require(longest in (None, TIED) or (isinstance(longest, int) and longest >= 3), "cell.chrono", rule, longest)
+    require(
+        longest in (None, TIED) or (isinstance(longest, int | float) and longest >= 3), "cell.chrono", rule, longest
+    )
     require(longest is None or bias == 0, f"cell.{name}", "must be 0 where cell.chrono sets this bias", bias)
 
 
-def require_length(length: int | str, name: str) -> None:
+def require_length(length: int | float | str, name: str) -> None:
     """Raise `UserError` unless a setting is a number of steps, or tied to the length of each training."""
-    sound = length == TIED or (isinstance(length, int) and length >= 1)
+    sound = length == TIED or (isinstance(length, int | float) and length >= 1)
     require(sound, name, f"is a number of steps, at least 1, or {TIED} to the length of each training", length)
 
 
-def in_steps(length: int | str) -> int:
+def in_steps(length: int | float | str) -> int | float:
     """The number of steps of a setting that `for_length` has filled in; raises `UserError` where it has not."""
-    if not isinstance(length, int):
+    if not isinstance(length, int | float):
         raise UserError(f"a setting of the cell is {length} to the length of a training: call cell.for_length first")
     return length
 

@@ -25,7 +25,7 @@ class GRU(Cell):
     kind = "state-gated"
 
     update_bias: float  # added to the initial bias of z: above 0 the state is kept longer
-    chrono: int | str | None = None  # T_max of the chrono init: b + d of z, which keeps, is log U(1, T_max - 1)
+    chrono: int | float | str | None = None  # T_max of the chrono init: b + d of z, which keeps, is log U(1, T_max - 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -29,7 +29,7 @@ class IndRNN(Stack):
     inits = ("published", "torch")
 
     gamma: float = 2.0  # most that a unit may grow by, over T steps
-    length: int | str = "tied"  # T, in steps; tied: the length of each training
+    length: int | float | str = "tied"  # T, in steps; tied: the length of each training
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,7 +48,7 @@ class _Layer(Cell):
     inits = ("published", "torch")
 
     gamma: float
-    length: int | str
+    length: int | float | str
     last: bool  # whether the readout sees this layer
 
     @property

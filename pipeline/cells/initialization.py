@@ -41,7 +41,7 @@ def recurrent(
     return torch.cat([_recurrent(kind, hidden, random) for _ in range(gates)])
 
 
-def chrono(longest: int, hidden: int, random: torch.Generator) -> Float[Tensor, " {hidden}"]:
+def chrono(longest: int | float, hidden: int, random: torch.Generator) -> Float[Tensor, " {hidden}"]:
     """log U(1, T_max - 1): biases that make `hidden` gates keep their unit for some 1 to T_max steps.
 
     sigmoid(b) = 1 - 1/(1 + e^b), so a gate that keeps with bias b forgets after 1 + e^b steps; T_max is `longest`.

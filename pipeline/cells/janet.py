@@ -25,7 +25,7 @@ class JANET(Cell):
     kind = "state-gated"
     inits = ("published", *initialization.KINDS)
 
-    longest: int | str = "tied"  # T_max of b, in steps; tied: the length of each training
+    longest: int | float | str = "tied"  # T_max of b, in steps; tied: the length of each training
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -28,7 +28,9 @@ class LSTM(Cell):
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
     forget_bias: float  # added to the initial bias of f: above 0 the cell state is kept longer
-    chrono: int | str | None = None  # T_max of the chrono init: b + d of f is log U(1, T_max - 1), of i its negative
+    chrono: int | float | str | None = (
+        None  # T_max of the chrono init: b + d of f is log U(1, T_max - 1), of i its negative
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,16 +30,18 @@ class OrthogonalRNN(Cell):
     """
 
     kind = "ungated"
-    inits = ("henaff", "cayley", "orthogonal")
 
     constrained: bool = True  # whether Q stays orthogonal
     rate: float = 0.1  # multiple of the learning rate for A, where constrained; the authors' copying has 2e-5 to 2e-4
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rule = "must be henaff or cayley where cell.constrained"
-        require(not (self.constrained and self.init == "orthogonal"), "cell.init", rule, self.init)
         require(0 < self.rate < math.inf, "cell.rate", "must be above 0 and finite", self.rate)
+
+    @property
+    def inits(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The rotations, and where Q is free any orthogonal matrix."""
+        return ("henaff", "cayley") if self.constrained else ("henaff", "cayley", "orthogonal")
 
     @property
     def groups(self) -> Mapping[str, Group]:

@@ -36,7 +36,9 @@ class S6(Cell):
     inits = ("published",)
 
     modes: int = 16  # numbers of the state for each channel
-    slowest: int | str = 1000  # steps: longest time scale of a channel in the beginning; tied: each training's length
+    slowest: int | float | str = (
+        1000  # steps: longest time scale of a channel in the beginning; tied: each training's length
+    )
     fastest: int = 10  # steps: the shortest
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class SLSTM(Cell):
     inits = ("published", *initialization.KINDS)
 
     forget: str = "powerlaw"  # how b of f begins, one of FORGET
-    chrono: int | str | None = None  # T_max: b of f begins as log U(1, T_max - 1) instead
+    chrono: int | float | str | None = None  # T_max: b of f begins as log U(1, T_max - 1) instead
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from pipeline.base.errors import UserError, require
 from pipeline.base.rules import Section, require_rules
 from pipeline.settings.known import unknown
+from pipeline.settings.trust import trusted_class
 
 WHOLE = 2**63  # whole numbers stay below, in size: numpy and torch have no larger ones
 LARGEST = 3.4e38  # the same of other numbers: a float32 has no larger ones
@@ -44,6 +45,8 @@ def typed(name: str, kind: type[Kind], values: Any) -> Kind:
 
 def of_type(name: str, value: Any, kind: Any) -> Any:
     """Return the value, a whole number as float where a float is wanted; raise `UserError` for another type."""
+    if get_origin(kind) is type:
+        return trusted_class(value, name, get_args(kind)[0])
     if get_origin(kind) is Mapping:
         require(isinstance(value, Mapping), name, "is a group of settings", value)
         return value

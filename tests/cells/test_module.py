@@ -1,9 +1,12 @@
 """Cells from elsewhere: torch.nn's against ours, and modules of every form."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import torchrecurrent
 from torch import Tensor, nn
 
 from pipeline.base.errors import UserError
@@ -16,6 +19,8 @@ from pipeline.cells.rnn import RNN
 from pipeline.learning import model as models
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
+from pipeline.settings import trust
+from tests.conftest import compose
 
 HIDDEN, INPUTS, TIME, BATCH, REPLICAS = 6, 3, 15, 4, 3
 PAIRS = {
@@ -169,6 +174,47 @@ def test_a_module_that_does_not_fit_is_one_sentence(cell: Cell, sentence: str) -
     with pytest.raises(UserError, match=sentence) as refused:
         require_sound(cell, INPUTS, 9)
     assert "\n" not in str(refused.value)
+
+
+def test_a_module_is_chosen_by_its_name() -> None:
+    cell = compose("cell=module").cell
+    assert (cell.module, cell.parts) == (nn.LSTMCell, 2)
+    cell = compose("cell=module", "cell.module=torch.nn.GRUCell", "cell.parts=1", "+cell.arguments.bias=false").cell
+    require_sound(cell, INPUTS, 9)
+    assert (cell.module, cell.arguments) == (nn.GRUCell, {"bias": False})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os.system", "torch.load", "torchrecurrent.LEMCell", "torch.nn.functional.linear", "torch.nn.None", "3", "null"],
+)
+def test_only_modules_of_torch_and_of_packages_that_are_trusted_are_imported(name: str) -> None:
+    before = set(sys.modules)
+    with pytest.raises(UserError, match=r"^cell\.module (must b|can't be found)"):
+        compose("cell=module", f"cell.module={name}")
+    assert not {each for each in set(sys.modules) - before if each.partition(".")[0] not in ("torch", "pipeline")}
+
+
+def test_a_package_that_is_trusted_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trust.yaml").write_text("packages: [torchrecurrent]\n")
+    monkeypatch.setattr(trust, "CONF", tmp_path)
+    assert trust.trusted_class("torchrecurrent.JANETCell", "cell.module", nn.Module).__name__ == "JANETCell"
+    with pytest.raises(UserError, match=r"must be a kind of Module that is defined in torch\.nn\. or torchrecurrent\."):
+        trust.trusted_class("torchrecurrent.base.torch.Tensor", "cell.module", nn.Module)
+
+
+def test_a_cell_of_another_package_is_sound_and_takes_its_own_steps() -> None:
+    """JANET of torchrecurrent has a scalar parameter, and returns its state twice."""
+    cell = Module(HIDDEN, "published", torchrecurrent.JANETCell, parts=2)
+    require_sound(cell, INPUTS, 9)
+    drawn = cell.weights(INPUTS, random(0))
+    assert tuple(drawn["beta"].shape) == (1,)
+    theirs = torchrecurrent.JANETCell(INPUTS, HIDDEN)
+    theirs.load_state_dict({**drawn, "beta": drawn["beta"][0]})
+    input = torch.randn(1, BATCH, INPUTS, generator=random(1))
+    weights = {name: weight.unsqueeze(0) for name, weight in drawn.items()}
+    for ours, part in zip(cell.forward(weights, cell.start(weights, BATCH), input), theirs(input[0]), strict=True):
+        torch.testing.assert_close(ours[0], part.detach())
 
 
 def test_settings_out_of_range_are_refused() -> None:

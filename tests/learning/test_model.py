@@ -48,13 +48,14 @@ def test_the_answer_is_a_linear_readout_of_the_last_states(cell: Cell) -> None:
     answered = Model(cell, layout, rows, "auto", 1)(inputs, 4)
     assert answered.shape == (2, 4, 5, 2)
     weights = layout.views(rows)
+    readout, bias = (weights.pop(name) for name in models.READOUT)
     for replica in range(2):
-        one = {name: weight[replica] for name, weight in weights.items()}
-        state = tuple(torch.zeros(5, cell.hidden) for _ in cell.states)
+        one = cell.materialise({name: weight[replica] for name, weight in weights.items()})
+        state = tuple(torch.zeros(5, width) for width in cell.widths)
         for step in range(9):
             state = cell.forward(one, state, inputs[replica, step])
             if step >= 5:
-                expected = torch.nn.functional.linear(state[0], one["readout.weight"], one["readout.bias"])
+                expected = torch.nn.functional.linear(state[0], readout[replica], bias[replica])
                 torch.testing.assert_close(answered[replica, step - 5], expected, rtol=1e-4, atol=1e-5)
 
 
