@@ -6,14 +6,13 @@ R replicas a trial, p the mean chance to solve, u the share of the budget that s
 costs at any length. A length is allowed up to `leap` times the longest that at least half of the replicas solved.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from math import expm1, log2
 from typing import TypeAlias
 
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.ladder import ladder
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.observation import Observation, visited
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import wants_ninety
@@ -55,12 +54,7 @@ def prospects(
 
 def ceiling(seen: Sequence[Observation], shortest: int, leap: float) -> float:
     """Return the longest length that may be tried: `leap` times the longest that at least half solved."""
-    solved: dict[int, int] = defaultdict(int)
-    replicas: dict[int, int] = defaultdict(int)
-    for trial in seen:
-        solved[trial.length] += trial.solved
-        replicas[trial.length] += trial.replicas
-    half_solved = [length for length in solved if 2 * solved[length] >= replicas[length]]
+    half_solved = [here.length for here in visited(seen) if 2 * here.solved >= here.replicas]
     return max([float(shortest), *(leap * length for length in half_solved)])
 
 

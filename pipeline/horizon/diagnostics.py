@@ -8,16 +8,14 @@ Four checks, each quiet on cells that are as the model says (the rates are measu
 A search ends with few trials, so a check that stays silent proves little.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
 from pipeline.horizon.model import Array, Grid, outcome_table
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.observation import Observation, Visited, visited
 from pipeline.horizon.plateau import bayes_factor
 from pipeline.horizon.posterior import Posterior, posterior
 
@@ -28,35 +26,10 @@ OVERDISPERSED = 0.4  # probability of correlated replicas, .2 before the first t
 NEGLIGIBLE = 1e-9  # curves of less weight are left out of a prediction
 
 
-@dataclass(frozen=True)
-class Visited:
-    """All trials at one length."""
-
-    length: int
-    solved: int
-    replicas: int
-    trials: tuple[Observation, ...]
-
-    def __str__(self) -> str:
-        """Return what a sentence says of it."""
-        return f"{self.solved} of {self.replicas} replicas solved length {self.length}"
-
-
 def diagnostics(seen: Sequence[Observation], grid: Grid) -> tuple[str, ...]:
     """Return a sentence for every check that fires."""
     lengths = visited(seen)
     return (*surprises(lengths, grid), *rises(lengths), *two_steps(seen, grid), *overdispersion(posterior(seen, grid)))
-
-
-def visited(seen: Sequence[Observation]) -> list[Visited]:
-    """Return the trials by length, rising."""
-    groups: Mapping[int, list[Observation]] = defaultdict(list)
-    for trial in seen:
-        groups[trial.length].append(trial)
-    return [
-        Visited(length, sum(t.solved for t in trials), sum(t.replicas for t in trials), tuple(trials))
-        for length, trials in sorted(groups.items())
-    ]
 
 
 def surprises(lengths: Sequence[Visited], grid: Grid) -> list[str]:

@@ -3,6 +3,7 @@
 On the grid of `model.py`: posterior = prior x product over trials of P(k | n, T).
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,24 +37,30 @@ class Curve:
     upper: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Posterior:
-    """Weights of all curves of the grid: shape (horizons, slopes, lapses, correlations), sum 1."""
+class Quantiles(ABC):
+    """What is known about a length, in octaves: its cumulative weight at the edges of bins."""
 
-    grid: Grid
-    weights: Array
+    @property
+    @abstractmethod
+    def range(self) -> tuple[int, int]:
+        """The shortest and the longest length that may be tried."""
 
-    @cached_property
-    def theta(self) -> Array:
-        """Weight of each horizon of the grid, everything else summed out."""
-        return np.asarray(self.weights.sum(axis=(1, 2, 3)))
+    @property
+    @abstractmethod
+    def _edges(self) -> Array:
+        """Edges of the bins, rising."""
+
+    @property
+    @abstractmethod
+    def _cumulative(self) -> Array:
+        """The weight below each edge."""
 
     def quantile(self, level: float) -> float:
-        """Return the horizon, in octaves, below which lies this share of the weight."""
+        """Return the length, in octaves, below which lies this share of the weight."""
         return float(self.quantiles(np.array(level)))
 
     def quantiles(self, levels: Array) -> Array:
-        """Return the horizon, in octaves, for each share of the weight."""
+        """Return the length, in octaves, for each share of the weight."""
         return np.asarray(np.interp(levels, self._cumulative, self._edges))
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -67,13 +74,34 @@ class Posterior:
 
     @property
     def above(self) -> float:
-        """Probability that the horizon lies above the longest length."""
-        return float(1 - np.interp(log2(self.grid.longest), self._edges, self._cumulative))
+        """Probability that the length lies above the longest one that may be tried."""
+        return float(1 - np.interp(log2(self.range[1]), self._edges, self._cumulative))
 
     @property
     def below(self) -> float:
-        """Probability that the horizon lies below the shortest length."""
-        return float(np.interp(log2(self.grid.shortest), self._edges, self._cumulative))
+        """Probability that the length lies below the shortest one that may be tried."""
+        return float(np.interp(log2(self.range[0]), self._edges, self._cumulative))
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior(Quantiles):
+    """What is known about T50: weights of all curves of the grid.
+
+    They have the shape (horizons, slopes, lapses, correlations) and sum 1.
+    """
+
+    grid: Grid
+    weights: Array
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The shortest and the longest length that may be tried."""
+        return self.grid.shortest, self.grid.longest
+
+    @cached_property
+    def theta(self) -> Array:
+        """Weight of each horizon of the grid, everything else summed out."""
+        return np.asarray(self.weights.sum(axis=(1, 2, 3)))
 
     @property
     def slope(self) -> float:

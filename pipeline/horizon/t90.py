@@ -8,51 +8,32 @@ It exists only where the lapse is below .1, so the grid needs finer lapses there
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import log2
 
 import numpy as np
 
 from pipeline.horizon.model import FLOOR, SLOPES, STEP, Array, Grid, logit, outcome_table
 from pipeline.horizon.observation import Observation
-from pipeline.horizon.posterior import Posterior, mutual_information, posterior
+from pipeline.horizon.posterior import Posterior, Quantiles, mutual_information, posterior
 
 LAPSES = ((0.005, 0.35), (0.02, 0.2), (0.05, 0.15), (0.08, 0.1), (0.12, 0.1), (0.20, 0.1))  # lapse, prior weight
 SHARE = 0.9  # of the replicas
 
 
 @dataclass(frozen=True, eq=False)
-class Ninety:
-    """What is known about T90; `base` is the posterior on the grid with the finer lapses."""
+class Ninety(Quantiles):
+    """What is known about T90, given that it is defined; `base` is the posterior on the grid with the finer lapses."""
 
     base: Posterior
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The shortest and the longest length that may be tried."""
+        return self.base.range
 
     @property
     def undefined(self) -> float:
         """Probability that no length is solved by nine in ten replicas."""
         return float(self.base.weights[:, :, ~self._defined].sum())
-
-    def quantile(self, level: float) -> float:
-        """Return the quantile of log2 T90, given that T90 is defined."""
-        return float(np.interp(level, self._cumulative, self._edges))
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the central credible interval of log2 T90, given that it is defined."""
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
-
-    def octaves(self, level: float) -> float:
-        """Return the width of the credible interval in octaves."""
-        lower, upper = self.interval(level)
-        return upper - lower
-
-    @property
-    def above(self) -> float:
-        """Probability that T90 lies above the longest length, given that it is defined."""
-        return float(1 - np.interp(log2(self.base.grid.longest), self._edges, self._cumulative))
-
-    @property
-    def below(self) -> float:
-        """Probability that T90 lies below the shortest length, given that it is defined."""
-        return float(np.interp(log2(self.base.grid.shortest), self._edges, self._cumulative))
 
     def chance(self, length: int) -> float:
         """Return the mean chance that a replica solves this length."""

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.horizon.diagnostics import Visited, diagnostics, predicted, rise_chance, sum_of_counts, visited
+from pipeline.horizon.diagnostics import diagnostics, predicted, rise_chance, sum_of_counts
 from pipeline.horizon.model import Grid
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.observation import Observation, Visited, visited
 from pipeline.horizon.plateau import bayes_factor, log_evidence
 from pipeline.horizon.posterior import posterior
 from tests.study.toy import seen
