@@ -246,7 +246,7 @@ def row(pair: Pair) -> list[str]:
 def page(folder: Path, drawn: Path, results: Path, pairs: Sequence[Pair], rankings: Sequence[Mapping[str, Any]]) -> str:
     """index.html: everything in one file."""
     environment = Environment(
-        loader=FileSystemLoader(CONF.parent / "pipeline" / "reports" / "templates"),
+        loader=FileSystemLoader(Path(__file__).parent / "reports" / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
     )

@@ -17,6 +17,7 @@ from pipeline import settings
 from pipeline.cells.cell import Cell
 from pipeline.settings import CONF
 from pipeline.tasks.task import Task
+from tests.base import commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,6 +66,14 @@ def cell(request: pytest.FixtureRequest) -> Cell:
 def task(request: pytest.FixtureRequest) -> Task:
     """Each task of conf/task."""
     return compose(f"task={request.param}").task
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with one task and two cells, in which `dvc repro` has run; who changes it, mends it."""
+    folder = commands.small_project(tmp_path_factory.mktemp("project"))
+    commands.dvc(folder, "repro")
+    return folder
 
 
 def run_stage(main: Callable[[], None], arguments: str | Sequence[str]) -> Ended:

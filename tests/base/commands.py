@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from tests.base import warm
+
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
+COLD = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "OMP_NUM_THREADS": "1",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
@@ -26,19 +28,37 @@ def paths(folder: Path) -> list[str]:
     return [f"paths.{name}={folder / name}" for name in ("data", "results", "state", "tuned")]
 
 
+def environment() -> dict[str, str]:
+    """Return an environment whose `python` and `dvc` are those of tests.base.warm, without anybody's stores."""
+    return COLD | {"PATH": f"{warm.programs()}{os.pathsep}{COLD['PATH']}"}
+
+
 def start(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.Popen[str]:
-    """A command that runs beside the test."""
-    command = [sys.executable, "-m", f"pipeline.{module}", *overrides]
+    """Start a command that runs beside the test."""
+    command = ["python", "-m", f"pipeline.{module}", *overrides]
     return subprocess.Popen(
-        command, cwd=cwd, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=cwd, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
 def run(module: str, *overrides: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A command that has ended."""
+    """Run a command to its end."""
     process = start(module, *overrides, cwd=cwd)
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    """Return what a command of DVC says in a project."""
+    done = subprocess.run(["dvc", *arguments], cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def cold_run(module: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """The same from nothing, with all imports, as a user starts it."""
+    command = [sys.executable, "-m", f"pipeline.{module}", *overrides]
+    return subprocess.run(command, cwd=ROOT, env=COLD, text=True, capture_output=True, timeout=300)
 
 
 def copy_of_the_project(folder: Path) -> Path:

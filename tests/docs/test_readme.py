@@ -13,7 +13,7 @@ import yaml
 from dvc.cli import parse_args
 
 from pipeline import search
-from tests.base.commands import ENVIRONMENT, ROOT, copy_of_the_project, paths, run
+from tests.base.commands import COLD, ROOT, copy_of_the_project, paths, run
 from tests.base.readme import filled
 from tests.conftest import run_stage
 
@@ -67,7 +67,7 @@ def test_the_sampler_on_a_toy_finds_what_the_toy_hides(capsys: pytest.CaptureFix
 
 def test_make_knows_the_targets_that_the_readme_names() -> None:
     for target in re.findall(r"\bmake (repro|test|check|ui|bench|tune|retune|papers)\b", README):
-        done = subprocess.run(["make", "-n", target], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, env=COLD, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
 

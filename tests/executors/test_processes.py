@@ -70,12 +70,11 @@ def test_a_worker_with_other_code_is_refused() -> None:
 @pytest.mark.slow
 def test_workers_end_with_their_driver_however_it_ends() -> None:
     import subprocess
-    import sys
 
-    from tests.base.commands import ENVIRONMENT, ROOT
+    from tests.base.commands import ROOT, environment
 
     driver = subprocess.Popen(
-        [sys.executable, "-m", "tests.executors.calls"], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+        ["python", "-m", "tests.executors.calls"], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
     )
     assert driver.stdout is not None
     worker = int(driver.stdout.readline())

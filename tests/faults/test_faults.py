@@ -7,13 +7,12 @@ stopped or two at once are tested where they are at home: test_search, test_trac
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.base.commands import ENVIRONMENT, ROOT
+from tests.base.commands import ROOT, environment
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +21,7 @@ def made(folder: Path, times: int, *names: str) -> list[dict[str, Any]]:
     """The rows of the table for these faults."""
     file, only = folder / "faults.json", [word for name in names for word in ("--only", name)]
     command = [
-        sys.executable,
+        "python",
         "-m",
         "tests.benchmarks.faults",
         *only,
@@ -33,7 +32,7 @@ def made(folder: Path, times: int, *names: str) -> list[dict[str, Any]]:
         "--file",
         str(file),
     ]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     assert file.exists(), done.stderr
     rows: list[dict[str, Any]] = [row for rows in json.loads(file.read_text()).values() for row in rows]
     assert (done.returncode == 0) == all(harmless(row) for row in rows)

@@ -17,7 +17,7 @@ from pipeline import prepare, report, retune, search, sweep, train, tune
 from pipeline.base.errors import UserError
 from pipeline.settings import Settings, composition, hydra_main
 from pipeline.settings.composition import check
-from tests.base.commands import ENVIRONMENT
+from tests.base.commands import COLD
 from tests.conftest import ROOT, run_stage
 from tests.input.lines import SMALL, Line, cases, is_about, lines, told, words
 from tests.input.work import dear, refused_by_a_stage, use
@@ -137,7 +137,7 @@ def test_a_command_in_a_process_of_its_own_runs_no_code_of_a_setting(tmp_path: P
     mark = tmp_path / "mark"
     words = ["+hydra.callbacks.a._target_=subprocess.check_call", f"+hydra.callbacks.a.args=[touch,{mark}]"]
     line = [sys.executable, "-m", "pipeline.prepare", f"paths.data={tmp_path}", *words]
-    done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(line, cwd=ROOT, env=COLD, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: hydra.callbacks.a._target_ is not a setting") and done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.base.commands import ENVIRONMENT, ROOT, paths
+from tests.base.commands import COLD, ROOT, paths
 
 SIZES = (
     "task=temporal_order cell=gru cell.hidden=6 training.length=10 training.updates=6 training.replicas=2 "
@@ -20,7 +20,7 @@ def test_train_works_with_no_compiler_and_an_empty_cache(tmp_path: Path) -> None
     assert git is not None
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "git").symlink_to(git)
-    environment = {name: value for name, value in ENVIRONMENT.items() if name != "CXX"}
+    environment = {name: value for name, value in COLD.items() if name != "CXX"}
     environment |= {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "pipeline.train", *SIZES.split(), *paths(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -21,7 +21,7 @@ from pipeline.tracking.links import writers
 from pipeline.tracking.store import uri
 from pipeline.ui import HOST, QUIET
 from tests.base.browser import chromium, opened, picture
-from tests.base.commands import ENVIRONMENT, ROOT
+from tests.base.commands import COLD, ROOT
 from tests.conftest import run_stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -71,7 +71,7 @@ def server(place: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", uri(settings.state)]
     log = (place / "server.log").open("w")
-    process = subprocess.Popen(command, env=ENVIRONMENT | QUIET, cwd=place, stdout=log, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, env=COLD | QUIET, cwd=place, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(f"http://{HOST}:{port}/health", process)
         yield f"http://{HOST}:{port}"

@@ -3,14 +3,13 @@
 import csv
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.base.commands import ENVIRONMENT, ROOT, paths, run, start
+from tests.base.commands import ROOT, environment, paths, run, start
 
 SMALL = (
     "task=temporal_order",
@@ -101,8 +100,8 @@ def test_a_search_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
 @pytest.mark.slow
 def test_a_search_killed_at_twenty_random_points_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     quiet = ("tracking.enabled=false", "training.threads=1")
-    command = [sys.executable, "-m", "tests.runs.killed_search", "20", *SMALL, *quiet, *paths(tmp_path / "SEARCH")]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    command = ["python", "-m", "tests.runs.killed_search", "20", *SMALL, *quiet, *paths(tmp_path / "SEARCH")]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     ended = json.loads(done.stdout.splitlines()[-1])
     assert ended["killed"] == 20
     assert set(ended["statuses"]) == {0}, done.stderr

@@ -4,9 +4,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -16,10 +15,11 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.search import main
-from tests.base.commands import ROOT, run, small_project
+from tests import services
+from tests.base import warm
+from tests.base.commands import ROOT, small_project
 from tests.conftest import run_stage
 from tests.services.database import Postgres, binary
-from tests.services.fixtures import postgres, s3  # noqa: F401
 from tests.services.server import HOST, PATIENCE, free_port, surroundings
 from tests.services.store import S3
 from tests.study.toy_search import check_no_trial_is_lost_doubled_or_blocked
@@ -78,17 +78,22 @@ def script(ports: dict[str, int]) -> str:
 
 
 @pytest.fixture(scope="module")
-def team(
-    tmp_path_factory: pytest.TempPathFactory,
-    postgres: Postgres,  # noqa: F811
-    s3: S3,  # noqa: F811
-) -> Iterator[Team]:
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    with services.postgres() as postgres, services.s3() as s3, at_work(tmp_path_factory, postgres, s3) as team:
+        yield team
+
+
+@contextmanager
+def at_work(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, s3: S3) -> Iterator[Team]:
+    """Type the page in, on a small project."""
     project = small_project(tmp_path_factory.mktemp("team"))
     for bucket in ("horizon-runs", "horizon-data"):
         s3.bucket(bucket)
     ports = {"5432": postgres.port, "5000": free_port(), "8786": free_port()}
-    environment = surroundings() | s3.variables | {"PGPASSWORD": postgres.password, "GIT_AUTHOR_NAME": "test"}
+    environment = commands_first() | s3.variables | {"PGPASSWORD": postgres.password, "GIT_AUTHOR_NAME": "test"}
     programs = f"{ROOT / 'tests/services'}{os.pathsep}{Path(binary('createdb')).parent}"
+    environment["PYTHONPATH"] = str(project)  # as if it were installed
+    environment["MLFLOW_WORKERS"] = "1"  # four take seconds each to start
     environment["TMPDIR"] = str(tmp_path_factory.mktemp("scratch"))  # of workers, which are killed
     environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
     with (project.parent / "said").open("w+") as said:
@@ -110,12 +115,9 @@ def team(
                 os.killpg(typed.pid, signal.SIGKILL)
 
 
-def test_the_results_are_those_of_one_machine_file_for_file(team: Team, tmp_path: Path) -> None:
-    given = ("tracking.enabled=false", f"paths.results={tmp_path / 'results'}", f"paths.state={tmp_path}")
-    alone = run("sweep", *given, cwd=team.project)
-    assert alone.returncode == 0, alone.stderr
-    assert len(team.outs(tmp_path)) == 2 * 8
-    assert team.outs(tmp_path).items() <= team.outs(team.project).items()
+def test_the_results_are_those_of_one_machine_file_for_file(team: Team, reproduced: Path) -> None:
+    assert len(team.outs(reproduced)) == 2 * 8
+    assert team.outs(reproduced).items() <= team.outs(team.project).items()
 
 
 def test_the_runs_are_on_the_server_their_files_on_s3_and_the_trials_in_the_database(team: Team) -> None:
@@ -159,7 +161,7 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_as_if_nothing_had_happened(team
     command = [*next(line for line in commands() if "pipeline.sweep" in line).split(), "tracking.enabled=false"]
     command = [here(word, team.ports) for word in command] + [f"paths.results={tmp_path / 'results'}"]
     storage = team.database.url("killed")
-    given = {"cwd": team.project, "env": surroundings() | {"OPTUNA_STORAGE": storage}, "text": True}
+    given = {"cwd": team.project, "env": commands_first() | {"OPTUNA_STORAGE": storage}, "text": True}
     killed = subprocess.Popen(command, stdout=subprocess.PIPE, **given)
     assert killed.stdout is not None
     assert any("horizon between" in line for line in killed.stdout)  # a trial has ended
@@ -211,16 +213,22 @@ def test_a_wrong_address_is_a_sentence_without_the_password(
     assert "sesame" not in ended.out + ended.err
 
 
+def commands_first() -> dict[str, str]:
+    """Return the environment of a user, in which commands start fast and no store is named."""
+    around = surroundings()
+    return around | {"PATH": f"{warm.programs()}{os.pathsep}{around['PATH']}"}
+
+
 def search(team: Team, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """One search by hand, with stores from the environment."""
-    command = [sys.executable, "-m", "pipeline.search", "task=temporal_order", "cell=gru", "search.trials=2"]
+    command = ["python", "-m", "pipeline.search", "task=temporal_order", "cell=gru", "search.trials=2"]
     command += [f"paths.results={folder / 'results'}", f"paths.state={folder}"]
-    environment = surroundings() | variables
+    environment = commands_first() | variables
     return subprocess.run(command, cwd=team.project, env=environment, capture_output=True, text=True, check=False)
 
 
 def dvc(folder: Path, variables: dict[str, str], *arguments: str) -> None:
     """A command of DVC, with stores from the environment."""
-    environment = surroundings() | variables
+    environment = commands_first() | variables
     done = subprocess.run(["dvc", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
