@@ -57,7 +57,7 @@ def scheduler(certificate: Certificate | None = None, allowed_failures: int = 3)
     with own_folder() as folder:
         port = free_port()
         command = [*dask("scheduler", certificate), "--host", HOST, "--port", str(port), "--no-dashboard"]
-        environment = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
+        environment = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures), "PYTHONPATH": str(ROOT)}
         server = Scheduler(command, port, folder, environment, scheme="tls" if certificate else "tcp")
         with running(server):
             yield server
