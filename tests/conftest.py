@@ -17,7 +17,7 @@ from pipeline import settings
 from pipeline.cells.cell import Cell
 from pipeline.settings import CONF
 from pipeline.tasks.task import Task
-from tests.base import commands
+from tests.base import commands, stores
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,6 +46,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def copied_stores() -> None:
+    """Databases of MLflow are copies of the first one, where a test that was collected uses MLflow."""
+    if "mlflow" in sys.modules:
+        stores.use_copies()
 
 
 @pytest.fixture(autouse=True)

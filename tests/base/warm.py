@@ -207,13 +207,19 @@ class Server:
 
 
 def import_everything() -> None:
-    """Import every module of the project, and DVC."""
+    """Import every module of the project, and DVC; make a database of MLflow, so that later ones are copies."""
+    import mlflow
+
     import pipeline
+    from tests.base import stores
 
     for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
         importlib.import_module(module.name)
     for name in ("dvc.cli", "dvc.cli.parser", "dvc.repo", "tests.faults.real", "tests.runs.killed_search"):
         importlib.import_module(name)
+    stores.use_copies()
+    with tempfile.TemporaryDirectory() as place:
+        mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db")
 
 
 def main() -> None:
