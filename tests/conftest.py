@@ -77,7 +77,7 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with one task and two cells, in which `dvc repro` has run; who changes it, mends it."""
+    """A copy of the project with one task and two cells, in which `dvc repro` has run. Nobody changes its results."""
     folder = commands.small_project(tmp_path_factory.mktemp("project"))
     commands.dvc(folder, "repro")
     return folder
