@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.base import deciding
 from pipeline.base.files import digest
-from pipeline.base.trees import without
+from pipeline.base.trees import flatten, without
 from pipeline.settings import Settings
 
 
@@ -28,7 +28,7 @@ def choice_fingerprint(settings: Settings) -> str:
 def _parts(tree: Mapping[str, Any]) -> set[str]:
     """Return the modules of this project that settings name, each with what it needs of its own room."""
     code = deciding.project()
-    targets = [str(part["_target_"]) for part in tree.values() if "_target_" in part]
+    targets = [str(value) for name, value in flatten(tree).items() if name.endswith("._target_")]
     return set[str]().union(*(deciding.part(code, each) for each in targets if each.startswith(code.package + ".")))
 
 
