@@ -6,15 +6,17 @@ writes results/code.json, the meaning of the code behind each stage, each cell a
 dvc.yaml depend on its keys and not on source files, so an edit that changes no meaning (see `meaning.py`) reruns none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.base.files import write_json
+from pipeline.base.files import digest, write_json
 from pipeline.base.meaning import Code
+from pipeline.base.trees import flatten
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,8 +110,10 @@ def code_in(root: Path) -> Code:
 def digests(code: Code) -> dict[str, Any]:
     """Return the content of code.json: a digest for each stage, and for each option of conf/cell and conf/task."""
     stages: dict[str, Any] = {name: code.digest(files) for name, files in files_of_stages(code).items()}
+    conf = code.root / "conf"
     for group in ("cell", "task"):
-        stages[group] = {name: code.digest(part(code, target)) for name, target in _options(code.root / "conf", group)}
+        options = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf / group).glob("*.yaml"))}
+        stages[group] = {name: of_parts(code, conf, option.get(group, option)) for name, option in options.items()}
     return stages
 
 
@@ -118,10 +122,36 @@ def files_of_stages(code: Code) -> dict[str, set[str]]:
     return {name: code.reached(*places) for name, places in STAGES.items()}
 
 
+def of_parts(code: Code, conf: Path, settings: Mapping[str, Any], *others: str) -> str:
+    """Return a digest of some files and of the classes that settings name, also those of packages in conf/trust.yaml.
+
+    Those of torch and Optuna count by their names alone.
+    """
+    trusted = tuple(f"{package}." for package in yaml.safe_load((conf / "trust.yaml").read_text())["packages"])
+    named = sorted(value for value in flatten(settings).values() if isinstance(value, str))
+    ours = (part(code, value) for value in named if value.startswith(f"{code.package}."))
+    return digest(
+        code.digest(set(others).union(*ours)), *(elsewhere(each) for each in named if each.startswith(trusted))
+    )
+
+
 def part(code: Code, target: str) -> set[str]:
     """Return the file that a `_target_` lies in, with what it needs of its own room."""
     file = code.module_of(target)
     return code.reached(file, within=file.partition("/")[0])
+
+
+@cache
+def elsewhere(target: str) -> str:
+    """Return a digest of a class of another package, with what it needs there; "" if it is not installed."""
+    package = target.partition(".")[0]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return ""
+    if not spec.submodule_search_locations:
+        return digest(Path(spec.origin))
+    code = Code(Path(spec.origin).parents[1], package)
+    return code.digest(code.reached(code.module_of(target)))
 
 
 def digest_of(kind: type) -> str:
@@ -144,12 +174,6 @@ def _class_of(target: str) -> str:
         return target
     words = target.split(".")
     return ".".join(words[next((place for place, word in enumerate(words) if word[:1].isupper()), 0) :])
-
-
-def _options(conf: Path, group: str) -> Iterator[tuple[str, str]]:
-    for path in sorted((conf / group).glob("*.yaml")):
-        content = yaml.safe_load(path.read_text())
-        yield path.stem, content.get(group, content)["_target_"]
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@ from typing import Any
 
 from pipeline.base import deciding
 from pipeline.base.files import digest
-from pipeline.base.trees import flatten, without
-from pipeline.settings import Settings
+from pipeline.base.trees import without
+from pipeline.settings import CONF, Settings
 
 
 def fingerprint(settings: Settings) -> str:
     """Return a digest of what decides the trials of a search: its settings and the meaning of its code."""
     tree = without(settings.recorded, *deciding.NOT_OF_A_SEARCH)
-    code, parts = deciding.project(), _parts(tree)
-    return _short(tree, code.digest(code.below(*deciding.TRIALS) | parts))
+    code = deciding.project()
+    return _short(tree, deciding.of_parts(code, CONF, tree, *code.below(*deciding.TRIALS)))
 
 
 def choice_fingerprint(settings: Settings) -> str:
@@ -23,13 +23,6 @@ def choice_fingerprint(settings: Settings) -> str:
     own = {"cells": options["cells"].get(settings.names["cell"])}  # of other cells nothing is tried
     code = deciding.project()
     return _short(options | own, fingerprint(settings), code.digest(code.below(*deciding.CHOICES)))
-
-
-def _parts(tree: Mapping[str, Any]) -> set[str]:
-    """Return the modules of this project that settings name, each with what it needs of its own room."""
-    code = deciding.project()
-    targets = [str(value) for name, value in flatten(tree).items() if name.endswith("._target_")]
-    return set[str]().union(*(deciding.part(code, each) for each in targets if each.startswith(code.package + ".")))
 
 
 def _short(tree: Mapping[str, Any], *code: str) -> str:

@@ -22,6 +22,7 @@ from pipeline.base.deciding import (
     by_class,
     code_in,
     files_of_stages,
+    of_parts,
     project,
 )
 from pipeline.base.trees import flatten
@@ -233,3 +234,24 @@ def test_settings_that_decide_rename_studies(word: str, both: bool) -> None:
 
 def test_a_knob_of_another_cell_renames_no_choice() -> None:
     assert choice_name(compose("cell=lstm")) == choice_name(compose("cell=lstm", "tune.cells.gru.update_bias.high=5"))
+
+
+def test_a_cell_of_another_package_counts_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trust.yaml").write_text("packages: [package_of_a_user]\n")
+    package = tmp_path / "package_of_a_user"
+    package.mkdir()
+    (package / "__init__.py").write_text("from package_of_a_user.cells import Mine\n")
+    (package / "unused.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def found(content: str, name: str = "package_of_a_user.Mine") -> str:
+        (package / "cells.py").write_text(content)
+        deciding.elsewhere.cache_clear()
+        return of_parts(project(), tmp_path, {"cell": {"module": name, "_target_": "pipeline.cells.module.Module"}})
+
+    first = found("class Mine:\n    gain = 1\n")
+    assert found('class Mine:\n    """A docstring."""\n\n    gain = 1  # a remark\n') == first
+    assert found("class Mine:\n    gain = 2\n") != first
+    assert found("class Mine:\n    gain = 1\n", "torch.nn.LSTMCell") != first
+    (package / "unused.py").write_text("x = 2\n")
+    assert found("class Mine:\n    gain = 1\n") == first
