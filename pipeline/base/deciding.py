@@ -62,6 +62,8 @@ STATEMENTS = (
     "horizon/ranking.py",
 )
 """What is said of trials: a search is written anew, from the trials that it has."""
+FIGURES = "figures"
+DRAWN = ("pair", "report")  # stages whose outs a colour changes; pictures of a search or a training only show its outs
 ASIDE = (
     "base/deciding.py",
     "base/errors.py",
@@ -74,6 +76,7 @@ ASIDE = (
     "base/terminal.py",
     "base/trees.py",
     "executors",
+    FIGURES,
     "runs/search_summary.py",
     "runs/watcher.py",
     "settings",
@@ -92,6 +95,8 @@ STAGES = {
     "search": ("runs/search.py", *TRIALS),
     "tune": ("runs/tune.py", *TRIALS, *CHOICES),
     "retune": ("runs/retune.py", *TRIALS, *CHOICES),
+    "pair": ("reports/pairs.py",),
+    "report": ("reports/page.py",),
 }
 """Where the code of a stage begins: at what its command calls, and at what is only named in conf/."""
 
@@ -109,7 +114,9 @@ def code_in(root: Path) -> Code:
 
 def digests(code: Code) -> dict[str, Any]:
     """Return the content of code.json: a digest for each stage, and for each option of conf/cell and conf/task."""
-    stages: dict[str, Any] = {name: code.digest(files) for name, files in files_of_stages(code).items()}
+    drawn = with_figures(code)
+    files = files_of_stages(code)
+    stages: dict[str, Any] = {name: (drawn if name in DRAWN else code).digest(files[name]) for name in STAGES}
     conf = code.root / "conf"
     for group in ("cell", "task"):
         options = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf / group).glob("*.yaml"))}
@@ -119,7 +126,13 @@ def digests(code: Code) -> dict[str, Any]:
 
 def files_of_stages(code: Code) -> dict[str, set[str]]:
     """Return the files behind each stage, without those of cells and tasks."""
-    return {name: code.reached(*places) for name, places in STAGES.items()}
+    drawn = with_figures(code)
+    return {name: (drawn if name in DRAWN else code).reached(*places) for name, places in STAGES.items()}
+
+
+def with_figures(code: Code) -> Code:
+    """Return the code for the stages whose outs are made to be looked at."""
+    return Code(code.root, aside=tuple(place for place in code.aside if place != FIGURES))
 
 
 def of_parts(code: Code, conf: Path, settings: Mapping[str, Any], *others: str) -> str:

@@ -4,17 +4,18 @@ Both are described as data (https://vega.github.io/vega-lite/docs/spec.html). Th
 vl-convert-python as one script, so that the page needs no network.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import vl_convert
 
 from pipeline.base.numbers import LOG10_2
-from pipeline.figures.search_data import solved_share
-from pipeline.records.gradients import PROFILES, share
+from pipeline.figures.search_data import SolvedShare
+from pipeline.study.record import Profile, TrialRecord
+
+Points: TypeAlias = tuple[Mapping[str, float | int], ...]  # of a line
 
 POINTS = 60  # of a curve; more can't be seen
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, which nothing fetches
@@ -27,42 +28,44 @@ def library() -> str:
     return re.sub("</script", r"<\\/script", script, flags=re.IGNORECASE)
 
 
-def curves(horizon: Mapping[str, Any], trials: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def curve(fitted: SolvedShare) -> Points:
     """The fitted chance to solve at some lengths, with its band."""
-    fitted = solved_share(trials, horizon)
-    chosen = np.unique(np.linspace(0, len(fitted.grid) - 1, POINTS).round().astype(int))
-    return [
-        {"length": float(fitted.grid[i])}
-        | {name: round(float(getattr(fitted, name)[i]), 3) for name in ("median", "lower", "upper")}
-        for i in chosen
-    ]
+    bands = {name: getattr(fitted, name) for name in ("median", "lower", "upper")}
+    return tuple(
+        {"length": float(fitted.grid[i])} | {name: round(float(band[i]), 3) for name, band in bands.items()}
+        for i in _thin(len(fitted.grid))
+    )
 
 
-def points(trials: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def path(profile: Profile) -> Points:
+    """log10 ‖∂L/∂h_t‖, the median over the replicas, over the steps from the end."""
+    return tuple(
+        {"step": profile.steps[i] - profile.steps[-1], "norm": round(LOG10_2 * profile.median[i], 2)}
+        for i in _thin(len(profile.steps))
+    )
+
+
+def points(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """What each trial showed."""
     return [
-        {
-            "trial": int(trial["ordinal"]) + 1,
-            "length": int(trial["length"]),
-            "share": share(trial),
-            "solved": f"{trial['solved']} of {trial['replicas']}",
-            "updates": ", ".join("–" if u is None else str(u) for u in json.loads(trial["updates"])),
-        }
+        _known(trial) | {"updates": ", ".join("–" if update is None else str(update) for update in trial.updates)}
         for trial in trials
     ]
 
 
-def lines(trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """log10 ‖∂L/∂h_t‖, the median over the replicas, over the steps from the end, of each trial at its last record."""
-    found = []
-    for trial in trials:
-        chosen = (profiles["trial"] == int(trial["ordinal"])) & (profiles["when"] == PROFILES[-1])
-        steps, norms = profiles["step"][chosen], LOG10_2 * profiles["log2_norm_median"][chosen]
-        thin = np.unique(np.linspace(0, len(steps) - 1, POINTS).round().astype(int))
-        known = {"trial": int(trial["ordinal"]) + 1, "length": int(trial["length"]), "share": share(trial)}
-        path = [{"step": int(steps[i] - steps[-1]), "norm": round(float(norms[i]), 2)} for i in thin]
-        found.append({**known, "solved": f"{trial['solved']} of {trial['replicas']}", "path": path})
-    return found
+def lines(trials: Sequence[TrialRecord], paths: Sequence[Points]) -> list[dict[str, Any]]:
+    """The gradient through time of each trial."""
+    return [_known(trial) | {"path": path} for trial, path in zip(trials, paths, strict=True)]
+
+
+def _known(trial: TrialRecord) -> dict[str, Any]:
+    solved = f"{trial.solved} of {trial.replicas}"
+    return {"trial": trial.ordinal + 1, "length": trial.length, "share": trial.share, "solved": solved}
+
+
+def _thin(count: int) -> list[int]:
+    """Positions of at most `POINTS` of so many."""
+    return [int(place) for place in np.unique(np.linspace(0, count - 1, POINTS).round().astype(int))]
 
 
 def shares_chart(cells: Sequence[str]) -> dict[str, Any]:

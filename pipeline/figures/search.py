@@ -1,6 +1,7 @@
 """Figures of one search: its answer, its course, and the gradient on both sides of the horizon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -10,38 +11,44 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.base.numbers import LOG10_2
-from pipeline.figures.search_data import Course, SolvedShare
+from pipeline.figures import style
+from pipeline.figures.search_data import Course, SolvedShare, course, solved_share
 from pipeline.figures.style import COLORS, GREY, STYLE, canvas, lengths
-from pipeline.records.wording import label, phrase
+from pipeline.records.gradients import contrast
+from pipeline.records.horizon import HorizonRecord
+from pipeline.records.wording import phrase
+from pipeline.study.record import TrialRecord
 
 
-def horizon_figure(share: SolvedShare) -> Figure:
-    """Solved share against length with the fitted curve and its band; below, the posterior of the horizon."""
+def horizon_figure(share: SolvedShare, horizon: HorizonRecord, title: str) -> Figure:
+    """Solved share against length with the fitted curve and its band; below, the posterior of the horizon.
+
+    `title` says of which cell and task.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.0, 4.4), layout="constrained")
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    answer, level = share.horizon["t50"], share.horizon["level"]
+    answer, level = horizon.t50, horizon.level
     axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes.fill_between(share.grid, share.lower, share.upper, color=COLORS[0], alpha=0.15, linewidth=0)
     axes.plot(share.grid, share.median, color=COLORS[0], label=f"fitted chance to solve, {level:.0%} band")
     points: dict[str, Any] = {"s": 14 * share.tried, "color": COLORS[1], "zorder": 3, "clip_on": False}
     axes.scatter(share.lengths, share.solved / share.tried, label="replicas that solved", **points)
     _counts(axes, share)
-    _interval(axes, answer, share.horizon)
-    _posterior(below, share)
-    lengths(axes, share.horizon["length_min"], share.horizon["length_max"])
+    _interval(axes, horizon)
+    _posterior(below, share, horizon)
+    lengths(axes, horizon.length_min, horizon.length_max)
     axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve")
-    axes.set_title(f"{label(share.cell)} on {label(share.task)}: horizon {phrase(answer)}", pad=12)
-    axes.legend(loc="lower left" if _high(answer, share.horizon) else "upper right", fontsize=8)
+    axes.set_title(f"{title}: horizon {phrase(answer)}", pad=12)
+    axes.legend(loc="lower left" if _high(horizon) else "upper right", fontsize=8)
     return figure
 
 
-def course_figure(search: Course) -> Figure:
+def course_figure(search: Course, horizon: HorizonRecord, title: str) -> Figure:
     """A search trial by trial: the length that was asked, the share that solved, and the interval after it."""
     figure, axes = canvas(6.0, 3.6)
     trials = np.arange(1, len(search.lengths) + 1)
-    level, record = search.horizon["level"], search.horizon
-    shortest, longest = record["length_min"], record["length_max"]
+    level, shortest, longest = horizon.level, horizon.length_min, horizon.length_max
     lower, upper = np.maximum(search.lower, shortest), np.minimum(search.upper, longest)
     axes.fill_between(trials, lower, upper, color=COLORS[0], alpha=0.15, linewidth=0, label=f"{level:.0%} interval")
     axes.plot(trials, np.clip(search.medians, shortest, longest), color=COLORS[0], label="median")
@@ -51,24 +58,29 @@ def course_figure(search: Course) -> Figure:
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    title = f"{label(record['cell'])} on {label(record['task'])}: {phrase(record['t50'])}"
-    axes.set(xlabel="trial", ylabel="sequence length", title=title, ylim=(shortest / 1.15, longest * 1.15))
+    axes.set(
+        xlabel="trial",
+        ylabel="sequence length",
+        title=f"{title}: {phrase(horizon.t50)}",
+        ylim=(shortest / 1.15, longest * 1.15),
+    )
     axes.legend(fontsize=8)
     return figure
 
 
-def through_time(profiles: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """‖∂L/∂h_t‖ over t at a few lengths, each at its first and last recorded update; see `contrast`."""
+def through_time(trials: Sequence[TrialRecord], title: str) -> Figure:
+    """‖∂L/∂h_t‖ over t in a few trials, each at its first (dashed) and last recorded update; see `contrast`."""
     figure, axes = canvas(6.0, 3.6)
-    for profile in profiles:
-        color = COLORS[0] if profile["solved"] else COLORS[1]
-        first = profile["when"] == "first"
-        before_end = profile["steps"] - profile["steps"].max()
-        name = f"T = {profile['length']}, {profile['share']} solved, update {profile['update']}"
-        axes.plot(before_end, LOG10_2 * profile["median"], color=color, linestyle="--" if first else "-", label=name)
-        axes.fill_between(
-            before_end, LOG10_2 * profile["least"], LOG10_2 * profile["greatest"], color=color, alpha=0.12, linewidth=0
-        )
+    for trial in trials:
+        color = COLORS[0] if trial.share >= 0.5 else COLORS[1]
+        for line, profile in zip(("--", "-"), trial.profiles, strict=True):
+            before_end = np.array(profile.steps) - profile.steps[-1]
+            median, least, greatest = (
+                LOG10_2 * np.array(band) for band in (profile.median, profile.least, profile.greatest)
+            )
+            name = f"T = {trial.length}, {trial.score} solved, update {profile.update}"
+            axes.plot(before_end, median, color=color, linestyle=line, label=name)
+            axes.fill_between(before_end, least, greatest, color=color, alpha=0.12, linewidth=0)
     axes.set(xlabel="step, counted from the end of the sequence", ylabel="log10 ‖∂L/∂h$_t$‖", title=title)
     axes.legend(fontsize=8, loc="best")
     return figure
@@ -83,30 +95,36 @@ def _counts(axes: Axes, share: SolvedShare) -> None:
         axes.annotate(f"{solved}/{tried}", (length, solved / tried), (0, 7 if high else -13), **text)
 
 
-def _posterior(axes: Axes, share: SolvedShare) -> None:
+def _posterior(axes: Axes, share: SolvedShare, horizon: HorizonRecord) -> None:
     """The density of the horizon, and the interval of T90 as a bar."""
     axes.fill_between(share.places, 0, share.density, color=COLORS[0], alpha=0.35, linewidth=0)
-    _interval(axes, share.horizon["t50"], share.horizon)
-    ninety = share.horizon["t90"]
-    if not ninety["censored"] and ninety["lower"] and ninety["upper"]:
+    _interval(axes, horizon)
+    ninety = horizon.t90
+    if not ninety.censored and ninety.lower and ninety.median and ninety.upper:
         height = -0.14 * share.density.max()
-        axes.plot([ninety["lower"], ninety["upper"]], [height, height], color=COLORS[3], linewidth=3)
-        axes.plot(ninety["median"], height, "d", color=COLORS[3], markersize=4)
+        axes.plot([ninety.lower, ninety.upper], [height, height], color=COLORS[3], linewidth=3)
+        axes.plot(ninety.median, height, "d", color=COLORS[3], markersize=4)
         text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "va": "center", "color": COLORS[3]}
-        axes.annotate("T90", (ninety["upper"], height), (4, 0), **text)
+        axes.annotate("T90", (ninety.upper, height), (4, 0), **text)
     axes.set(yticks=[], ylabel="posterior\nof T50", xlabel="sequence length")
     axes.spines["left"].set_visible(False)
 
 
-def _interval(axes: Axes, answer: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+def _interval(axes: Axes, horizon: HorizonRecord) -> None:
     """The horizon as a vertical line in a shaded interval, or nothing where it is censored."""
-    lower, upper = answer["lower"] or record["length_min"], answer["upper"] or record["length_max"]
-    if not answer["censored"] and answer["median"]:
-        axes.axvspan(lower, upper, color=GREY, alpha=0.12, linewidth=0)
-        axes.axvline(answer["median"], color=GREY, linewidth=1)
+    if not horizon.t50.censored and horizon.t50.median:
+        axes.axvspan(*horizon.t50.within(horizon.length_min, horizon.length_max), color=GREY, alpha=0.12, linewidth=0)
+        axes.axvline(horizon.t50.median, color=GREY, linewidth=1)
 
 
-def _high(answer: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+def _high(horizon: HorizonRecord) -> bool:
     """Whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
-    middle = (record["length_min"] * record["length_max"]) ** 0.5
-    return bool(answer["censored"] == "above" or (answer["median"] or 0) > middle)
+    middle = (horizon.length_min * horizon.length_max) ** 0.5
+    return horizon.t50.censored == "above" or (horizon.t50.median or 0) > middle
+
+
+def draw_search(folder: Path, trials: Sequence[TrialRecord], horizon: HorizonRecord, title: str) -> None:
+    """Draw horizon.svg, course.svg and gradients.svg."""
+    style.save(horizon_figure(solved_share(trials, horizon), horizon, title), folder / "horizon.svg")
+    style.save(course_figure(course(trials, horizon), horizon, title), folder / "course.svg")
+    style.save(through_time(contrast(trials, horizon.t50), title), folder / "gradients.svg")

@@ -1,23 +1,21 @@
 """What the figures of a search show, from its trials and its horizon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from pipeline.horizon.model import STEP, Grid
-from pipeline.horizon.observation import observations_of_rows
+from pipeline.horizon.model import STEP
 from pipeline.horizon.posterior import posterior
+from pipeline.records.horizon import HorizonRecord
+from pipeline.study.record import TrialRecord
 
 
 @dataclass(frozen=True)
 class SolvedShare:
     """What the figure of a horizon shows; arrays have one value a length."""
 
-    task: str
-    cell: str
     lengths: ndarray  # that were tried
     solved: ndarray  # replicas
     tried: ndarray  # replicas
@@ -27,7 +25,6 @@ class SolvedShare:
     upper: ndarray
     places: ndarray  # lengths at which the density of the horizon stands
     density: ndarray  # of the horizon, in octaves
-    horizon: Mapping[str, Any]  # horizon.json
 
 
 @dataclass(frozen=True)
@@ -39,43 +36,37 @@ class Course:
     medians: ndarray
     lower: ndarray
     upper: ndarray
-    horizon: Mapping[str, Any]  # horizon.json
 
 
-def solved_share(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> SolvedShare:
-    """Tried lengths with their counts, and the fitted curve with its band, from trials.csv and horizon.json."""
-    seen = observations_of_rows(rows)
-    lengths = sorted({trial.length for trial in seen})
-    count = {length: [trial for trial in seen if trial.length == length] for length in lengths}
-    grid = np.unique(np.geomspace(horizon["length_min"], horizon["length_max"], 200).round().astype(int))
-    belief = posterior(seen, Grid(horizon["length_min"], horizon["length_max"]))
-    fitted = belief.curve([int(g) for g in grid], horizon["level"])
+def solved_share(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> SolvedShare:
+    """The tried lengths with their counts, and the fitted curve with its band."""
+    lengths = sorted({trial.length for trial in trials})
+    at = {length: [trial for trial in trials if trial.length == length] for length in lengths}
+    grid = np.unique(np.geomspace(horizon.length_min, horizon.length_max, 200).round().astype(int))
+    belief = horizon.belief(trials)
+    fitted = belief.curve([int(length) for length in grid], horizon.level)
     return SolvedShare(
-        task=horizon["task"],
-        cell=horizon["cell"],
         lengths=np.array(lengths),
-        solved=np.array([sum(trial.solved for trial in count[length]) for length in lengths]),
-        tried=np.array([sum(trial.replicas for trial in count[length]) for length in lengths]),
+        solved=np.array([sum(trial.solved for trial in at[length]) for length in lengths]),
+        tried=np.array([sum(trial.replicas for trial in at[length]) for length in lengths]),
         grid=fitted.lengths,
         median=fitted.median,
         lower=fitted.lower,
         upper=fitted.upper,
         places=np.exp2(belief.grid.theta),
         density=belief.theta / STEP,
-        horizon=horizon,
     )
 
 
-def course(rows: Sequence[Mapping[str, Any]], horizon: Mapping[str, Any]) -> Course:
-    """The interval after each trial, from trials.csv and horizon.json."""
-    seen, grid = observations_of_rows(rows), Grid(horizon["length_min"], horizon["length_max"])
-    beliefs = [posterior(seen[: count + 1], grid) for count in range(len(seen))]
-    ends = np.array([belief.interval(horizon["level"]) for belief in beliefs])
+def course(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> Course:
+    """The interval after each trial."""
+    seen = [trial.observation for trial in trials]
+    beliefs = [posterior(seen[: count + 1], horizon.grid) for count in range(len(seen))]
+    ends = np.array([belief.interval(horizon.level) for belief in beliefs])
     return Course(
-        lengths=np.array([trial.length for trial in seen]),
-        shares=np.array([trial.solved / trial.replicas for trial in seen]),
+        lengths=np.array([trial.length for trial in trials]),
+        shares=np.array([trial.share for trial in trials]),
         medians=np.exp2([belief.quantile(0.5) for belief in beliefs]),
         lower=np.exp2(ends[:, 0]),
         upper=np.exp2(ends[:, 1]),
-        horizon=horizon,
     )

@@ -32,6 +32,12 @@ STYLE = {
 }
 
 
+def look(position: int) -> tuple[str, str]:
+    """Colour and marker of the cell at this place of the grid; the first 36 differ from each other."""
+    colors, markers = len(COLORS), len(MARKERS)
+    return COLORS[position % colors], MARKERS[(position + position // colors) % markers]
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure; the file holds no date."""
     for legend in (axes.get_legend() for axes in figure.axes):

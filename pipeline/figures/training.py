@@ -1,13 +1,16 @@
 """Figures of one training: the gradient over its course, and the learning curves."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy import ndarray
 
 from pipeline.base.numbers import LOG10_2
+from pipeline.figures import style
 from pipeline.figures.style import COLORS, GREY, canvas
+from pipeline.records.outcome import OutcomeRecord
 
 
 def gradient_heat_map(table: Mapping[str, ndarray], title: str) -> Figure:
@@ -50,3 +53,16 @@ def learning_curves(curves: Sequence[Mapping[str, float]], goal: float, chance: 
     axes.set(xlabel="update", ylabel="held-out error", title=title)
     axes.legend(fontsize=8, loc="lower left")
     return figure
+
+
+def draw_training(
+    folder: Path,
+    norms: Mapping[str, ndarray],
+    curves: Sequence[Mapping[str, float]],
+    outcome: OutcomeRecord,
+    title: str,
+) -> None:
+    """Draw gradients.svg and curves.svg; `title` says of which cell and task."""
+    words = f"{title}, T = {outcome.length}"
+    style.save(gradient_heat_map(norms, words), folder / "gradients.svg")
+    style.save(learning_curves(curves, outcome.goal, outcome.chance, words), folder / "curves.svg")

@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import COLORS, GREY, canvas
-from pipeline.records.wording import label
+from pipeline.figures.style import COLORS, GREY, canvas, look
+from pipeline.records.horizon import HorizonRecord
+from pipeline.tuning.record import RateCurve, TuningRecord
 
 
-def tuning_figure(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Figure:
+def tuning_figure(rows: Sequence[Mapping[str, Any]], found: TuningRecord, title: str) -> Figure:
     """How far every setting came that was tried, over its learning rate; and the share that solves, all else fixed."""
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -24,30 +25,31 @@ def tuning_figure(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -
     left.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     left.set(ylabel="length reached, one seed each", title="settings that were tried")
     left.legend(fontsize=8)
-    _rate_line(right, found["curve"], COLORS[0], None)
-    right.set(title=f"seeds that solve {found['curve']['length']}, all else as chosen", ylabel="share of seeds")
+    _rate_line(right, found.curve, COLORS[0], None)
+    right.set(title=f"seeds that solve {found.curve.length}, all else as chosen", ylabel="share of seeds")
     for axes in (left, right):
         axes.set_xscale("log")
         axes.set_xlabel("learning rate")
-        axes.axvline(found["chosen"]["optimizer.lr"], color=GREY, linewidth=0.8, linestyle=":")
-    figure.suptitle(f"{label(found['cell'])} on {label(found['task'])}", fontsize=11)
+        axes.axvline(found.chosen["optimizer.lr"], color=GREY, linewidth=0.8, linestyle=":")
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
-def learning_rates(horizons: Sequence[Mapping[str, Any]]) -> Figure:
+def learning_rates(horizons: Sequence[HorizonRecord], labels: Mapping[str, str]) -> Figure:
     """The share of seeds that solve over the learning rate, for the cells of one task that were tuned."""
     figure, axes = canvas(5.0, 3.4)
     for position, record in enumerate(horizons):
-        if record.get("tuned"):
-            color, curve = COLORS[position % len(COLORS)], record["tuned"]["curve"]
-            _rate_line(axes, curve, color, f"{label(record['cell'])}, length {curve['length']}")
-            axes.axvline(record["tuned"]["lr"], color=color, linewidth=0.8, linestyle=":")
+        if record.tuned:
+            color, _ = look(position)
+            _rate_line(axes, record.tuned.curve, color, f"{labels[record.cell]}, length {record.tuned.curve.length}")
+            if record.tuned.lr is not None:
+                axes.axvline(record.tuned.lr, color=color, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set(xlabel="learning rate (dotted: chosen)", ylabel="share of seeds that solve", ylim=(-0.03, 1.03))
     axes.legend(fontsize=8)
     return figure
 
 
-def _rate_line(axes: Axes, curve: Mapping[str, Any], color: str, name: str | None) -> None:
-    shares = np.array(curve["solved"]) / curve["seeds"]
-    axes.plot(curve["rates"], shares, "o-", color=color, markersize=4, linewidth=1.3, label=name, clip_on=False)
+def _rate_line(axes: Axes, curve: RateCurve, color: str, name: str | None) -> None:
+    shares = np.array(curve.solved) / curve.seeds
+    axes.plot(curve.rates, shares, "o-", color=color, markersize=4, linewidth=1.3, label=name, clip_on=False)

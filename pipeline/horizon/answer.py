@@ -2,47 +2,36 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.base.numbers import significant
 from pipeline.horizon.by_budget import halvings, horizon_by_budget
 from pipeline.horizon.diagnostics import diagnostics
-from pipeline.horizon.estimate import Estimate, estimate, estimate_ninety, summary
+from pipeline.horizon.estimate import AtBudget, Estimate, estimate, estimate_ninety, summary
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
 
-QUESTION = ("budget", "replicas", "level", "converged", "reason", "trials", "compute")
-SHAPE = ("p_above", "p_below", "slope", "p_overdispersed")
-
 
 @dataclass(frozen=True)
 class Horizon:
-    """All that a search found out."""
+    """All that a search found out, in the order of horizon.json."""
 
-    level: float  # probability held by the intervals
     budget: int  # updates that each replica was allowed
     replicas: int  # of a trial
+    level: float  # probability held by the intervals
     converged: bool
     reason: str | None  # "interval", "above", "below", "trials", "compute"; None if it was cut short
     trials: int
     compute: int  # replica x updates x length that was run
     t50: Estimate
     t90: Estimate
-    by_budget: tuple[tuple[int, Estimate], ...]
+    by_budget: tuple[AtBudget, ...]
     p_above: float  # probability that T50 lies above the longest length
     p_below: float
     slope: float  # octaves
     p_overdispersed: float  # probability that replicas of a trial agree more than chance
     diagnostics: tuple[str, ...]  # sentences, where the data contradict the model
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return horizon.json, without the names of task and cell."""
-        entry: dict[str, Any] = {name: getattr(self, name) for name in QUESTION}
-        entry |= {"t50": self.t50.as_dict(), "t90": self.t90.as_dict()}
-        entry["by_budget"] = [{"budget": budget} | estimate.as_dict() for budget, estimate in self.by_budget]
-        return entry | {name: getattr(self, name) for name in SHAPE} | {"diagnostics": list(self.diagnostics)}
 
 
 def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon:
@@ -51,9 +40,9 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
     belief, reason = found.posterior, reason_to_stop(found)
     budget = max((trial.budget for trial in seen), default=0)
     return Horizon(
-        level=options.level,
         budget=budget,
         replicas=options.replicas,
+        level=options.level,
         converged=reason in CONVERGED,
         reason=reason,
         trials=len(seen),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from pipeline.horizon.estimate import Estimate, Summary, estimate, summary
+from pipeline.horizon.estimate import AtBudget, Summary, estimate, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
@@ -13,16 +13,17 @@ from pipeline.horizon.posterior import posterior
 
 def horizon_by_budget(
     seen: Sequence[Observation], budgets: Sequence[int], options: SearchOptions
-) -> tuple[tuple[int, Estimate], ...]:
+) -> tuple[AtBudget, ...]:
     """Return the horizon at each of the rising budgets, never falling.
 
     A longer budget solves whatever a shorter one does. The search asked about the largest budget and knows it best, so
     a quantile above that of a larger budget is lowered to it.
     """
-    grid = Grid(options.length_min, options.length_max)
+    grid = Grid.of(options)
     found = [summary(posterior(at_budget(seen, budget), grid), options) for budget in budgets]
     lowered = list(accumulate(reversed(found), not_above))
-    return tuple((budget, estimate(each, options)) for budget, each in zip(budgets, reversed(lowered), strict=True))
+    answers = zip(budgets, reversed(lowered), strict=True)
+    return tuple(AtBudget(**vars(estimate(each, options)), budget=budget) for budget, each in answers)
 
 
 def not_above(larger: Summary, smaller: Summary) -> Summary:

@@ -1,13 +1,18 @@
 """An estimated length with its credible interval, or with how it is censored."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pipeline.base.numbers import significant
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import verdict
 from pipeline.horizon.t90 import Ninety
+
+LONGEST = 2**31  # no length is longer
+ENDS = ("median", "lower", "upper")
+
+Censored: TypeAlias = Literal["above", "below", "undefined"]
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,74 @@ class Estimate:
     median: float | None
     lower: float | None
     upper: float | None
-    censored: str | None = None  # "above" or "below" the lengths that were allowed, or "undefined"
+    censored: Censored | None = None  # "above" or "below" the lengths that were allowed, or "undefined"
     probability: float | None = None  # that it is undefined
 
-    def as_dict(self) -> dict[str, Any]:
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts contradict each other."""
+        known = [end for end in (self.lower, self.median, self.upper) if end is not None]
+        for end in known:
+            if not 0 < end < LONGEST:
+                raise ValueError(f"{end} is not a length")
+        if known != sorted(known):
+            raise ValueError(f"lower, median and upper do not rise: {known}")
+        wanted = {"above": self.lower, "below": self.upper, "undefined": self.probability, None: 0.0}
+        if wanted[self.censored] is None:
+            raise ValueError(f"the limit of what is {self.censored} is missing")
+
+    @property
+    def begins(self) -> float:
+        """The length from which on replicas fail: the median, or the limit above which it lies; 0 where none does."""
+        return self.median or self.lower or 0.0
+
+    @property
+    def best_known(self) -> float | None:
+        """The median, or the limit beyond which it lies; None where nothing is known."""
+        return next((end for end in (self.median, self.lower, self.upper) if end is not None), None)
+
+    @property
+    def ends(self) -> dict[str, float]:
+        """Median, lower and upper end by their names, as far as they are known."""
+        return {name: end for name in ENDS if (end := getattr(self, name)) is not None}
+
+    def within(self, shortest: int, longest: int) -> tuple[float, float]:
+        """Return both ends of the interval; the limits of the range that was tried where they are not known."""
+        return float(self.lower or shortest), float(self.upper or longest)
+
+    def to_json(self) -> dict[str, Any]:
         """Return the estimate as horizon.json states it."""
-        entry: dict[str, Any] = {"median": self.median, "lower": self.lower, "upper": self.upper}
-        entry["censored"] = self.censored
+        entry: dict[str, Any] = {name: getattr(self, name) for name in (*ENDS, "censored")}
         return entry if self.probability is None else entry | {"probability": self.probability}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtBudget(Estimate):
+    """The horizon within some budget."""
+
+    budget: int  # updates
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as horizon.json states it."""
+        return {"budget": self.budget} | super().to_json()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched(Estimate):
+    """The horizon that one search found."""
+
+    study: str
+    trials: int
+    compute: int  # replica x updates x length
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts contradict each other."""
+        super().__post_init__()
+        if self.compute <= 0:
+            raise ValueError("a search took compute above 0")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the files state it."""
+        return {"study": self.study} | super().to_json() | {"trials": self.trials, "compute": self.compute}
 
 
 @dataclass(frozen=True)

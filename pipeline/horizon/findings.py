@@ -22,7 +22,7 @@ class Findings:
     @classmethod
     def of(cls, seen: Sequence[Observation], options: SearchOptions) -> "Findings":
         """Return what these trials say."""
-        return cls(seen, options, posterior(seen, Grid(options.length_min, options.length_max)))
+        return cls(seen, options, posterior(seen, Grid.of(options)))
 
     @cached_property
     def ninety(self) -> Ninety:

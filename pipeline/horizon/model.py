@@ -12,6 +12,7 @@ number solved is beta-binomial. The psychometric function and its lapse are thos
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import comb, log2
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,17 @@ FLOOR = 0.005  # chance to solve far above the horizon
 SMALLEST = 1e-6  # chances are kept this far from 0 and 1
 
 
+@runtime_checkable
+class Lengths(Protocol):
+    """What says between which lengths a search asks: its options, or its answer."""
+
+    @property
+    def length_min(self) -> int: ...
+
+    @property
+    def length_max(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Grid:
     """All curves that the search holds possible: horizons x slopes x lapses x correlations, and their prior weight.
@@ -37,6 +49,11 @@ class Grid:
     shortest: int
     longest: int
     lapses: tuple[tuple[float, float], ...] = LAPSES
+
+    @classmethod
+    def of(cls, asked: "Lengths") -> "Grid":
+        """Return the curves that a search between these lengths holds possible."""
+        return cls(asked.length_min, asked.length_max)
 
     @cached_property
     def theta(self) -> Array:

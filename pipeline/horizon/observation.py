@@ -1,11 +1,9 @@
 """A finished trial as the posterior reads it, from wherever it is kept."""
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -43,22 +41,6 @@ def visited(seen: Iterable[Observation]) -> list[Visited]:
     return [
         Visited(length, sum(t.solved for t in trials), sum(t.replicas for t in trials), tuple(trials))
         for length, trials in sorted(groups.items())
-    ]
-
-
-def observations_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Observation]:
-    """Return the rows of trials.csv as observations; `updates` of a row is a JSON list."""
-    return [
-        Observation(
-            length=int(row["length"]),
-            solved=int(row["solved"]),
-            replicas=int(row["replicas"]),
-            updates=tuple(json.loads(row["updates"])),
-            budget=int(row["budget"]),
-            cost=float(row["cost"]),
-            aim=str(row["aim"]),
-        )
-        for row in rows
     ]
 
 

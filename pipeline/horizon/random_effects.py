@@ -18,13 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import log2
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pipeline.base.numbers import significant
-from pipeline.horizon.estimate import estimate, summary
+from pipeline.horizon.estimate import Estimate, estimate, summary
 from pipeline.horizon.model import STEP, Array, Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior, weighted_quantiles
@@ -36,47 +35,57 @@ TINY = 1e-300  # the least probability whose logarithm is taken
 
 @dataclass(frozen=True)
 class Horizons:
-    """The horizons of one pair as horizon.json states them, each with the settings of a choice of its own."""
+    """The horizons of one pair, each with the settings of a choice of its own."""
 
-    found: Sequence[Mapping[str, Any]]
+    found: Sequence[Estimate]
     options: SearchOptions  # of their searches
 
     @cached_property
     def grid(self) -> Grid:
         """Where mu and theta may lie."""
-        return Grid(self.options.length_min, self.options.length_max)
+        return Grid.of(self.options)
 
     @cached_property
     def likelihood(self) -> Array:
         """P(what was found | mu, tau), shape (mu, tau), up to a factor."""
         total = np.zeros((len(self.grid.theta), len(SPREADS)))
         for each in self.found:
-            total += self._of_limits(each) if each["median"] is None else self._of_median(each)
+            total += self._of_limits(each) if each.median is None else self._of_median(each)
         return np.asarray(np.exp(total - total.max()))
 
-    def _of_median(self, estimate: Mapping[str, Any]) -> Array:
+    def _of_median(self, known: Estimate) -> Array:
         """log N(y; mu, tau^2 + s^2)."""
-        y, s = centre(estimate, self.options.level)
+        y, s = centre(known, self.options.level)
         variance = SPREADS**2 + s**2
         return np.asarray(-((y - self.grid.theta[:, None]) ** 2 / variance + np.log(variance)) / 2)
 
-    def _of_limits(self, estimate: Mapping[str, Any]) -> Array:
+    def _of_limits(self, known: Estimate) -> Array:
         """log P(theta beyond the limit), for a horizon of which no more is known; 0 where nothing is."""
         theta = self.grid.theta[:, None]
-        above = -np.inf if estimate["lower"] is None else log2(estimate["lower"])
-        below = np.inf if estimate["upper"] is None else log2(estimate["upper"])
+        above = -np.inf if known.lower is None else log2(known.lower)
+        below = np.inf if known.upper is None else log2(known.upper)
         chance = ndtr((below - theta) / SPREADS) - ndtr((above - theta) / SPREADS)
         return np.asarray(np.log(np.maximum(chance, TINY)))
 
 
-def centre(estimate: Mapping[str, Any], level: float) -> tuple[float, float]:
+def centre(known: Estimate, level: float) -> tuple[float, float]:
     """Median and standard error of a horizon in octaves; the latter from both ends of the interval, or the one known.
 
     Where neither is known, half an interval counts as an octave.
     """
-    middle = log2(estimate["median"])
-    ends = [abs(log2(estimate[end]) - middle) for end in ("lower", "upper") if estimate[end] is not None]
+    assert known.median is not None
+    middle = log2(known.median)
+    ends = [abs(log2(end) - middle) for end in (known.lower, known.upper) if end is not None]
     return middle, (float(np.mean(ends)) if ends else 1.0) / float(ndtri((1 + level) / 2))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far the choices of a pair spread: tau in octaves, with its interval."""
+
+    median: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,8 @@ class Another:
     """What one more choice of settings leads to."""
 
     horizon: Posterior
-    t50: Mapping[str, Any]  # the same as horizon.json states a horizon
-    spread: Mapping[str, float]  # tau in octaves: median, lower and upper end of the interval
+    t50: Estimate  # the same, stated as a horizon
+    spread: Spread
 
 
 def another(pairs: Mapping[str, Horizons]) -> dict[str, Another]:
@@ -101,16 +110,15 @@ def another(pairs: Mapping[str, Horizons]) -> dict[str, Another]:
         weights /= weights.sum()
         theta = np.einsum("mt,tmh->h", weights, steps(len(pair.grid.theta)))
         horizon = Posterior(pair.grid, theta[:, None, None, None])
-        t50 = estimate(summary(horizon, pair.options), pair.options).as_dict()
+        t50 = estimate(summary(horizon, pair.options), pair.options)
         found[name] = Another(horizon, t50, spread(weights.sum(axis=0), pair.options.level))
     return found
 
 
-def spread(weights: Array, level: float) -> dict[str, float]:
-    """Median and interval of tau, octaves."""
-    ends = {"median": 0.5, "lower": (1 - level) / 2, "upper": (1 + level) / 2}
-    values = weighted_quantiles(SPREADS, weights, tuple(ends.values()))
-    return {end: significant(float(value)) for end, value in zip(ends, values, strict=True)}
+def spread(weights: Array, level: float) -> Spread:
+    """Median and interval of tau."""
+    values = weighted_quantiles(SPREADS, weights, (0.5, (1 - level) / 2, (1 + level) / 2))
+    return Spread(*(significant(float(value)) for value in values))
 
 
 def half_normal() -> Array:

@@ -1,87 +1,77 @@
 """gradients.parquet of a search: the gradient through time of each trial, and its two sides of the horizon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow
-from numpy import ndarray
 from pyarrow import parquet
 
-from pipeline.base.errors import UserError
-from pipeline.records.reading import why
-from pipeline.study.results import Result
+from pipeline.base.checking import checked
+from pipeline.base.errors import UserError, first_line
+from pipeline.horizon.estimate import Estimate
+from pipeline.records.reading import MAKER
+from pipeline.study.record import WHEN, Profile, TrialRecord
 
-PROFILE = {  # columns of gradients.parquet, and the kinds of numpy's types that they may have
-    "when": "UO",
-    **dict.fromkeys(("trial", "length", "update", "step"), "iu"),
-    **dict.fromkeys(("log2_norm_median", "log2_norm_least", "log2_norm_greatest"), "f"),
-}
-
-PROFILES = ("first", "last")  # recorded updates of which a trial keeps the gradient through time
+NORMS = ("median", "least", "greatest")  # over the replicas; columns log2_norm_median, ...
 
 
-def write_profiles(path: Path, results: Sequence[Result]) -> None:
-    """gradients.parquet: log2 ‖∂L/∂h_t‖ over t, for each trial at its first and its last recorded update."""
+def write_profiles(path: Path, trials: Sequence[TrialRecord]) -> None:
+    """Write the file: log2 ‖∂L/∂h_t‖ over t, for each trial at its first and its last recorded update."""
     columns: dict[str, list[Any]] = {}
-    for result in results:
-        for when, profile in zip(PROFILES, result.extra["profiles"], strict=True):
-            count = len(profile["steps"])
-            same = {"trial": result.ordinal, "length": result.seen.length, "when": when, "update": profile["update"]}
-            block = {name: [value] * count for name, value in same.items()} | {"step": profile["steps"]}
-            block |= {f"log2_norm_{name}": profile[name] for name in ("median", "least", "greatest")}
+    for trial in trials:
+        for when, profile in zip(WHEN, trial.profiles, strict=True):
+            same = {"trial": trial.ordinal, "length": trial.length, "when": when, "update": profile.update}
+            block = {name: [value] * len(profile.steps) for name, value in same.items()}
+            block |= {"step": list(profile.steps)}
+            block |= {f"log2_norm_{name}": list(getattr(profile, name)) for name in NORMS}
             for name, values in block.items():
                 columns.setdefault(name, []).extend(values)
     parquet.write_table(pyarrow.table(columns), path, compression="zstd")
 
 
-def read_profiles(path: Path) -> dict[str, ndarray]:
-    """The columns of gradients.parquet; raises `UserError` where it is missing or is something else."""
+def with_profiles(path: Path, trials: Sequence[TrialRecord], maker: str = MAKER) -> tuple[TrialRecord, ...]:
+    """Return the trials with their profiles; raises `UserError` where the file is missing, or of other trials."""
     try:
-        found = {name: np.asarray(values) for name, values in parquet.read_table(path).to_pydict().items()}
-        wrong = [name for name, kinds in PROFILE.items() if found[name].dtype.kind not in kinds]
+        found = _profiles(parquet.read_table(path).to_pylist())
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {maker} makes it") from error
     except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
-        raise UserError(
-            f"{path} can't be read as gradients of a search ({why(error)}); `dvc repro` makes it"
-        ) from error
-    if wrong:
-        raise UserError(f"{path} has something else than numbers in {', '.join(wrong)}; `dvc repro` makes it")
-    return found
+        why = f"no {error}" if isinstance(error, KeyError) else first_line(error)
+        raise UserError(f"{path} can't be read as gradients of a search ({why}); {maker} makes it anew") from error
+    if set(found) != {(trial.ordinal, trial.length, when) for trial in trials for when in WHEN}:
+        raise UserError(f"{path} is of other trials than trials.csv; {maker} makes it anew")
+    return tuple(
+        replace(trial, profiles=tuple(found[trial.ordinal, trial.length, when] for when in WHEN)) for trial in trials
+    )
 
 
-def contrast(
-    trials: Sequence[Mapping[str, str]], profiles: Mapping[str, Any], horizon: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The gradient through time on both sides of the horizon.
+def _profiles(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int, str], Profile]:
+    """The profiles by trial, length and moment."""
+    groups: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["trial"], row["length"], row["when"]), []).append(row)
+    columns = {"steps": "step"} | {name: f"log2_norm_{name}" for name in NORMS}
+    return {
+        key: checked(
+            Profile,
+            {"update": group[0]["update"]} | {name: [row[of] for row in group] for name, of in columns.items()},
+        )
+        for key, group in groups.items()
+    }
 
-    At the longest length below it of which half of the seeds solved, and the shortest above it of which fewer did.
+
+def contrast(trials: Sequence[TrialRecord], t50: Estimate) -> list[TrialRecord]:
+    """Return the trials that show the gradient on both sides of the horizon.
+
+    At the longest length below it of which half of the replicas solved, and the shortest above it of which fewer did.
     """
-    chosen = [_solved(trials, horizon), _unsolved(trials, horizon)]
-    return [profile(profiles, row, when) for row in chosen if row for when in PROFILES]
+    below = [trial for trial in trials if trial.share >= 0.5 and trial.length <= t50.begins]
+    above = [trial for trial in trials if trial.share < 0.5 and trial.length >= t50.begins]
+    sides = max(below, key=_length, default=None), min(above, key=_length, default=None)
+    return [trial for trial in sides if trial]
 
 
-def profile(profiles: Mapping[str, Any], row: Mapping[str, str], when: str) -> dict[str, Any]:
-    """log2 ‖∂L/∂h_t‖ of one trial over its steps, at its first or last recorded update, and what the trial was."""
-    chosen = (profiles["trial"] == int(row["ordinal"])) & (profiles["when"] == when)
-    bands = {name: profiles[f"log2_norm_{name}"][chosen] for name in ("median", "least", "greatest")}
-    known = {"length": int(row["length"]), "share": f"{row['solved']}/{row['replicas']}", "solved": share(row) >= 0.5}
-    known |= {"when": when, "update": int(profiles["update"][chosen][0])}
-    return {**known, "steps": profiles["step"][chosen], **bands}
-
-
-def share(trial: Mapping[str, str]) -> float:
-    """The share of its replicas that a trial solved."""
-    return int(trial["solved"]) / int(trial["replicas"])
-
-
-def _solved(trials: Sequence[Mapping[str, str]], horizon: Mapping[str, Any]) -> Mapping[str, str] | None:
-    median = horizon["t50"]["median"] or horizon["t50"]["lower"] or 0.0
-    below = [row for row in trials if share(row) >= 0.5 and int(row["length"]) <= median]
-    return max(below, key=lambda row: int(row["length"]), default=None)
-
-
-def _unsolved(trials: Sequence[Mapping[str, str]], horizon: Mapping[str, Any]) -> Mapping[str, str] | None:
-    median = horizon["t50"]["median"] or horizon["t50"]["lower"] or 0.0
-    above = [row for row in trials if share(row) < 0.5 and int(row["length"]) >= median]
-    return min(above, key=lambda row: int(row["length"]), default=None)
+def _length(trial: TrialRecord) -> int:
+    return trial.length

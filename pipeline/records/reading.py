@@ -1,40 +1,36 @@
-"""JSON files, read with their content checked."""
+"""JSON files, read once with their content checked against a type."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from math import isinf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pipeline.base.checking import checked
 from pipeline.base.errors import UserError, first_line
 
+Record = TypeVar("Record")
 
-def read_json(
-    path: Path, names: Sequence[str], use: Callable[[Mapping[str, Any]], None], maker: str = "dvc repro"
-) -> dict[str, Any]:
-    """The content of a file that has these names, and values for them that can be used.
+MAKER = "`dvc repro`"  # what makes a file again, where nobody says it better
 
-    `use` does with the content what is done with it, and raises some error where that can't be done; `maker` is the
-    command that writes such files. Raises `UserError` where the file is something else.
+
+def read_json(path: Path, kind: type[Record], maker: str = MAKER) -> Record:
+    """Return the content of a file as a record of this type.
+
+    `maker` names the command that writes the file. Raises `UserError` where it is missing or is something else.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(), parse_constant=_no_number)
-        missing = [name for name in names if name not in content]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} can't be read ({why(error)}); `{maker}` makes it") from error
-    if missing:
-        raise UserError(f"{path} has no {', '.join(missing)}; `{maker}` makes it anew")
-    try:
-        use(content)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
-        raise UserError(f"{path} has a value that can't be used ({why(error)}); `{maker}` makes it anew") from error
-    return content
+        content = json.loads(path.read_text(), parse_constant=_refused, parse_float=_finite)
+        return checked(kind, content)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {maker} makes it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} can't be read ({first_line(error)}); {maker} makes it anew") from error
 
 
-def _no_number(text: str) -> None:
+def _refused(text: str) -> Any:
     """JSON has no NaN and no Infinity, but Python reads them."""
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
-def why(error: BaseException) -> str:
-    """What an error says, in one line; the kind of error for a name that is missing."""
-    return f"no {first_line(error)}" if isinstance(error, KeyError) else first_line(error)
+def _finite(text: str) -> float:
+    return _refused(text) if isinf(float(text)) else float(text)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.horizon.estimate import Estimate
+from pipeline.records.horizon import HorizonRecord
+
 REASONS = {
     "interval": "the interval is as narrow as was asked",
     "above": "the horizon lies beyond the longest length",
@@ -10,22 +13,16 @@ REASONS = {
     "trials": "the cap on trials was reached",
     "compute": "the cap on compute was reached",
 }
-
 VAGUE = 8  # upper / lower limit beyond which a median says more about the prior than about the trials
 
 
-def label(name: str) -> str:
-    """A name as a reader writes it: `temporal order`, `LSTM`."""
-    return name.upper() if name in ("rnn", "gru", "lstm") else name.replace("_", " ")
-
-
-def phrase(estimate: Mapping[str, Any]) -> str:
+def phrase(estimate: Estimate) -> str:
     """An estimate in words: `58 (46 to 71)`, `above 512`, `below 8`, or one limit where the trials give no more."""
-    if estimate["censored"] == "undefined":
-        return f"undefined (P = {estimate['probability']:.2f})"
-    if estimate["censored"]:
-        return f"{estimate['censored']} {(estimate['lower'] or estimate['upper']):.0f}"
-    median, lower, upper = (estimate[name] for name in ("median", "lower", "upper"))
+    median, lower, upper = estimate.median, estimate.lower, estimate.upper
+    if estimate.censored == "undefined":
+        return f"undefined (P = {estimate.probability:.2f})"
+    if estimate.censored:
+        return f"{estimate.censored} {lower or upper:.0f}"
     if lower and (upper is None or upper > VAGUE * lower):
         return f"at least {short(lower)}"
     if upper and lower is None:
@@ -40,15 +37,6 @@ def short(value: float | None) -> str:
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
-def sentence(entry: Mapping[str, Any], label: Any) -> str:
-    """A ranking in words: `temporal order: GRU > RNN > LSTM with probability 0.62 (GRU > RNN 0.64, RNN > LSTM 0.9)`."""
-    names = [label(name) for name in entry["order"]]
-    steps = zip(names, names[1:], entry["pairs"], strict=False)
-    pairs = ", ".join(f"{high} > {low} {probability(chance)}" for high, low, chance in steps)
-    whole = f"{label(entry['task'])}: {' > '.join(names)} with probability {probability(entry['probability'])}"
-    return f"{whole} ({pairs})" if len(names) > 2 else whole
-
-
 def probability(chance: float) -> str:
     """A probability with two digits, never rounded to certainty."""
     if chance >= 0.995:
@@ -56,16 +44,14 @@ def probability(chance: float) -> str:
     return "below 0.01" if chance < 0.005 else f"{chance:.2f}"
 
 
-def plain_phrase(horizon: Mapping[str, Any]) -> str:
+def plain_phrase(horizon: HorizonRecord) -> str:
     """The horizon with the plain settings beside a tuned one; a dash where there are no tuned settings."""
-    tuned = horizon.get("tuned")
-    return phrase(tuned["plain"]) if tuned else "–"
+    return phrase(horizon.tuned.plain) if horizon.tuned else "–"
 
 
-def cost_phrase(horizon: Mapping[str, Any]) -> str:
+def cost_phrase(horizon: HorizonRecord) -> str:
     """What the choice of settings cost, in searches with these settings: `1.85`; a dash where nothing was chosen."""
-    tuned = horizon.get("tuned")
-    return f"{tuned['cost'] / horizon['compute']:.3g}" if tuned else "–"
+    return f"{horizon.tuned.cost / horizon.compute:.3g}" if horizon.tuned else "–"
 
 
 def words(settings: Mapping[str, Any]) -> str:

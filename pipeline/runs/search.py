@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +14,17 @@ from pipeline import tracking
 from pipeline.base.errors import UserError
 from pipeline.base.files import digest, replaced, write_json
 from pipeline.base.terminal import Display, display, duration
+from pipeline.base.trees import as_json
 from pipeline.data.held_out import HeldOut
-from pipeline.figures import style
-from pipeline.figures.search import course_figure, horizon_figure, through_time
-from pipeline.figures.search_data import course, solved_share
-from pipeline.horizon.answer import Horizon, horizon_from
-from pipeline.horizon.findings import Findings
-from pipeline.records.gradients import contrast, read_profiles, write_profiles
-from pipeline.records.horizon import horizon_json, read_horizon
-from pipeline.records.trials import read_trials, write_trials
-from pipeline.records.wording import REASONS, label, phrase
+from pipeline.figures.search import draw_search
+from pipeline.horizon.answer import horizon_from
+from pipeline.records.gradients import write_profiles
+from pipeline.records.horizon import HorizonRecord, horizon_record
+from pipeline.records.labels import title
+from pipeline.records.trials import write_trials
+from pipeline.records.wording import REASONS, phrase
 from pipeline.runs.prepared import ensure_prepared
-from pipeline.runs.search_summary import headline, horizon_by_updates, metrics, note_of, solved_by_length
+from pipeline.runs.search_summary import horizon_by_updates, metrics, note_of, solved_by_length
 from pipeline.runs.trial import Trial
 from pipeline.runs.watcher import Watcher
 from pipeline.settings import Settings
@@ -34,8 +33,8 @@ from pipeline.settings.tuned import summary, tuned
 from pipeline.study import driver
 from pipeline.study.driver import Search
 from pipeline.study.opening import annotate, open_study
+from pipeline.study.record import TrialRecord
 from pipeline.study.results import read_study
-from pipeline.study.trials import observations
 
 STORAGE = "OPTUNA_STORAGE"  # variable of the environment, and only there, for it may hold a password
 DATABASES = ("postgresql+psycopg2://", "sqlite:///", "journal:")  # what it may be
@@ -116,48 +115,55 @@ class Searching:
             trial = Trial(self.settings, self.held_out, self.watcher.watch)
         return Search(self.study, trial, self.settings.search, workers, self.watcher.started, self.watcher.finished)
 
-    def conclude(self) -> Horizon:
+    def conclude(self) -> HorizonRecord:
         """Write and show the answer."""
-        found = horizon_from(observations(self.study), self.settings.search)
+        settings = self.settings
         self.watcher.catch_up()
-        folder = self.settings.results_of("search")
-        with replaced(folder) as fresh:
-            write(fresh, self.settings, self.study, found)
-            self.run.artifacts(fresh)
+        trials = read_study(self.study)
+        answer = horizon_from([trial.observation for trial in trials], settings.search)
+        found = horizon_record(settings.names, settings.task, answer, trials, settings.search, summary(settings))
+        with replaced(settings.results_of("search")) as folder:
+            write(folder, settings, trials, found)
+            self.run.artifacts(folder)
         seconds = time.monotonic() - self.watcher.began
-        show(self.run, self.settings, self.study, found, seconds)
+        show(self.run, settings, self.study, trials, found, seconds)
         for sentence in found.diagnostics:
             self.shown.say(f"warning: {sentence}")
-        self.shown.summary(outline(self.settings, self.run, found, seconds))
+        self.shown.summary(outline(settings, self.run, found, seconds))
         return found
 
 
-def show(run: tracking.Run, settings: Settings, study: Study, found: Horizon, seconds: float) -> None:
+def show(
+    run: tracking.Run,
+    settings: Settings,
+    study: Study,
+    trials: Sequence[TrialRecord],
+    found: HorizonRecord,
+    seconds: float,
+) -> None:
     """Tell the reviewer what came out: the answer, how sure, and how to repeat it, on the parent run and the study."""
-    folder = settings.results_of("search")
-    horizon = read_horizon(folder / "horizon.json")
-    updates = Findings.of(observations(study), settings.search).updates_run
+    updates = round(sum(trial.cost / trial.length for trial in trials))
     run.metrics(updates, metrics(found) | {"search/seconds": seconds, "search/updates": updates})
-    for charted in (solved_by_length(observations(study)), horizon_by_updates(found)):
+    for charted in (solved_by_length(trials), horizon_by_updates(found)):
         for step, numbers in charted.items():
             run.metrics(step, numbers)
-    tags = {name: phrase(horizon[estimate]) for name, estimate in (("horizon", "t50"), ("horizon.t90", "t90"))}
+    tags = {"horizon": phrase(found.t50), "horizon.t90": phrase(found.t90)}
     tags |= {"converged": str(found.converged).lower(), "duration": duration(seconds)}
-    tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(folder / "trials.csv")}
-    tags |= {"signature": horizon["signature"]} if horizon.get("signature") else {}
+    tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(settings.results_of("search") / "trials.csv")}
+    tags |= {"signature": found.signature} if found.signature else {}
     run.tags(tags)
     command, data = settings.command("search"), f"data/{settings.names['task']}"
     origin = {"Data": f"`{data}`, by DVC", "Code": tracking.code(), "Settings": "`settings.json`, all of them"}
-    note = note_of(settings.names, settings.task, found, settings.search, command, origin)
+    note = note_of(found, command, origin)
     run.note(note)
     annotate(study, note)
 
 
-def outline(settings: Settings, run: tracking.Run, found: Horizon, seconds: float) -> dict[str, str]:
+def outline(settings: Settings, run: tracking.Run, found: HorizonRecord, seconds: float) -> dict[str, str]:
     """What the command says at its end."""
     return {
-        "horizon T50": phrase(found.t50.as_dict()),
-        "T90": phrase(found.t90.as_dict()),
+        "horizon T50": phrase(found.t50),
+        "T90": phrase(found.t90),
         "ended because": REASONS.get(found.reason or "", "it was cut short"),
         "trials": f"{found.trials} of {found.replicas} replicas, {duration(seconds)}",
         "files": str(settings.results_of("search")),
@@ -165,18 +171,22 @@ def outline(settings: Settings, run: tracking.Run, found: Horizon, seconds: floa
     }
 
 
-def write(folder: Path, settings: Settings, study: Study, found: Horizon) -> None:
+def write(folder: Path, settings: Settings, trials: Sequence[TrialRecord], found: HorizonRecord) -> None:
     """Every out of the stage."""
-    results = read_study(study)
-    write_trials(folder / "trials.csv", results)
-    write_profiles(folder / "gradients.parquet", results)
-    horizon = horizon_json(settings.names, settings.task, found, results, settings.search)
-    write_json(folder / "horizon.json", horizon | {"tuned": summary(settings)})
+    write_trials(folder / "trials.csv", trials)
+    write_profiles(folder / "gradients.parquet", trials)
+    write_json(folder / "horizon.json", as_json(found))
     write_json(folder / "metrics.json", headline(found))
-    rows = read_trials(folder / "trials.csv")
-    style.save(horizon_figure(solved_share(rows, horizon)), folder / "horizon.svg")
-    style.save(course_figure(course(rows, horizon)), folder / "course.svg")
-    sides = contrast(rows, read_profiles(folder / "gradients.parquet"), horizon)
-    title = f"{label(horizon['cell'])} on {label(horizon['task'])}"
-    style.save(through_time(sides, title), folder / "gradients.svg")
     write_json(folder / "settings.json", settings.recorded)
+    draw_search(folder, trials, found, title(found.task, found.cell, settings.tree["cell"]))
+
+
+def headline(found: HorizonRecord) -> dict[str, float | int | str | None]:
+    """The content of metrics.json, which `dvc metrics` shows: few values that tell two runs apart."""
+    return {
+        "horizon": phrase(found.t50),
+        "t50": found.t50.best_known,  # the median, or the limit beyond which it lies
+        "t90": phrase(found.t90),
+        "trials": found.trials,
+        "compute": found.compute,
+    }

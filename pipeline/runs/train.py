@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from pipeline import tracking
 from pipeline.base.files import digest, replaced, write_json
 from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display, duration
+from pipeline.base.trees import as_json
 from pipeline.data.held_out import HeldOut
-from pipeline.figures import style
-from pipeline.figures.training import gradient_heat_map, learning_curves
+from pipeline.figures.training import draw_training
 from pipeline.learning.recorder import columns
 from pipeline.learning.replicas import TrainedReplicas, scores, train_replicas
 from pipeline.learning.signature import majority
-from pipeline.records.wording import label
+from pipeline.records.labels import title
+from pipeline.records.outcome import OutcomeRecord, Tested
+from pipeline.records.training import write_curves
 from pipeline.runs import weights
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.settings import Settings
@@ -34,11 +36,10 @@ def train(settings: Settings) -> None:
     """Train one cell on one task at one length."""
     settings = tuned(settings)
     settings.require_runs()
-    title = f"{settings.title} T={settings.training.length}"
     name = f"{settings.experiment or settings.names['cell']} · T={settings.training.length} · train"
     tags = {"stage": "train", **settings.tags}
     with (
-        display(title) as shown,
+        display(f"{settings.title} T={settings.training.length}") as shown,
         tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
     ):
         began = time.monotonic()
@@ -119,47 +120,46 @@ def fit(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display
     return train_replicas(*parts, training, training.length, seeds, sequences, watch)
 
 
-def tested(settings: Settings, held_out: HeldOut, result: TrainedReplicas) -> list[dict[str, Any]]:
+def tested(settings: Settings, held_out: HeldOut, result: TrainedReplicas) -> list[Tested]:
     """How the best weights do at each of `training.test_lengths`, with the score of each replica."""
     task, cell, goal = settings.task, settings.cell, settings.task.goal
     found = []
     for length in settings.training.test_lengths:
         of_replicas = scores(task, cell, settings.training, result, held_out.sequences(length)).tolist()
         below = sum(score < goal for score in of_replicas)
-        found.append({"length": length, "below_goal": below, "scores": [significant(s) for s in of_replicas]})
+        found.append(Tested(length, below, tuple(significant(score) for score in of_replicas)))
     return found
 
 
-def write(folder: Path, settings: Settings, result: TrainedReplicas, tests: list[dict[str, Any]]) -> None:
+def write(folder: Path, settings: Settings, result: TrainedReplicas, tests: Sequence[Tested]) -> None:
     """Every out of the stage."""
     table = columns(result.recorder.through_time, [outcome.replica for outcome in result.outcomes])
-    write_json(folder / "outcome.json", outcome(settings, result) | ({"tested": tests} if tests else {}))
+    found = outcome(settings, result, tests)
+    write_json(folder / "outcome.json", as_json(found))
     parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
     weights.save(folder, settings, result)
-    cell, task = (label(settings.names[group]) for group in ("cell", "task"))
-    title = f"{cell} on {task}, T = {settings.training.length}"
-    style.save(gradient_heat_map(table, title), folder / "gradients.svg")
-    curves = learning_curves(result.recorder.curves, settings.task.goal, settings.task.chance, title)
-    style.save(curves, folder / "curves.svg")
+    write_curves(folder / "curves.csv", result.recorder.curves)
+    draw_training(folder, table, result.recorder.curves, found, title(found.task, found.cell, settings.tree["cell"]))
 
 
-def outcome(settings: Settings, result: TrainedReplicas) -> dict[str, Any]:
+def outcome(settings: Settings, result: TrainedReplicas, tests: Sequence[Tested] = ()) -> OutcomeRecord:
     """The content of outcome.json."""
     latest = list(result.recorder.latest.values())
-    return {
-        "task": settings.names["task"],
-        "cell": settings.names["cell"],
-        "length": settings.training.length,
-        "budget": settings.training.updates,
-        "goal": settings.task.goal,
-        "loose_goal": settings.task.loose_goal,
-        "chance": settings.task.chance,
-        "solved": solved(result),
-        "compute": result.cost,
-        "signature": majority([row.signature for row in result.outcomes]),
-        "gradient": {name: mean([figures.get(name, np.nan) for figures in latest]) for name in latest[0]},
-        "replicas": [asdict(row) for row in result.outcomes],
-    }
+    return OutcomeRecord(
+        task=settings.names["task"],
+        cell=settings.names["cell"],
+        length=settings.training.length,
+        budget=settings.training.updates,
+        goal=settings.task.goal,
+        loose_goal=settings.task.loose_goal,
+        chance=settings.task.chance,
+        solved=solved(result),
+        compute=result.cost,
+        signature=majority([row.signature for row in result.outcomes]),
+        gradient={name: mean([figures.get(name, np.nan) for figures in latest]) for name in latest[0]},
+        replicas=tuple(result.outcomes),
+        tested=tuple(tests),
+    )
 
 
 def solved(result: TrainedReplicas) -> int:

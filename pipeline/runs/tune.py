@@ -16,11 +16,15 @@ from optuna import Study
 from pipeline import tracking
 from pipeline.base.errors import UserError, require
 from pipeline.base.files import replaced, write_json
+from pipeline.base.numbers import significant
 from pipeline.base.terminal import Display, display
+from pipeline.base.trees import as_json
 from pipeline.data.held_out import HeldOut
 from pipeline.figures import style
 from pipeline.figures.tuning import tuning_figure
 from pipeline.horizon.answer import Horizon
+from pipeline.horizon.estimate import Searched
+from pipeline.records.labels import title
 from pipeline.records.tuned_file import text
 from pipeline.records.wording import phrase, short
 from pipeline.runs import search
@@ -33,8 +37,9 @@ from pipeline.settings.tuned import file_of
 from pipeline.study import driver
 from pipeline.study.opening import annotate, open_study
 from pipeline.tuning.climbing import Climb
+from pipeline.tuning.record import MeasuredCurve, Place, TuningRecord, flow
 from pipeline.tuning.rounds import Chosen, Question, Tuning
-from pipeline.tuning.space import Choices, Space, Values, rounded, space_of
+from pipeline.tuning.space import DIGITS, Choices, Space, Values, space_of
 
 
 def tune(settings: Settings) -> None:
@@ -61,7 +66,7 @@ def tune(settings: Settings) -> None:
         chosen = Tuning(study, question, settings.tune, trainer, lambda g: sampler(settings, g), watcher.round).run()
         found = result(settings, study, question, chosen, base)
         with replaced(settings.results_of("tune")) as folder:
-            write(folder, found, chosen)
+            write(folder, found, chosen, title(found.task, found.cell, settings.tree["cell"]))
             run.artifacts(folder)
         write_tuned(settings, plain, found)
         tell(run, study, shown, settings, found)
@@ -116,8 +121,8 @@ def alone(settings: Settings) -> Any:
         lock.release()
 
 
-def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str) -> dict[str, Any]:
-    """The horizon of some settings, as horizon.json states it, and what it took; from its study if it is there."""
+def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str) -> Searched:
+    """The horizon of some settings, and what it took; from its study if it is there."""
     settings = replace(settings, search=replace(settings.search, fresh=False))
     study = search.study_of(settings)
 
@@ -126,9 +131,8 @@ def horizon_of(settings: Settings, held_out: HeldOut, shown: Display, words: str
 
     with settings.part("executor") as executor:
         found: Horizon = driver.search(study, Trial(settings, held_out, watch), settings.search, executor, 1)
-    estimate = found.t50.as_dict()
-    shown.say(f"{words}: {phrase(estimate)}, {found.trials} trials")
-    return {"study": study.study_name, **estimate, "trials": found.trials, "compute": found.compute}
+    shown.say(f"{words}: {phrase(found.t50)}, {found.trials} trials")
+    return Searched(**vars(found.t50), study=study.study_name, trials=found.trials, compute=found.compute)
 
 
 def study_of(settings: Settings) -> Study:
@@ -141,14 +145,13 @@ def study_name(settings: Settings) -> str:
     return f"tune-{settings.pair}-{choice_fingerprint(settings)}"
 
 
-def question_of(settings: Settings, space: Space, plain: Values, base: Mapping[str, Any]) -> Question:
+def question_of(settings: Settings, space: Space, plain: Values, base: Searched) -> Question:
     """What is tuned. A plain horizon beyond the range counts as its end."""
-    search_cost = float(base["compute"])
-    horizon = base["median"] or base["lower"] or base["upper"] or settings.search.length_min
     shortest, longest = settings.search.length_min, settings.search.length_max
-    upper = inf if base["upper"] is None else float(base["upper"])
+    horizon = float(base.best_known or shortest)
+    upper = inf if base.upper is None else base.upper
     budget, replicas = settings.training.updates, settings.search.replicas
-    return Question(plain, space, shortest, longest, budget, replicas, search_cost, float(horizon), upper)
+    return Question(plain, space, shortest, longest, budget, replicas, float(base.compute), horizon, upper)
 
 
 @dataclass
@@ -187,34 +190,33 @@ class Watcher:
         child.close()
 
 
-def result(
-    settings: Settings, study: Study, question: Question, chosen: Chosen, base: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The content of tune.json."""
+def result(settings: Settings, study: Study, question: Question, chosen: Chosen, base: Searched) -> TuningRecord:
+    """What the tuning found."""
     winner = chosen.order[0]
-    return {
-        "task": settings.names["task"],
-        "cell": settings.names["cell"],
-        "study": study.study_name,
-        "seed": settings.tune.seed,
-        "settings": len(chosen.climbs),
-        "generations": chosen.generations,
-        "cost": chosen.cost,
-        "searches": rounded({"searches": chosen.cost / question.search_cost})["searches"],
-        "budget": question.budget,
-        "chosen": dict(winner.values),
-        "changed": not winner.plain,
-        "order": [standing.as_dict() | {"octaves": round(standing.octaves, 4)} for standing in chosen.order],
-        "importance": dict(chosen.importance),
-        "curve": dict(chosen.curve),
-        "plain": dict(base),
-        "plain_settings": dict(question.plain),
-    }
+    places = [standing.as_dict() | {"octaves": round(standing.octaves, 4)} for standing in chosen.order]
+    return TuningRecord(
+        task=settings.names["task"],
+        cell=settings.names["cell"],
+        study=study.study_name,
+        seed=settings.tune.seed,
+        settings=len(chosen.climbs),
+        generations=chosen.generations,
+        cost=chosen.cost,
+        searches=significant(chosen.cost / question.search_cost, DIGITS),
+        budget=question.budget,
+        chosen=dict(winner.values),
+        changed=not winner.plain,
+        order=tuple(Place(**place) for place in places),
+        importance=dict(chosen.importance),
+        curve=MeasuredCurve(**chosen.curve),
+        plain=base,
+        plain_settings=dict(question.plain),
+    )
 
 
-def write(folder: Path, found: Mapping[str, Any], chosen: Chosen) -> None:
+def write(folder: Path, found: TuningRecord, chosen: Chosen, title: str) -> None:
     """Every out of the stage."""
-    write_json(folder / "tune.json", found)
+    write_json(folder / "tune.json", as_json(found))
     rows = [
         {
             "ordinal": ordinal,
@@ -232,14 +234,14 @@ def write(folder: Path, found: Mapping[str, Any], chosen: Chosen) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    style.save(tuning_figure(rows, found), folder / "learning_rate.svg")
+    style.save(tuning_figure(rows, found, title), folder / "learning_rate.svg")
 
 
-def write_tuned(settings: Settings, plain: Values, found: Mapping[str, Any]) -> None:
+def write_tuned(settings: Settings, plain: Values, found: TuningRecord) -> None:
     """conf/tuned/TASK-CELL.yaml."""
     path = file_of(settings)
-    sections = sections_of(settings, found["chosen"])
-    content = text(settings.names["task"], settings.names["cell"], sections, plain, provenance(found))
+    sections = sections_of(settings, found.chosen)
+    content = text(found.task, found.cell, sections, plain, as_json(found.provenance))
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".yaml.new")
     fresh.write_text(content)
@@ -258,64 +260,39 @@ def sections_of(settings: Settings, chosen: Values) -> dict[str, dict[str, Any]]
     return sections
 
 
-def provenance(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the settings come from, and what else the report shows of them."""
-    known = {name: found[name] for name in ("study", "seed", "settings", "generations", "cost", "searches")}
-    runner_up = found["order"][1]
-    curve = {name: value for name, value in found["curve"].items() if name != "cost"}
-    return known | {
-        "curve_cost": found["curve"]["cost"],
-        "changed": found["changed"],
-        "octaves": found["order"][0]["octaves"],
-        "runner_up": {
-            "octaves": runner_up["octaves"],
-            "plain": runner_up["plain"],
-            "values": flow(runner_up["values"]),
-        },
-        "importance": found["importance"],
-        "plain": found["plain"],
-        "curve": curve,
-    }
-
-
-def flow(values: Values) -> list[str]:
-    """Settings as `name=value`, as on a command line."""
-    return [f"{name}={value}" for name, value in values.items()]
-
-
-def tell(run: tracking.Run, study: Study, shown: Display, settings: Settings, found: Mapping[str, Any]) -> None:
+def tell(run: tracking.Run, study: Study, shown: Display, settings: Settings, found: TuningRecord) -> None:
     """The summary for MLflow, the dashboard and the terminal."""
-    figures_of = {f"tune/{name}": float(found[name]) for name in ("cost", "searches", "settings")}
-    figures_of |= {f"importance/{name}": share for name, share in found["importance"].items()}
-    run.metrics(0, figures_of | {"tune/octaves": found["order"][0]["octaves"]})
-    words = ", ".join(flow(found["chosen"]))
+    numbers = {f"tune/{name}": float(getattr(found, name)) for name in ("cost", "searches", "settings")}
+    numbers |= {f"importance/{name}": share for name, share in found.importance.items()}
+    run.metrics(0, numbers | {"tune/octaves": found.order[0].octaves})
+    words = ", ".join(flow(found.chosen))
     run.tags({"chosen": words})
-    note = note_of(settings, found)
+    note = note_of(found)
     run.note(note)
     annotate(study, note)
-    kept = "" if found["changed"] else "the plain settings stay: "
-    shown.say(f"{kept}{words}; cost {found['searches']:.2g} plain searches; {file_of(settings)}")
+    kept = "" if found.changed else "the plain settings stay: "
+    shown.say(f"{kept}{words}; cost {found.searches:.2g} plain searches; {file_of(settings)}")
 
 
-def note_of(settings: Settings, found: Mapping[str, Any]) -> str:
+def note_of(found: TuningRecord) -> str:
     """The description of a tuning in Markdown."""
-    task, cell = settings.names["task"], settings.names["cell"]
     places = [
-        f"{place}. {'plain settings' if each['plain'] else ', '.join(flow(each['values']))}: "
-        f"about {short(2 ** each['octaves'])} steps"
-        for place, each in enumerate(found["order"], start=1)
+        f"{number}. {'plain settings' if place.plain else ', '.join(place.words)}: "
+        f"about {short(2**place.octaves)} steps"
+        for number, place in enumerate(found.order, start=1)
     ]
-    share = ", ".join(f"{name} {value:.0%}" for name, value in found["importance"].items()) or "not known"
+    share = ", ".join(f"{name} {value:.0%}" for name, value in found.importance.items()) or "not known"
     return "\n".join(
         [
-            f"Which settings does **{cell}** need on **{task}**?",
-            f"\n**{', '.join(flow(found['chosen']))}**\n",
-            f"- {found['settings']} settings climbed the lengths in {found['generations']} generations, then the best "
-            f"met the plain ones on fresh seeds; in octaves, log2 steps: {found['order'][0]['octaves']:.2f}.",
-            f"- Cost: {found['searches']:.2g} searches of this pair with the plain settings.",
+            f"Which settings does **{found.cell}** need on **{found.task}**?",
+            f"\n**{', '.join(flow(found.chosen))}**\n",
+            f"- {found.settings} settings climbed the lengths in {found.generations} generations, then the best "
+            f"met the plain ones on fresh seeds; in octaves, log2 steps: {found.order[0].octaves:.2f}.",
+            f"- Cost: {found.searches:.2g} searches of this pair with the plain settings.",
             f"- Importance (PED-ANOVA): {share}.",
-            f"- Horizon with the plain settings: {phrase(found['plain'])}.",
+            f"- Horizon with the plain settings: {phrase(found.plain)}.",
             *places,
-            f"- Reproduce: `python -m pipeline.tune task={task} cell={cell}` with the settings under Parameters.",
+            f"- Reproduce: `python -m pipeline.tune task={found.task} cell={found.cell}` with the settings under "
+            "Parameters.",
         ]
     )

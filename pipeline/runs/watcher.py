@@ -14,7 +14,8 @@ from pipeline.horizon.stopping import reason_to_stop
 from pipeline.records.wording import short
 from pipeline.settings import Settings
 from pipeline.study.claims import Claim
-from pipeline.study.results import Result, read_study
+from pipeline.study.record import TrialRecord
+from pipeline.study.results import read_study
 from pipeline.study.trials import TrialResult
 
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
@@ -82,20 +83,18 @@ class Watcher:
 
     def catch_up(self) -> None:
         """Show every finished trial that is not shown yet, also those of other processes."""
-        for result in read_study(self.study):
-            if result.ordinal not in self.logged:
-                self.logged.add(result.ordinal)
-                self.log(result)
+        for trial in read_study(self.study):
+            if trial.ordinal not in self.logged:
+                self.logged.add(trial.ordinal)
+                self.log(trial)
 
-    def log(self, result: Result) -> None:
+    def log(self, trial: TrialRecord) -> None:
         """A finished trial as a nested run."""
-        seen = result.seen
-        name = f"T={seen.length} · {seen.solved}/{seen.replicas} solved"
-        tags = {"level": "trial", "length": str(seen.length), "trial": str(result.ordinal)}
-        tags |= {"solved": f"{seen.solved}/{seen.replicas}", "aim": seen.aim}
-        tags |= {"signature": result.extra["signature"]} if result.extra["signature"] else {}
-        child = self.run.child(name, tags, self.since.get(result.ordinal))
-        for curve in result.extra["curves"]:
+        tags = {"level": "trial", "length": str(trial.length), "trial": str(trial.ordinal)}
+        tags |= {"solved": trial.score, "aim": trial.aim}
+        tags |= {"signature": trial.signature} if trial.signature else {}
+        child = self.run.child(f"T={trial.length} · {trial.score} solved", tags, self.since.get(trial.ordinal))
+        for curve in trial.curves:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
-        child.metrics(seen.length, {"length/solved_share": seen.solved / seen.replicas})
+        child.metrics(trial.length, {"length/solved_share": trial.share})
         child.close()

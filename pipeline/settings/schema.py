@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # a stage imports numpy and torch only where it uses a part
 
     import pipeline.cells.cell
     import pipeline.tasks.task
+    import pipeline.tuning.record
 
 MOST = 1024  # choices of settings that one command may make
 
@@ -116,7 +117,7 @@ class Settings:
     folder: str | None = None  # of this job of a multirun, below its results
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
     overrides: Sequence[str] = ()  # of the command line, without where things go
-    tuned: Mapping[str, Any] | None = None  # where tuned settings come from, if they are in use
+    tuned: "pipeline.tuning.record.Provenance | None" = None  # where tuned settings come from, if they are in use
 
     @cached_property
     def task(self) -> "pipeline.tasks.task.Task":

@@ -3,7 +3,6 @@
 What the command line names stays as it says, and a published setting (+experiment=NAME) as it was published.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import Any
 
 import yaml
 
-from pipeline.base.errors import UserError
+from pipeline.base.checking import checked
+from pipeline.base.errors import UserError, first_line
 from pipeline.learning.options import TrainingOptions
 from pipeline.settings.checks import check_parts
 from pipeline.settings.places import PARTS, ROOT
 from pipeline.settings.schema import Settings
 from pipeline.settings.typed import section
+from pipeline.tuning.record import Provenance, Tuned
 
 SECTIONS = ("optimizer", "training", "cell")  # what a choice of settings may hold
-SHOWN = ("plain", "curve", "cost", "searches", "study")  # of its provenance, what horizon.json tells
 
 
 def file_of(settings: Settings) -> Path:
@@ -62,32 +62,39 @@ def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -
 
 def read(path: Path) -> dict[str, Any]:
     """The content of a file, empty for a pair that was not tuned; raises `UserError` where it is something else."""
+    task, _, cell = path.stem.rpartition("-")
+    maker = f"`python -m pipeline.tune task={task} cell={cell}` makes it"
     try:
         content: Any = yaml.safe_load(path.read_text())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{path} can't be read ({str(error).splitlines()[0]}); `python -m pipeline.tune` makes it"
-        ) from error
+        raise UserError(f"{path} can't be read ({first_line(error)}); {maker}") from error
     if content is None:
         return {}
     sections = isinstance(content, dict) and all(isinstance(value, dict) for value in content.values())
     if not sections or "provenance" not in content or not set(content) <= {*SECTIONS, "provenance"}:
         raise UserError(
             f"{path} must have provenance and any of {', '.join(SECTIONS)}, each a group; "
-            "`python -m pipeline.tune` makes it, and search.tuned=false does without it"
+            f"{maker}, and search.tuned=false does without it"
         )
     try:
-        json.dumps(content["provenance"], allow_nan=False)
-    except (TypeError, ValueError) as error:
+        return {**content, "provenance": checked(Provenance, content["provenance"])}
+    except ValueError as error:
         raise UserError(
-            f"{path}: provenance must be what JSON can say ({error}); search.tuned=false does without"
+            f"{path}: provenance can't be used ({error}); {maker}, and search.tuned=false does without it"
         ) from error
-    return dict(content)
 
 
-def summary(settings: Settings) -> dict[str, Any] | None:
+def summary(settings: Settings) -> Tuned | None:
     """What horizon.json tells of the choice of settings; None where they are the plain ones."""
     if settings.tuned is None:
         return None
-    chosen = {"lr": settings.tree["optimizer"].get("lr"), "optimizer": settings.tree["optimizer"]["_target_"]}
-    return chosen | {name: settings.tuned.get(name) for name in SHOWN}
+    optimizer, found = settings.tree["optimizer"], settings.tuned
+    return Tuned(
+        lr=optimizer.get("lr"),
+        optimizer=optimizer["_target_"],
+        plain=found.plain,
+        curve=found.curve,
+        cost=found.cost,
+        searches=found.searches,
+        study=found.study,
+    )

@@ -1,47 +1,28 @@
 """The finished trials of a search with all that is kept of them, read from its study."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from pipeline.base.checking import checked
 from pipeline.base.errors import UserError, first_line
-from pipeline.horizon.observation import Observation
-from pipeline.study.trials import finished, observation, trial_rows
+from pipeline.study.record import TrialRecord
+from pipeline.study.trials import LENGTH, finished
 
 
-@dataclass(frozen=True)
-class Result:
-    """One finished trial with all that is kept of it."""
-
-    ordinal: int
-    row: Mapping[str, Any]  # of trials.csv
-    seen: Observation
-    extra: Mapping[str, Any]  # as `trial.Trial` made it
-
-
-def read_study(study: Study) -> list[Result]:
-    """The finished trials in their order; raises `UserError` where one is none of a search."""
+def read_study(study: Study) -> list[TrialRecord]:
+    """Return the finished trials in their order; raises `UserError` where one is none of a search."""
     try:
-        rows = trial_rows(study)
-        return [result_of(trial, row) for trial, row in zip(finished(study), rows, strict=True)]
+        return [record_of(trial) for trial in finished(study)]
     except (KeyError, TypeError, ValueError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else first_line(error)
         raise UserError(
-            f"study {study.study_name} holds a trial of something else ({_why(error)}); search.fresh=true begins anew"
+            f"study {study.study_name} holds a trial of something else ({why}); search.fresh=true begins anew"
         ) from error
 
 
-def result_of(trial: FrozenTrial, row: Mapping[str, Any]) -> Result:
-    """A finished trial of a study."""
-    extra = trial.user_attrs["extra"]
-    flat = {name: value for name, value in row.items() if name != "extra"}
-    flat["updates_to_loose_goal"] = json.dumps(extra["updates_to_loose_goal"])
-    columns = {**extra["plateau"], "signature": extra["signature"]}
-    return Result(int(row["ordinal"]), flat | extra["gradient"] | columns, observation(trial), extra)
-
-
-def _why(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else first_line(error)
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """Return a finished trial of a study; raises KeyError, TypeError or ValueError where it is none of a search."""
+    known, extra = trial.user_attrs, trial.user_attrs["extra"]
+    named = ("updates_to_loose_goal", "signature", "profiles", "curves")
+    content = known | {name: extra[name] for name in named} | {"length": trial.params[LENGTH]}
+    return checked(TrialRecord, content | {"figures": extra["gradient"] | extra["plateau"]})

@@ -1,9 +1,8 @@
 """Trials of a study: what training one gave, as the study records it, and finished ones as the posterior reads them."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -12,8 +11,6 @@ from pipeline.base.numbers import finite
 from pipeline.horizon.observation import Observation
 
 LENGTH = "length"  # the one parameter of a study
-LISTS = ("updates", "diverged", "best_score", "seeds")  # columns with one value a replica
-Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,16 +90,3 @@ def observations_in(trials: Iterable[FrozenTrial], replicas: int = 1) -> list[Ob
 def observations(study: Study, replicas: int = 1) -> list[Observation]:
     """Return the complete trials of a study as the posterior reads them."""
     return [observation(trial, replicas) for trial in finished(study)]
-
-
-def trial_rows(study: Study) -> list[Row]:
-    """Return one row a complete trial, in the order of their ordinals; lists are JSON text; no clock time."""
-    return [_row(trial) for trial in finished(study)]
-
-
-def _row(trial: FrozenTrial) -> Row:
-    known = trial.user_attrs
-    row: Row = {name: known.get(name) for name in ("ordinal", "aim")} | {LENGTH: trial.params[LENGTH]}
-    row |= {name: known.get(name) for name in ("replicas", "solved", "budget", "cost")}
-    row |= {name: json.dumps(known.get(name, [])) for name in LISTS}
-    return row | {"extra": json.dumps(known.get("extra", {}), sort_keys=True)}

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, log
 from typing import Any, TypeAlias
 
 import optuna
@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from pipeline.base.errors import UserError, require
 
 DIGITS = 3  # significant ones of a setting: more would pretend a precision that a choice among dozens has not
+NEAR = 0.01  # share of a range within which a value counts as its end
 VARIED = {"optimizer": None, "training": ("clip",), "cell": None}  # sections, and their settings where few may vary
 
 Values: TypeAlias = dict[str, Any]  # settings by their full name, {"optimizer.lr": 0.003}
@@ -50,6 +51,16 @@ class Range:
     def holds(self, value: Any) -> bool:
         """Return whether the value lies between them."""
         return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def position(self, value: float) -> float:
+        """Return where a value lies on the scale of the range: 0 at the low end, 1 at the high one."""
+        if not self.log:
+            return (value - self.low) / (self.high - self.low)
+        return log(value / self.low) / log(self.high / self.low) if value > 0 else 0.0
+
+    def at_boundary(self, value: Any) -> bool:
+        """Return whether a number lies at an end of the range or beyond it; null is none, but a setting that is off."""
+        return isinstance(value, int | float) and not NEAR < self.position(value) < 1 - NEAR
 
 
 Space: TypeAlias = dict[str, Choices | Range]
@@ -94,6 +105,15 @@ def rounded(params: Mapping[str, Any]) -> Values:
 def holds(space: Space, values: Values) -> bool:
     """Return whether the space has these settings in it."""
     return all(span.holds(values[name]) for name, span in space.items())
+
+
+def at_boundary(space: Space, values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the settings that lie at an end of their range: beyond it others may do better."""
+    return {
+        name: values[name]
+        for name, span in space.items()
+        if isinstance(span, Range) and span.at_boundary(values.get(name))
+    }
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.base import warm
 
 ROOT = Path(__file__).parents[2]
@@ -82,10 +80,7 @@ def small_project(place: Path) -> Path:
     for name, values in SMALL.items():
         edit(folder / name, values)
     (folder / "conf/grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [rnn, gru]}\n")
-    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
-    kept = re.compile(r"^pipeline/|temporal_order-(rnn|gru)/")
-    pipeline["stages"]["report"]["deps"] = [dep for dep in pipeline["stages"]["report"]["deps"] if kept.search(dep)]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    (folder / "results/retune").mkdir(parents=True, exist_ok=True)  # a clone has it
     return folder
 
 

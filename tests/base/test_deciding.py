@@ -35,6 +35,7 @@ PAIRS = [("adding", "rnn"), ("adding", "lstm"), ("copy", "rnn")]
 EVERY = {"-".join(pair) for pair in PAIRS}
 TRAINED = {"train", "search", "tune", "retune"}
 SEARCHED = TRAINED - {"train"}
+SHOWN = {"pair", "report"}
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +110,13 @@ def test_files_with_other_names_make_nothing_stale(copy: Path, before: dict[str,
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("learning/signature.py", TRAINED),
+        ("learning/signature.py", TRAINED | SHOWN),
         ("kernels/native/activations.h", TRAINED),
         ("horizon/acquisition.py", SEARCHED),
-        ("horizon/diagnostics.py", SEARCHED),  # what is said of trials
-        ("tuning/space.py", {"tune", "retune"}),
+        ("horizon/diagnostics.py", SEARCHED | SHOWN),  # what is said of trials
+        ("tuning/space.py", {"tune", "retune", *SHOWN}),
+        ("figures/style.py", SHOWN),  # a colour
+        ("reports/svg.py", {"report"}),
         ("tasks/symbol_order.py", {"task.temporal_order", "task.temporal_order_3"}),
         ("cells/lstm.py", {"cell.lstm", "cell.module"}),
     ],
@@ -126,13 +129,13 @@ def test_another_constant_makes_what_depends_on_it_stale_and_nothing_else(
 
 
 ROBUSTNESS = ("study/storage.py", "study/liveness.py", "base/files.py", "executors/processes.py", "settings/memory.py")
-SHOWN = ("tracking/outbox.py", "reports/svg.py", "ui.py")
+WINDOWS = ("tracking/outbox.py", "runs/watcher.py", "ui.py")
 
 
 def test_another_constant_in_what_only_keeps_or_shows_results_makes_nothing_stale(
     copy: Path, before: dict[str, str]
 ) -> None:
-    with edited(copy, change_a_constant, *ROBUSTNESS, *SHOWN):
+    with edited(copy, change_a_constant, *ROBUSTNESS, *WINDOWS):
         assert stale(before, keys(copy)) == set()
 
 
@@ -142,7 +145,11 @@ def test_files_stand_behind_the_stages_that_they_decide() -> None:
         "data/streams.py": {"prepare", *TRAINED},
         "horizon/ladder.py": {"prepare", *TRAINED},
         "kernels/scaling.py": TRAINED,
-        "horizon/posterior.py": SEARCHED,
+        "horizon/posterior.py": SEARCHED | SHOWN,
+        "horizon/ranking.py": {"report"},
+        "figures/style.py": SHOWN,
+        "records/outcome.py": {"train", *SHOWN},
+        "reports/svg.py": {"report"},
         "study/sampler.py": SEARCHED,
         "runs/trial.py": SEARCHED,
         "runs/race.py": {"tune", "retune"},
@@ -183,7 +190,7 @@ def meaningless(place: Path) -> None:
             {"copy-rnn", "adding-lstm"},
             {"copy-rnn", "adding-lstm"},
         ),
-        (change_a_constant, [*ROBUSTNESS, *SHOWN, "horizon/diagnostics.py", "figures/style.py"], set(), set()),
+        (change_a_constant, [*ROBUSTNESS, *WINDOWS, "horizon/diagnostics.py", "figures/style.py"], set(), set()),
     ],
     ids=["no meaning", "learning", "tuning", "parts", "robustness and statements"],
 )

@@ -64,7 +64,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     overrides = sys.argv[1:] or ["task=temporal_order", "cell=rnn"]
     options = compose(*overrides).search
-    grid, level = Grid(options.length_min, options.length_max), options.level
+    grid, level = Grid.of(options), options.level
     trials = []
     for seed in SEEDS:
         trials.append(search(compose(*overrides, f"training.seed={seed}")))

@@ -17,27 +17,33 @@ The choices of the report made its intervals themselves; fresh ones, on weights 
 A choice that was made before, by the same code with the same settings, is read from the result file; so is its search.
 """
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from math import hypot, log2
 from pathlib import Path
-from typing import Any
 
 import optuna
 import yaml
 from scipy.special import ndtr
 
 from pipeline.base.errors import require
+from pipeline.base.files import write_json
 from pipeline.base.terminal import display
+from pipeline.base.trees import as_json
 from pipeline.horizon import random_effects
+from pipeline.horizon.estimate import Estimate
 from pipeline.horizon.random_effects import Another, Horizons
-from pipeline.records import choices, phrase, read_horizon, read_settings
+from pipeline.records.choices import beside
+from pipeline.records.horizon import read_horizon
+from pipeline.records.reading import read_json
+from pipeline.records.settings import read_settings
+from pipeline.records.wording import phrase
 from pipeline.runs import retune, tune
 from pipeline.runs.prepared import held_out_of
 from pipeline.settings import CONF, Settings
+from pipeline.tuning.record import Choice
 from tests.conftest import compose
 
 SEEDS = (3, 4, 5)  # results/retune has 1 and 2
@@ -63,14 +69,16 @@ def known(pair: str) -> tuple[Horizons, list[float]]:
     settings = of_pair(pair)
     horizon = read_horizon(settings.results_of("search") / "horizon.json")
     used = read_settings(settings.results_of("search") / "settings.json")
-    again = choices.read(settings.results_of("retune") / "retune.json", horizon["tuned"]["study"], used)
-    if not again or set(SEEDS) & {retune.first_choice(settings)["seed"], *(each["seed"] for each in again)}:
+    again = (
+        beside(settings.results_of("retune") / "retune.json", horizon.tuned.study, used.tree) if horizon.tuned else ()
+    )
+    if not again or not horizon.tuned or set(SEEDS) & {retune.first_choice(settings).seed, *(c.seed for c in again)}:
         raise SystemExit(f"{pair} must have been chosen again with this code, these settings and seeds not in {SEEDS}")
-    costs = [horizon["tuned"]["cost"] / horizon["compute"], *(each["tuned_searches"] for each in again)]
-    return Horizons([horizon["t50"], *(each["horizon"] for each in again)], settings.search), costs
+    costs = [horizon.tuned.cost / horizon.compute, *(each.tuned_searches for each in again)]
+    return Horizons([horizon.t50, *(each.horizon for each in again)], settings.search), costs
 
 
-def fresh(pair: str, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def fresh(pair: str, rows: dict[str, Choice]) -> Iterator[Choice]:
     """Choices with other seeds, and their horizons; from `rows` where they are there."""
     with tempfile.TemporaryDirectory() as state, display(pair) as shown:
         settings = of_pair(pair, f"paths.state={state}")
@@ -79,44 +87,44 @@ def fresh(pair: str, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
             mine = retune.seeded(settings, seed)
             name = tune.study_name(mine)
             rows[name] = retune.again(mine, first, held_out_of(settings), shown, rows.get(name))
-            RESULT.write_text(json.dumps(rows, indent=2) + "\n")
+            write_json(RESULT, as_json(rows))
             yield rows[name]
 
 
-def below(said: Another, horizon: Mapping[str, Any]) -> float:
+def below(said: Another, horizon: Estimate) -> float:
     """The probability, by what the report says, that a search measures less than this; at a limit, than the limit."""
     places, weights = said.horizon.grid.theta, said.horizon.theta
-    if horizon["median"] is None:
-        return float(weights[places < log2(horizon["lower"] or horizon["upper"])].sum())
+    if horizon.median is None:
+        return float(weights[places < log2(horizon.lower or horizon.upper or 1.0)].sum())
     middle, error = random_effects.centre(horizon, LEVEL)
     return float(weights @ ndtr((middle - places) / error))
 
 
-def held(said: Another, horizon: Mapping[str, Any]) -> bool:
+def held(said: Another, horizon: Estimate) -> bool:
     """Whether a horizon lies where the report says."""
     share = below(said, horizon)
-    if horizon["median"] is None:
-        return share <= 0.95 if horizon["lower"] else share >= 0.05
+    if horizon.median is None:
+        return share <= 0.95 if horizon.lower else share >= 0.05
     return 0.05 <= share <= 0.95
 
 
-def agree(first: Mapping[str, Any], second: Mapping[str, Any], spread: float = 0.0) -> bool:
+def agree(first: Estimate, second: Estimate, spread: float = 0.0) -> bool:
     """Whether two horizons agree, as their intervals say, with choices that spread by so many octaves."""
-    if first["median"] is None or second["median"] is None:
-        return bool(first["censored"] == second["censored"])
+    if first.median is None or second.median is None:
+        return first.censored == second.censored
     halves = [Z * hypot(random_effects.centre(each, LEVEL)[1], spread) for each in (first, second)]
-    return abs(log2(first["median"] / second["median"])) <= hypot(*halves)
+    return abs(log2(first.median / second.median)) <= hypot(*halves)
 
 
-def agreements(found: Mapping[str, Sequence[Mapping[str, Any]]], spreads: Mapping[str, float]) -> str:
+def agreements(found: Mapping[str, Sequence[Estimate]], spreads: Mapping[str, float]) -> str:
     """How many of all pairs of horizons agree, in words."""
     both = [(pair, a, b) for pair, each in found.items() for a, b in combinations(each, 2)]
     return counted([(agree(a, b, spreads.get(pair, 0.0)), within(a) or within(b)) for pair, a, b in both])
 
 
-def within(horizon: Mapping[str, Any]) -> bool:
+def within(horizon: Estimate) -> bool:
     """Whether a horizon lies within the range of lengths."""
-    return horizon["median"] is not None
+    return horizon.median is not None
 
 
 def counted(answers: Sequence[tuple[bool, bool]]) -> str:
@@ -132,22 +140,22 @@ def main() -> None:
     pairs = {pair: known(pair) for pair in grid()}
     before = {pair: horizons for pair, (horizons, _) in pairs.items()}
     said = random_effects.another(before)
-    rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    rows = read_json(RESULT, dict[str, Choice], "this benchmark") if RESULT.exists() else {}
     asked = sys.argv[1:] or grid()
     for pair in asked:
         require(pair in before, "each word", f"must be one of {', '.join(before)}", pair)
-    after: dict[str, list[Mapping[str, Any]]] = {}
+    after: dict[str, list[Estimate]] = {}
     foreseen: list[tuple[bool, bool]] = []
     costs = [cost for pair in asked for cost in pairs[pair][1]]
     for pair in asked:
-        print(f"{pair}: the report says {phrase(said[pair].t50)}, spread {said[pair].spread['median']:.2f} octaves")
+        print(f"{pair}: the report says {phrase(said[pair].t50)}, spread {said[pair].spread.median:.2f} octaves")
         for row in fresh(pair, rows):
-            after.setdefault(pair, []).append(row["horizon"])
-            foreseen.append((held(said[pair], row["horizon"]), within(row["horizon"])))
-            costs.append(row["tuned_searches"])
+            after.setdefault(pair, []).append(row.horizon)
+            foreseen.append((held(said[pair], row.horizon), within(row.horizon)))
+            costs.append(row.tuned_searches)
             words = "" if foreseen[-1][0] else " (outside)"
-            print(f"  seed {row['seed']}: {phrase(row['horizon'])}{words}; cost {costs[-1]:.3g} searches", flush=True)
-    spreads = {pair: said[pair].spread["median"] for pair in asked}
+            print(f"  seed {row.seed}: {phrase(row.horizon)}{words}; cost {costs[-1]:.3g} searches", flush=True)
+    spreads = {pair: said[pair].spread.median for pair in asked}
     known_before = {pair: list(before[pair].found) for pair in asked}
     print(f"fresh horizons within the 90 % interval that the report states: {counted(foreseen)}")
     for words, found in (("the report's choices, which made them", known_before), ("the fresh choices", after)):

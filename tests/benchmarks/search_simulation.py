@@ -78,7 +78,7 @@ class Belief:
     """The posterior, grown trial by trial; the same as `posterior(seen)`, faster."""
 
     def __init__(self, options: SearchOptions) -> None:
-        self.grid = Grid(options.length_min, options.length_max)
+        self.grid = Grid.of(options)
         self.total: Array = self.grid.log_prior.copy()
 
     def see(self, trial: Observation) -> Posterior:
@@ -129,7 +129,7 @@ def simulate_crew(workers: int, cell: SomeCell, options: SearchOptions, seed: in
 
 def current(seen: Sequence[Observation], options: SearchOptions) -> Posterior:
     """Return the posterior of these trials."""
-    return posterior(seen, Grid(options.length_min, options.length_max))
+    return posterior(seen, Grid.of(options))
 
 
 def duration(trial: Observation) -> float:

@@ -57,12 +57,29 @@ def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str
     assert set(keys_of(STAGES[name], "conf/config.yaml")) == sections[name]
 
 
-def test_the_report_depends_on_the_results_of_the_whole_grid_and_of_nothing_else() -> None:
-    files = {"train": ["curves.svg", "gradients.svg", "outcome.json"]}
-    files["search"] = ["course.svg", "gradients.parquet", "gradients.svg", "horizon.json", "horizon.svg"]
-    files["search"] += ["settings.json", "trials.csv"]
-    wanted = {f"results/{stage}/{t}-{c}/{file}" for stage in files for t, c in PAIRS for file in files[stage]}
-    assert {dep for dep in STAGES["report"]["deps"] if dep.startswith("results/")} == wanted | {"results/retune"}
+def outs_of(stage: dict[str, Any]) -> list[str]:
+    return [next(iter(out)) if isinstance(out, dict) else out for out in stage["outs"]]
+
+
+def test_the_report_depends_on_the_folder_of_all_pairs_and_on_no_other_result() -> None:
+    report = STAGES["report"]
+    assert [dep for dep in report["deps"] if dep.startswith("results/")] == ["results/pairs"]
+    assert outs_of(STAGES["pair"]) == ["results/pairs/${item.task}-${item.cell}"]
+    others = [out for name, stage in STAGES.items() if name != "pair" for out in outs_of(stage)]
+    assert not [out for out in others if out.startswith("results/pairs")]
+    assert {"conf/grid.yaml", CODE} == {next(iter(param)) for param in report["params"]}
+
+
+def test_a_pair_depends_on_the_results_of_its_own_stages_that_it_reads() -> None:
+    made = {out for name in ("search", "train") for out in outs_of(STAGES[name])}
+    unread = {"weights.safetensors", "model.json", "curves.svg", "gradients.svg", "course.svg", "horizon.svg"}
+    wanted = {out for out in made if out.rpartition("/")[2] not in unread}
+    assert set(STAGES["pair"]["deps"]) == wanted | {"results/retune"}
+
+
+def test_no_stage_names_a_task_or_a_cell() -> None:
+    text = "\n".join(line.partition("#")[0] for line in (ROOT / "dvc.yaml").read_text().splitlines())
+    assert not [word for words in GRID.values() for word in words if re.search(rf"\b{word}\b", text)]
 
 
 @pytest.mark.parametrize("name", ["train", "search"])

@@ -66,6 +66,38 @@ def test_repro_again_runs_nothing(project: Path) -> None:
     assert "Running stage" not in dvc(project, "repro")
 
 
+def planned(project: Path) -> list[str]:
+    """The stages that would run, in their order."""
+    return re.findall(r"Running stage '(.*)'", dvc(project, "repro", "--dry"))
+
+
+@pytest.mark.slow
+def test_a_cell_is_added_to_the_grid_by_one_word(project: Path) -> None:
+    """Its stages are planned, its pair after them, and the report last; no other pair runs again."""
+    path = project / "conf/grid.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("gru]", "gru, lstm]"))
+    found = planned(project)
+    path.write_text(text)
+    assert sorted(found[:-2]) == ["search@temporal_order-lstm", "train@temporal_order-lstm"]
+    assert found[-2:] == ["pair@temporal_order-lstm", "report"]
+    assert planned(project) == []
+
+
+@pytest.mark.slow
+def test_another_colour_draws_pairs_and_report_and_trains_nothing(project: Path) -> None:
+    path = project / "pipeline/figures/style.py"
+    text = path.read_text()
+    path.write_text(text.replace("#0072B2", "#0072B3"))
+    ran = re.findall(r"Running stage '(.*)'", dvc(project, "repro"))
+    page = (project / "results/report/index.html").read_text()
+    path.write_text(text)
+    assert ran == ["code", *sorted(ran[1:-1]), "report"]
+    assert set(ran[1:-1]) == {"pair@temporal_order-rnn", "pair@temporal_order-gru"}
+    assert "#0072b3" in page
+    dvc(project, "repro")
+
+
 @pytest.mark.slow
 def test_a_sweep_on_a_dask_cluster_writes_what_repro_wrote_file_for_file(project: Path) -> None:
     before = digests(project)
@@ -117,4 +149,5 @@ def test_another_constant_of_what_trains_makes_all_trainings_stale(project: Path
     change_a_constant(project / "pipeline/learning/signature.py")
     dvc(project, "repro", "code")
     stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
-    assert stale == {f"{name}@temporal_order-{cell}" for name in ("train", "search") for cell in ("rnn", "gru")}
+    shown = {f"pair@temporal_order-{cell}" for cell in ("rnn", "gru")} | {"report"}
+    assert stale == {f"{name}@temporal_order-{cell}" for name in ("train", "search") for cell in ("rnn", "gru")} | shown

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from pipeline.base.files import replaced, write_json
 from pipeline.study.opening import open_study
-from pipeline.study.trials import trial_rows
 from tests.faults.evidence import Files, Ledger, files
 from tests.study import toy_search
+from tests.study.rows import trial_rows
 
 PAGE = 4096  # bytes, what a file takes at least
 ENDLESS = 300  # seconds after which a driver that has not ended is a failure of the test

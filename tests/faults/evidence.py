@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 
 from pipeline.study import claims
 from pipeline.study.opening import storage_at
-from pipeline.study.trials import Row, all_trials, trial_rows
+from pipeline.study.trials import all_trials
+from tests.study.rows import Row, trial_rows
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL)
 COUNTS = ("times", "lost", "doubled", "untrue", "halves")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from pipeline.horizon.by_budget import at_budget, halvings, horizon_by_budget
-from pipeline.horizon.estimate import Summary, estimate, summary
+from pipeline.horizon.estimate import AtBudget, Summary, estimate, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.posterior import posterior
@@ -36,7 +36,7 @@ def test_replicas_that_solved_later_count_as_failed() -> None:
 @settings(deadline=None, max_examples=40)
 @given(TRIALS)
 def test_the_horizon_never_falls_as_the_budget_grows(drawn: Drawn) -> None:
-    found = [estimate for _, estimate in horizon_by_budget(observed(drawn), [125, 250, 500, 1000], CHOSEN)]
+    found = horizon_by_budget(observed(drawn), [125, 250, 500, 1000], CHOSEN)
     for name in ("median", "lower", "upper"):
         known = [getattr(each, name) for each in found if getattr(each, name) is not None]
         assert known == sorted(known)
@@ -48,15 +48,16 @@ def test_the_horizon_never_falls_as_the_budget_grows(drawn: Drawn) -> None:
 @given(TRIALS)
 def test_at_the_full_budget_it_is_the_horizon(drawn: Drawn) -> None:
     trials = observed(drawn)
-    (_, found) = horizon_by_budget(trials, halvings(1000, 3), CHOSEN)[-1]
-    assert found == estimate(summary(posterior(trials, Grid(4, 64)), CHOSEN), CHOSEN)
+    found = horizon_by_budget(trials, halvings(1000, 3), CHOSEN)[-1]
+    alone = estimate(summary(posterior(trials, Grid(4, 64)), CHOSEN), CHOSEN)
+    assert found == AtBudget(**vars(alone), budget=1000)
 
 
 def test_a_smaller_budget_solves_shorter_lengths() -> None:
     pace = {4: 100, 8: 200, 16: 400, 32: 800}  # updates in proportion to the length
     trials = [Observation(length, 4, 4, (update,) * 4, 1000) for length, update in pace.items()] * 4
     trials += [Observation(64, 0, 4, (None,) * 4, 1000)] * 4
-    medians = [found.median for _, found in horizon_by_budget(trials, [250, 500, 1000], CHOSEN)]
+    medians = [found.median for found in horizon_by_budget(trials, [250, 500, 1000], CHOSEN)]
     assert all(median is not None for median in medians)
     assert 8 < medians[0] < 16 < medians[1] < 32 < medians[2] < 64  # type: ignore[operator]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.horizon import random_effects
+from pipeline.horizon.estimate import Estimate
 from pipeline.horizon.random_effects import Horizons, another
 from tests.conftest import compose
 
@@ -15,20 +16,19 @@ OPTIONS = replace(compose().search, length_min=8, length_max=512, level=0.9)
 Z = 1.6448536  # of a 90 % interval
 
 
-def found(octaves: float, error: float = 0.1) -> dict:
-    ends = {"lower": octaves - Z * error, "median": octaves, "upper": octaves + Z * error}
-    return {end: 2.0**place for end, place in ends.items()} | {"censored": None}
+def found(octaves: float, error: float = 0.1) -> Estimate:
+    return Estimate(float(2.0**octaves), float(2.0 ** (octaves - Z * error)), float(2.0 ** (octaves + Z * error)))
 
 
-def above(limit: float = 512.0) -> dict:
-    return {"median": None, "lower": limit, "upper": None, "censored": "above"}
+def above(limit: float = 512.0) -> Estimate:
+    return Estimate(None, limit, None, "above")
 
 
-def below(limit: float = 8.0) -> dict:
-    return {"median": None, "lower": None, "upper": limit, "censored": "below"}
+def below(limit: float = 8.0) -> Estimate:
+    return Estimate(None, None, limit, "below")
 
 
-def one(*estimates: dict) -> random_effects.Another:
+def one(*estimates: Estimate) -> random_effects.Another:
     return another({"a": Horizons(estimates, OPTIONS)})["a"]
 
 
@@ -66,14 +66,15 @@ def test_choices_that_lead_to_the_same_horizon_leave_little_room_for_another() -
 
 def test_many_choices_far_apart_are_no_problem_of_numbers() -> None:
     told = one(*[found(3.0, 0.05), found(9.0, 0.05)] * 200)
-    assert told.horizon.theta.sum() == pytest.approx(1.0) and told.spread["median"] > 1
+    assert told.horizon.theta.sum() == pytest.approx(1.0) and told.spread.median > 1
 
 
 def test_choices_that_differ_by_more_than_their_intervals_widen_it() -> None:
     same, apart = one(found(6.0), found(6.05), found(5.95)), one(found(6.0), found(6.9), found(5.3))
-    assert apart.spread["median"] > 3 * same.spread["median"]
-    assert apart.t50["lower"] < 2**5.3 and apart.t50["upper"] > 2**6.9
-    assert same.spread["lower"] <= same.spread["median"] <= same.spread["upper"]
+    assert apart.spread.median > 3 * same.spread.median
+    assert apart.t50.lower is not None and apart.t50.lower < 2**5.3
+    assert apart.t50.upper is not None and apart.t50.upper > 2**6.9
+    assert same.spread.lower <= same.spread.median <= same.spread.upper
 
 
 def test_a_pair_with_one_choice_spreads_as_the_others_do() -> None:
@@ -85,27 +86,29 @@ def test_a_pair_with_one_choice_spreads_as_the_others_do() -> None:
 
 
 @pytest.mark.parametrize(("limit", "word"), [(above(), "above"), (below(), "below")])
-def test_choices_that_are_all_censored_lead_to_a_censored_one_unless_all_may_spread_far(limit: dict, word: str) -> None:
+def test_choices_that_are_all_censored_lead_to_a_censored_one_unless_all_may_spread_far(
+    limit: Estimate, word: str
+) -> None:
     near = {str(n): Horizons([found(5.0), found(5.05), found(4.95)], OPTIONS) for n in range(6)}
     far = {str(n): Horizons([found(5.0), found(6.0), found(4.4)], OPTIONS) for n in range(6)}
     same = {"same": Horizons([limit] * 3, OPTIONS)}
-    assert another(near | same)["same"].t50["censored"] == word
-    assert another(far | same)["same"].t50["censored"] is None
+    assert another(near | same)["same"].t50.censored == word
+    assert another(far | same)["same"].t50.censored is None
 
 
 def test_a_censored_choice_among_others_counts_as_beyond_its_limit_only() -> None:
     told = one(found(8.5), above(), above())
-    assert told.t50["censored"] is None and 0.5 < told.horizon.above < 0.95
+    assert told.t50.censored is None and 0.5 < told.horizon.above < 0.95
     assert told.horizon.quantile(0.5) > one(found(8.5), found(8.5, 0.11), found(8.5, 0.12)).horizon.quantile(0.5)
 
 
 def test_an_estimate_of_which_nothing_is_known_says_nothing() -> None:
-    nothing = {"median": None, "lower": None, "upper": None, "censored": None}
+    nothing = Estimate(None, None, None)
     assert one(found(6.0), found(6.3), nothing).t50 == one(found(6.0), found(6.3)).t50
 
 
 def test_a_median_with_one_end_only_is_as_unsure_as_that_end_says() -> None:
-    half = found(6.0, 0.2) | {"upper": None}
+    half = replace(found(6.0, 0.2), upper=None)
     assert one(half, found(6.1)).t50 == one(found(6.0, 0.2), found(6.1)).t50
 
 

@@ -13,16 +13,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
+import yaml
 from optuna.storages import RDBStorage
 from pyarrow import parquet
 from safetensors.numpy import save
 
-from pipeline import prepare, report, search, train, tune
+from pipeline import pair, prepare, report, search, train, tune
 from pipeline.base.errors import UserError
+from pipeline.base.trees import as_json
 from pipeline.figures import style
+from pipeline.reports import pairs
 from pipeline.runs import weights
 from tests.conftest import Ended, run_stage
 from tests.input.lines import SMALL
+from tests.records.made import provenance
 
 PAIR = "adding-rnn"
 OTHER = "adding-gru"
@@ -31,7 +35,6 @@ TUNED = """
 optimizer: {_target_: torch.optim.Adam, _partial_: true, lr: 0.01}
 training: {clip: 2.0}
 cell: {init: torch}
-provenance: {study: made up, plain: {median: 20.0}}
 """
 
 
@@ -62,15 +65,16 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Both pairs, prepared, trained and searched once; and a database of something else."""
+    """Both pairs, prepared, trained, searched and gathered once; and a database of something else."""
     place = Place(tmp_path_factory.mktemp("place"))
     for cell in ("rnn", "gru"):
-        for main in (train.main, search.main):
+        for main in (train.main, search.main, pair.main):
             ended = place.run(main, f"cell={cell}", "cell.hidden=3")
             assert ended.status == 0, ended.err
     (place.folder / "mlflow.db").write_bytes(another_database())
     (place.folder / "tuned").mkdir()
-    (place.folder / "tuned" / f"{PAIR}.yaml").write_text(TUNED)
+    whence = yaml.safe_dump({"provenance": as_json(provenance())})
+    (place.folder / "tuned" / f"{PAIR}.yaml").write_text(TUNED + whence)
     return place
 
 
@@ -81,7 +85,7 @@ def place(original: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     conf = tmp_path / "conf"
     conf.mkdir()
     (conf / "grid.yaml").write_text("grid: {tasks: [adding], cells: [rnn]}\n")
-    monkeypatch.setattr(report, "CONF", conf)
+    monkeypatch.setattr(pairs, "CONF", conf)
     monkeypatch.setattr(style, "save", lambda figure, path: path.write_text("<svg></svg>"))
     return Place(tmp_path / "place")
 
@@ -147,12 +151,15 @@ READERS: Mapping[str, Callable[[], None]] = {
     "data/adding/held_out/00012.npz": train.main,
     "data/adding/task.json": train.main,
     f"tuned/{PAIR}.yaml": train.main,
-    f"results/search/{PAIR}/horizon.json": report.main,
-    f"results/search/{PAIR}/trials.csv": report.main,
-    f"results/search/{PAIR}/gradients.parquet": report.main,
-    f"results/search/{PAIR}/settings.json": report.main,
-    f"results/search/{PAIR}/course.svg": report.main,
-    f"results/train/{PAIR}/outcome.json": report.main,
+    f"results/search/{PAIR}/horizon.json": pair.main,
+    f"results/search/{PAIR}/trials.csv": pair.main,
+    f"results/search/{PAIR}/gradients.parquet": pair.main,
+    f"results/search/{PAIR}/settings.json": pair.main,
+    f"results/train/{PAIR}/outcome.json": pair.main,
+    f"results/train/{PAIR}/curves.csv": pair.main,
+    f"results/train/{PAIR}/gradients.parquet": pair.main,
+    f"results/pairs/{PAIR}/pair.json": report.main,
+    f"results/pairs/{PAIR}/search/course.svg": report.main,
     "state/.state/optuna.db": search.main,
 }
 NEW = (f"tuned/{PAIR}.yaml", "state/.state/optuna.db")  # an empty one is one that nobody has written to yet
@@ -209,6 +216,7 @@ SWAPPED = {
     f"results/search/{PAIR}/horizon.json": f"results/search/{OTHER}/horizon.json",
     f"results/search/{PAIR}/trials.csv": f"results/search/{OTHER}/trials.csv",
     f"results/train/{PAIR}/outcome.json": f"results/train/{OTHER}/outcome.json",
+    f"results/pairs/{PAIR}/pair.json": f"results/pairs/{OTHER}/pair.json",
     "data/adding/held_out/00012.npz": "data/adding/held_out/00016.npz",
     "data/adding/task.json": f"results/search/{OTHER}/horizon.json",
     "state/.state/optuna.db": "mlflow.db",

@@ -10,13 +10,14 @@ from optuna.storages import InMemoryStorage
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
+from pipeline.base.trees import as_json
 from pipeline.executors.inline import Inline
 from pipeline.learning.replicas import train_replicas
-from pipeline.records.horizon import horizon_json
+from pipeline.records.horizon import horizon_record, read_horizon
 from pipeline.records.outcome import read_outcome
 from pipeline.runs import train, weights
 from pipeline.runs.prepared import held_out_of, lengths
-from pipeline.runs.search_summary import headline
+from pipeline.runs.search import headline
 from pipeline.runs.trial import Trial
 from pipeline.runs.tune import asked, sampler
 from pipeline.settings import Settings
@@ -60,11 +61,11 @@ def use_training(settings: Settings, folder: Path) -> None:
     seeds = range(training.replicas)
     done = train_replicas(task, cell, settings.optimizer, training, training.length, seeds, sequences)
     tests = train.tested(settings, held_out, done)
-    write_json(folder / "outcome.json", train.outcome(settings, done) | {"tested": tests})
+    write_json(folder / "outcome.json", as_json(train.outcome(settings, done, tests)))
     write_json(folder / "settings.json", settings.recorded)
     weights.save(folder, settings, done)
     assert weights.load(folder).replicas == training.replicas
-    assert read_outcome(folder / "outcome.json")["length"] == training.length
+    assert read_outcome(folder / "outcome.json").length == training.length
 
 
 def use_search(settings: Settings, folder: Path) -> None:
@@ -75,10 +76,12 @@ def use_search(settings: Settings, folder: Path) -> None:
     found = driver.search(study, Trial(settings, held_out_of(settings)), options, Inline())
     seen = read_study(study)
     assert found.trials == len(seen) >= 1
-    assert {each.seen.length for each in seen} <= {*range(options.length_min, options.length_max + 1)}
+    assert {each.length for each in seen} <= {*range(options.length_min, options.length_max + 1)}
     assert lengths(settings)[-1] == options.length_max
-    write_json(folder / "horizon.json", horizon_json(settings.names, settings.task, found, seen, options))
-    write_json(folder / "metrics.json", headline(found))
+    record = horizon_record(settings.names, settings.task, found, seen, options)
+    write_json(folder / "horizon.json", as_json(record))
+    assert read_horizon(folder / "horizon.json") == record
+    write_json(folder / "metrics.json", headline(record))
 
 
 def use_tuning(settings: Settings) -> None:

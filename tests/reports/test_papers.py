@@ -2,14 +2,18 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pipeline import papers
+from pipeline import papers as command
 from pipeline.base.errors import UserError
 from pipeline.horizon.rank_correlation import RankCorrelation
+from pipeline.learning.scoreboard import Outcome
+from pipeline.records.outcome import OutcomeRecord
+from pipeline.reports import papers
 from tests.conftest import ROOT, options, run_stage
 
 PLAN = yaml.safe_load((ROOT / "conf/papers.yaml").read_text())
@@ -23,6 +27,7 @@ def search(folder: Path, median: float, init: str, left: str) -> None:
     folder.mkdir(parents=True)
     estimate = {"median": median, "lower": median / 1.3, "upper": median * 1.3, "censored": None}
     (folder / "horizon.json").write_text(json.dumps(HORIZON | {"t50": estimate}))
+    shutil.copy(RESULTS / "search/temporal_order-rnn/settings.json", folder)
     with (RESULTS / "search/temporal_order-rnn/trials.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     replicas = int(row["replicas"])
@@ -61,9 +66,9 @@ def test_the_rank_correlation_is_found_where_there_is_one_and_missing_where_noth
 
 
 def test_what_does_not_fall_has_no_reach(tmp_path: Path) -> None:
-    shown = [papers.summary(knob) for knob in knobs(tmp_path)]
-    assert [each["reach"]["init"] for each in shown] == [2.8, 9.49, None]
-    assert {each["reach"]["exit"] for each in shown} == {None}
+    found = knobs(tmp_path)
+    assert [knob.reaches["init"] for knob in found] == [2.8, 9.49, None]
+    assert {knob.reaches["exit"] for knob in found} == {None} == {knob.decays["exit"] for knob in found}
 
 
 @pytest.mark.parametrize(
@@ -81,13 +86,20 @@ def test_a_verdict_says_what_the_data_say(found: RankCorrelation | None, words: 
     assert papers.verdict(found).endswith(words)
 
 
+def outcome(update: int | None, score: float | None) -> Outcome:
+    return Outcome(0, update is not None, update, update, score is None, 2000, score)
+
+
+def training(solved: int, *rows: Outcome) -> OutcomeRecord:
+    return OutcomeRecord("adding", "rnn", 8, 2000, 0.01, 0.1, 0.2, solved, 9, None, {}, rows)
+
+
 def test_a_training_is_told_by_who_solved_and_after_how_many_sequences() -> None:
-    rows = [{"solved": True, "updates_to_solve": 50}, {"solved": True, "updates_to_solve": 1500}, {"solved": False}]
-    assert (
-        papers.trained({"solved": 2, "replicas": rows}, 32) == "2 of 3 replicas solved, after 1 600 to 48 000 sequences"
-    )
-    none = [{"solved": False, "best_score": 0.25}, {"solved": False, "best_score": None}]
-    assert papers.trained({"solved": 0, "replicas": none}, 32) == "0 of 2 replicas solved; best error 0.25"
+    rows = outcome(50, 0.001), outcome(1500, 0.001), outcome(None, 0.5)
+    assert papers.trained(training(2, *rows), 32) == "2 of 3 replicas solved, after 1 600 to 48 000 sequences"
+    none = training(0, outcome(None, 0.25), outcome(None, None))
+    assert papers.trained(none, 32) == "0 of 2 replicas solved; best error 0.25"
+    assert papers.trained(training(0, outcome(None, None)), 32) == "0 of 1 replicas solved; all diverged"
 
 
 def test_an_experiment_that_was_not_run_is_named(tmp_path: Path) -> None:
@@ -127,7 +139,7 @@ def test_the_stage_writes_the_same_bytes_each_time(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(papers, "CONF", conf)
     written = []
     for _ in range(2):
-        ended = run_stage(papers.main, f"paths.results={tmp_path} paths.state={tmp_path}")
+        ended = run_stage(command.main, f"paths.results={tmp_path} paths.state={tmp_path}")
         assert (ended.status, ended.err) == (0, "")
         folder = tmp_path / "report" / "published"
         written.append({path.name: path.read_bytes() for path in folder.iterdir()})

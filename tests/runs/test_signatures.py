@@ -7,11 +7,12 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import train
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.estimate import Estimate
 from pipeline.records.horizon import signature_beyond
-from pipeline.study.results import Result
+from pipeline.study.record import TrialRecord
 from pipeline.tracking.store import uri
 from tests.conftest import run_stage
+from tests.records.made import trial
 
 SMALL = "training.updates=60 training.threads=1 data.held_out=50 search.length_max=60"
 
@@ -35,9 +36,8 @@ def test_an_experiment_ends_with_the_tag_of_its_name(
     assert wanted <= stored.data.metrics.keys()
 
 
-def result(length: int, signature: str | None) -> Result:
-    seen = Observation(length=length, solved=0, replicas=2, updates=(None, None), budget=9, cost=1.0, aim="t50")
-    return Result(0, {}, seen, {"signature": signature})
+def result(length: int, signature: str | None) -> TrialRecord:
+    return trial(0, length, 0, replicas=2, signature=signature)
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_the_signature_of_a_search_is_that_of_its_failing_trials_from_the_horizo
 ) -> None:
     found = [result(10, "exploding"), result(20, "exploding"), result(30, "exploding"), result(35, None)]
     found += [result(45, "neither"), result(64, "vanishing"), result(80, "vanishing"), result(90, None)]
-    assert signature_beyond(found, {"median": median, "lower": lower}) == expected
+    assert signature_beyond(found, Estimate(median, lower, None)) == expected

@@ -9,16 +9,19 @@ import yaml
 
 from pipeline import train
 from pipeline.base.errors import UserError
+from pipeline.base.trees import as_json
 from pipeline.settings import CONF, ROOT, Settings
 from pipeline.settings.overrides import name_of
 from pipeline.settings.tuned import file_of, summary, tuned
 from tests.conftest import compose, run_stage
+from tests.records.made import provenance
 
+WHENCE = yaml.safe_dump({"provenance": as_json(provenance())})
 FOUND: dict[str, Any] = {
     "optimizer": {"_target_": "torch.optim.RMSprop", "_partial_": True, "lr": 0.02, "alpha": 0.9},
     "training": {"clip": 3.0},
     "cell": {"init": "torch", "update_bias": 1.5},
-    "provenance": {"study": "tune-copy-gru", "cost": 12, "searches": 2.0, "plain": {"median": 20.0}, "curve": {}},
+    "provenance": as_json(provenance()),
 }
 
 
@@ -40,7 +43,7 @@ def test_a_pair_that_was_tuned_is_trained_with_what_was_found(folder: Path) -> N
     assert found.tree["optimizer"] == FOUND["optimizer"]
     assert (found.training.clip, found.tree["training"]["clip"]) == (3.0, 3.0)
     assert (found.cell.init, found.cell.update_bias, found.cell.hidden) == ("torch", 1.5, 32)
-    assert found.tuned == FOUND["provenance"]
+    assert found.tuned == provenance()
     assert replace(found, parts=plain.parts, training=plain.training, tuned=None) == plain  # and nothing else differs
     assert plain.tree["optimizer"]["lr"] == 0.01  # of conf/task/copy.yaml
 
@@ -91,10 +94,14 @@ def test_a_pair_that_was_not_tuned_has_no_file_or_an_empty_one(tmp_path: Path, c
         ("cell: {init: torch}", r"must have provenance"),
         ("provenance: {}\ntask: {goal: 1}", r"must have provenance and any of"),
         ("provenance: {}\ncell: 3", r"each a group"),
-        ("{", r"copy-gru\.yaml can't be read .* `python -m pipeline\.tune` makes it"),
-        ("provenance: {}\ncell: {gian: 3}", r"^cell\.gian is not a setting"),
-        ("provenance: {}\ntraining: {clip: -1}", r"^training\.clip is a gradient norm, above 0"),
-        ("provenance: {}\noptimizer: {_target_: os.system, command: 'true'}", r"^optimizer\._target_ must begin with"),
+        ("{", r"copy-gru\.yaml can't be read .* `python -m pipeline\.tune task=copy cell=gru` makes it"),
+        (
+            "provenance: {}",
+            r"copy-gru\.yaml: provenance can't be used \(no study, .*\); `python -m pipeline\.tune task=copy cell=gru`",
+        ),
+        (f"{WHENCE}\ncell: {{gian: 3}}", r"^cell\.gian is not a setting"),
+        (f"{WHENCE}\ntraining: {{clip: -1}}", r"^training\.clip is a gradient norm, above 0"),
+        (f"{WHENCE}\noptimizer: {{_target_: os.system, command: 'true'}}", r"^optimizer\._target_ must begin with"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_a_sentence(tmp_path: Path, content: str, sentence: str) -> None:
@@ -106,7 +113,7 @@ def test_a_file_that_can_not_be_used_is_a_sentence(tmp_path: Path, content: str,
 def test_horizon_json_tells_where_the_settings_come_from(folder: Path) -> None:
     told = summary(tuned(settings(folder, "optimizer.lr=0.5")))
     assert told is not None
-    assert (told["lr"], told["optimizer"], told["plain"]) == (0.5, "torch.optim.RMSprop", {"median": 20.0})
+    assert (told.lr, told.optimizer, told.plain) == (0.5, "torch.optim.RMSprop", provenance().plain)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +167,7 @@ def test_every_file_of_the_project_can_be_used(path: Path) -> None:
     assert file_of(plain) == path == ROOT / "conf" / "tuned" / f"{task}-{cell}.yaml"
     if found.tuned is None:
         return
-    for name in ("study", "settings", "generations", "cost", "searches", "runner_up", "importance", "plain", "curve"):
-        assert name in found.tuned
-    assert found.tuned["searches"] > 0
-    if not found.tuned["changed"]:
+    assert found.tuned.searches > 0
+    if not found.tuned.changed:
         assert found.tree["optimizer"]["lr"] == plain.tree["optimizer"]["lr"]
         assert found.training == plain.training

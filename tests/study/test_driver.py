@@ -21,14 +21,14 @@ from pipeline.executors.inline import Inline
 from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.answer import horizon_from
 from pipeline.horizon.findings import Findings
-from pipeline.horizon.observation import observations_of_rows
 from pipeline.horizon.options import SearchOptions
 from pipeline.study import driver, liveness
 from pipeline.study.claims import Claim
 from pipeline.study.driver import Search, run, search
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import TrialResult, observations, trial_rows
+from pipeline.study.trials import TrialResult, observations
 from tests.study import toy_search
+from tests.study.rows import observations_of_rows, trial_rows
 from tests.study.toy import Toy, options
 from tests.study.toy_search import check_no_trial_is_lost_doubled_or_blocked, outcome
 

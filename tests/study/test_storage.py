@@ -21,7 +21,7 @@ from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.storage import Database
-from pipeline.study.trials import trial_rows
+from tests.study.rows import trial_rows
 from tests.study.toy import Toy, options
 
 CHOSEN = options(factor=2.0)

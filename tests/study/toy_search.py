@@ -10,7 +10,8 @@ from pipeline.study import liveness
 from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import Row, observations, trial_rows
+from pipeline.study.trials import observations
+from tests.study.rows import Row, trial_rows
 from tests.study.toy import Toy, options
 
 CHOICES = options(factor=1.25, t90=True, t90_trials=4)

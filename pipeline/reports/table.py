@@ -1,0 +1,140 @@
+"""The table of horizons: one list of columns for Markdown and for the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from pipeline.horizon.estimate import Estimate
+from pipeline.records.labels import label
+from pipeline.records.wording import cost_phrase, phrase, plain_phrase, words
+from pipeline.reports.comparison import Comparison
+from pipeline.reports.pairs import Pair
+
+DASH = "–"
+ORDER = "Which cell has the longer horizon:"
+ORDER_AGAIN = "Which cell has the longer horizon, with settings chosen again:"
+NOT_AGAIN = (
+    "Not chosen again beside the choice in conf/tuned (`python -m pipeline.retune task=… cell=…`), "
+    "so the spread of the others' choices counts:"
+)
+PLAIN = "With plain settings, for none were chosen (`python -m pipeline.tune`), so without the luck of a choice:"
+BEYOND = "Chosen at an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
+LEGEND = (
+    "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
+    "solve. "
+    "Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
+    "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
+    "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice ({choices}). "
+    "Cost of the choice: what choosing the settings took, in searches with them (replicas × updates × length)."
+)
+
+
+def _plain(pair: Pair, text: str) -> Markup:
+    return escape(text)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it says of a pair, and by which number the page sorts it."""
+
+    head: str
+    text: Callable[[Comparison, Pair], str]
+    key: Callable[[Comparison, Pair], float | int | None] | None = None  # None: by its text
+    html: Callable[[Pair, str], Markup] = _plain
+    where: tuple[str, ...] = ("page", "markdown")
+
+    def sort_key(self, grid: Comparison, pair: Pair) -> float | int | None:
+        """The number by which the page sorts; None where it sorts by the text."""
+        return self.key(grid, pair) if self.key else None
+
+    def cell(self, grid: Comparison, pair: Pair) -> Markup:
+        """What the page shows."""
+        return self.html(pair, self.text(grid, pair))
+
+
+def place(estimate: Estimate) -> float:
+    """A number by which estimates are sorted: the median, or the limit beyond which it lies."""
+    return -1.0 if estimate.best_known is None else float(estimate.best_known)
+
+
+def again_phrase(grid: Comparison, pair: Pair) -> str:
+    """Where the horizon of one more choice lies; a dash where nobody can tell."""
+    return phrase(grid.another[pair.name].t50) if pair.name in grid.another else DASH
+
+
+def _again_key(grid: Comparison, pair: Pair) -> float | None:
+    return place(grid.another[pair.name].t50) if pair.name in grid.another else None
+
+
+def _linked(pair: Pair, text: str) -> Markup:
+    return Markup('<a href="#{}">{}</a>').format(pair.name, text)
+
+
+def _flagged(pair: Pair, text: str) -> Markup:
+    flag = Markup('<a class="flag" href="#{}">{}</a>').format(pair.name, text)
+    return flag if pair.horizon.diagnostics else escape(text)
+
+
+COLUMNS = (
+    Column("task", lambda grid, pair: label(pair.horizon.task)),
+    Column("cell", lambda grid, pair: pair.label, html=_linked),
+    Column(
+        "horizon T50",
+        lambda grid, pair: phrase(pair.horizon.t50),
+        lambda grid, pair: place(pair.horizon.t50),
+        lambda pair, text: Markup("<strong>{}</strong>").format(text),
+    ),
+    Column("settings chosen again", again_phrase, _again_key),
+    Column("with plain settings", lambda grid, pair: plain_phrase(pair.horizon)),
+    Column("T90", lambda grid, pair: phrase(pair.horizon.t90), lambda grid, pair: place(pair.horizon.t90)),
+    Column(
+        "T50 at the easier goal",
+        lambda grid, pair: f"{phrase(pair.horizon.loose.t50)} at {pair.horizon.loose.goal:g}",
+        lambda grid, pair: place(pair.horizon.loose.t50),
+    ),
+    Column("goal", lambda grid, pair: f"{pair.horizon.goal:g}", where=("markdown",)),
+    Column("updates", lambda grid, pair: str(pair.horizon.budget), lambda grid, pair: pair.horizon.budget),
+    Column("trials", lambda grid, pair: str(pair.horizon.trials), lambda grid, pair: pair.horizon.trials),
+    Column("cost of the choice", lambda grid, pair: cost_phrase(pair.horizon), where=("markdown",)),
+    Column(
+        "warnings",
+        lambda grid, pair: str(len(pair.horizon.diagnostics) or "none"),
+        lambda grid, pair: len(pair.horizon.diagnostics),
+        _flagged,
+        ("page",),
+    ),
+)
+
+
+def columns(where: str) -> list[Column]:
+    """The columns of the page, or of the Markdown file."""
+    return [column for column in COLUMNS if where in column.where]
+
+
+def table(grid: Comparison) -> str:
+    """horizons.md: one row a pair, and the order of the cells on each task."""
+    shown = columns("markdown")
+    head = [column.head for column in shown]
+    rows = [head, ["---"] * len(head), *([column.text(grid, pair) for column in shown] for pair in grid.pairs)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    told = {
+        ORDER_AGAIN if grid.another else ORDER: [grid.order(task) for task in grid.rankings],
+        PLAIN: [pair.title for pair in grid.pairs if grid.another and pair.name not in grid.another],
+        NOT_AGAIN: [pair.title for pair in grid.pairs if pair.name in grid.another and not pair.choices],
+        BEYOND: [f"{pair.title}: {words(pair.at_boundary)}" for pair in grid.pairs if pair.at_boundary],
+    }
+    more = [
+        line
+        for title, entries in told.items()
+        if entries
+        for line in ("", title, "", *(f"- {entry}" for entry in entries))
+    ]
+    legend = LEGEND.format(level=grid.level, choices=count_of_choices(grid))
+    return "\n".join([*lines, "", legend, *more, ""])
+
+
+def count_of_choices(grid: Comparison) -> str:
+    """How many choices are known, in words."""
+    counts = {len(pair.choices) + 1 for pair in grid.pairs if pair.name in grid.another}
+    return f"{' or '.join(map(str, sorted(counts)))} choices of each tuned pair" if counts else "none was made"
