@@ -83,7 +83,7 @@ class Worker:
         self.closed = False
 
     def run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """What the call returns; raises BrokenProcessPool where its process dies."""
+        """Return what the call returns; raise BrokenProcessPool if its process dies."""
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
         try:
@@ -105,7 +105,7 @@ class Worker:
 
 
 def _begin() -> None:
-    """In a new worker: leave the keyboard to the driver, and end with it however it ends."""
+    """Set up a new worker: ignore the keyboard, and end when the driver ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

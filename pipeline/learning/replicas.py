@@ -39,7 +39,7 @@ luck less than once in 10 000. It lies above every task's goals.
 
 @dataclass(frozen=True)
 class TrainedReplicas:
-    """What training some replicas at one length showed."""
+    """The result of training some replicas at one length."""
 
     length: int
     outcomes: list[Outcome]

@@ -23,7 +23,7 @@ class Entrant:
 
 @dataclass(frozen=True)
 class RaceOutcome:
-    """What became of one entrant at one length."""
+    """The outcome of one entrant at one length."""
 
     length: int
     solved: bool
@@ -38,7 +38,7 @@ Train = Callable[[Sequence[Entrant], int, int | None], list[RaceOutcome]]
 
 @dataclass
 class Climb:
-    """What one entrant did at each length that it came to."""
+    """The outcomes of one entrant at each length that it came to."""
 
     entrant: Entrant
     outcomes: list[RaceOutcome] = field(default_factory=list)

@@ -13,7 +13,7 @@ PER_OCTAVE = 2  # lengths of the last round in a doubling
 
 @dataclass
 class Standing:
-    """How settings did in the last round; both lists have one value a length."""
+    """The record of some settings in the last round; both lists have one value a length."""
 
     values: Mapping[str, Any]
     plain: bool

@@ -39,7 +39,7 @@ GENERATIONS, FINAL, CURVE = (block * 2**18 for block in range(3))  # where those
 
 @dataclass(frozen=True)
 class Question:
-    """What is tuned, and what a search of it with the plain settings took."""
+    """The pair that is tuned, and what a search of it with the plain settings took."""
 
     plain: Values
     space: Space
@@ -54,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What came out of a tuning."""
+    """The result of a tuning."""
 
     order: list[Standing]  # the chosen settings, then the runner-up, ...
     climbs: list[Climb]  # of all settings
