@@ -93,7 +93,10 @@ class Worker:
             raise
 
     def kill(self) -> None:
-        """End the process, whatever it does, for good."""
+        """End the process, whatever it does, for good.
+
+        Python has `kill_workers` for that from 3.14 on; before, the processes of a pool are private.
+        """
         self.closed = True
         for process in list(self.pool._processes.values()) if self.pool and self.pool._processes else ():
             process.kill()
