@@ -28,7 +28,7 @@ class HeldOut:
     folder: Path
 
     def sequences(self, length: int) -> Batch:
-        """The sequences of one length. Raises `UserError` where a file is not what its description says."""
+        """Return the sequences of one length; raise `UserError` if a file is not what its description says."""
         description = self.description()
         digest = description.get("lengths", {}).get(str(length))
         if digest is None or description["identity"] != self.identity():
@@ -36,30 +36,30 @@ class HeldOut:
         return read(self.folder / file_name(length), digest)
 
     def prepared(self) -> bool:
-        """Whether the folder has been prepared, with these or other settings."""
+        """Return True if the folder has been prepared, with these or other settings."""
         path = self.folder / DESCRIPTION
         return path.exists() or path.is_symlink()  # a link to nothing is a file that can't be read
 
     def digest(self, length: int) -> str:
-        """The digest of the sequences of one length."""
+        """Return the digest of the sequences of one length."""
         return digest_of(self.sequences(length))
 
     def digest_of_all(self) -> str:
-        """The digest of all prepared sequences, or of what they follow from where those are others."""
+        """Return the digest of all prepared sequences; if those are of other settings, of what these follow from."""
         description = self.description()
         if description and description["identity"] == self.identity():
             return str(description["digest"])
         return combined([json.dumps(self.identity(), sort_keys=True).encode()])
 
     def identity(self) -> dict[str, Any]:
-        """What the sequences depend on, besides the length; goals do not matter."""
+        """Return what the sequences depend on, besides the length; goals do not matter."""
         generator = {key: value for key, value in asdict(self.task).items() if key not in ("goal", "loose_goal")}
         code = deciding.digest_of(type(self.task))
         made = {"generator": type(self.task).__qualname__, "code": code, **generator}
         return {**made, "seed": self.seed, "held_out": self.count}
 
     def description(self) -> dict[str, Any]:
-        """task.json, or nothing where the folder is not prepared."""
+        """Return task.json, or nothing if the folder is not prepared."""
         path = self.folder / DESCRIPTION
         if not self.prepared():
             return {}
@@ -77,7 +77,7 @@ class HeldOut:
 
 
 def draw(task: Task, seed: int, length: int, count: int) -> Batch:
-    """`count` sequences of one length, a pure function of (seed, length).
+    """Return `count` sequences of one length, a pure function of (seed, length).
 
     They are one batch of the generator: where it draws a length for each batch, all have the one that was drawn.
     """
@@ -86,19 +86,19 @@ def draw(task: Task, seed: int, length: int, count: int) -> Batch:
 
 
 def file_name(length: int) -> str:
-    """Where the sequences of one length lie below the task's folder."""
+    """Return where the sequences of one length lie below the task's folder."""
     return f"held_out/{length:05d}.npz"
 
 
 def encode(batch: Batch) -> bytes:
-    """The sequences as a compressed .npz; the same bytes for the same sequences."""
+    """Return the sequences as a compressed .npz; the same bytes for the same sequences."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, inputs=batch.inputs, targets=batch.targets)
     return buffer.getvalue()
 
 
 def read(path: Path, digest: str) -> Batch:
-    """The sequences of a file, if they have the digest; nothing is unpickled."""
+    """Return the sequences of a file, if they have the digest; nothing is unpickled."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             batch = Batch(arrays["inputs"], arrays["targets"])
@@ -114,7 +114,7 @@ def read(path: Path, digest: str) -> Batch:
 
 
 def digest_of(batch: Batch) -> str:
-    """SHA-256 over types, shapes and values, first 16 hexadecimal digits."""
+    """Return SHA-256 over types, shapes and values, first 16 hexadecimal digits."""
     return combined(
         part
         for array in (batch.inputs, batch.targets)
@@ -123,7 +123,7 @@ def digest_of(batch: Batch) -> str:
 
 
 def combined(parts: Iterable[bytes]) -> str:
-    """One digest over several parts, first 16 hexadecimal digits of SHA-256."""
+    """Return one digest over several parts, first 16 hexadecimal digits of SHA-256."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part)

@@ -12,32 +12,32 @@ TUNING = 2**40  # replicas from this number on serve the choice of settings, tho
 
 
 def stream(purpose: int, seed: int, replica: int = 0, index: int = 0) -> Generator:
-    """The stream for one purpose; `index` is the update for training, the length for held-out sequences."""
+    """Return the stream for one purpose; `index` is the update for training, the length for held-out sequences."""
     key = np.array([seed, replica], dtype=np.uint64)
     counter = np.array([0, index, 0, purpose], dtype=np.uint64)
     return Generator(Philox(key=key, counter=counter))
 
 
 def training(seed: int, replica: int, update: int) -> Generator:
-    """The stream of one training batch."""
+    """Return the stream of one training batch."""
     return stream(TRAINING, seed, replica, update)
 
 
 def training_length(seed: int, update: int) -> Generator:
-    """The stream of the length of one update's batches, which the replicas share: they are stacked."""
+    """Return the stream of the length of one update's batches, which the replicas share: they are stacked."""
     return stream(LENGTH, seed, index=update)
 
 
 def held_out(seed: int, length: int) -> Generator:
-    """The stream of the held-out sequences of one length."""
+    """Return the stream of the held-out sequences of one length."""
     return stream(HELD_OUT, seed, index=length)
 
 
 def choice(seed: int, length: int) -> Generator:
-    """The stream of the held-out sequences of one length by which settings are chosen, and nothing else is judged."""
+    """Return the stream of the held-out sequences of one length that serve tuning alone."""
     return stream(CHOICE, seed, index=length)
 
 
 def weights_seed(seed: int, replica: int) -> int:
-    """A 63-bit seed for the initial weights of one replica."""
+    """Return a 63-bit seed for the initial weights of one replica."""
     return int(stream(WEIGHTS, seed, replica).integers(2**63))

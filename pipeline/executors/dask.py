@@ -95,7 +95,7 @@ class Dask(Executor):
                     raise UserError(f"executor.address has no scheduler that answers; got {self.address!r}") from error
 
     def _security(self) -> Any:
-        """The certificates of a tls:// address."""
+        """Return the certificates of a tls:// address."""
         if not (self.ca_file or self.cert or self.key):
             return None
         certificates = {"tls_ca_file": self.ca_file, "tls_client_cert": self.cert, "tls_client_key": self.key}

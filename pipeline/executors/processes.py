@@ -83,7 +83,7 @@ class Worker:
         self.closed = False
 
     def run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """What the call returns; raises BrokenProcessPool where its process dies."""
+        """Return what the call returns; raise BrokenProcessPool if its process dies."""
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
         try:
@@ -93,7 +93,10 @@ class Worker:
             raise
 
     def kill(self) -> None:
-        """End the process, whatever it does, for good."""
+        """End the process, whatever it does, for good.
+
+        Python has `kill_workers` for that from 3.14 on; before, the processes of a pool are private.
+        """
         self.closed = True
         for process in list(self.pool._processes.values()) if self.pool and self.pool._processes else ():
             process.kill()
@@ -105,7 +108,7 @@ class Worker:
 
 
 def _begin() -> None:
-    """In a new worker: leave the keyboard to the driver, and end with it however it ends."""
+    """Set up a new worker: ignore the keyboard, and end when the driver ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

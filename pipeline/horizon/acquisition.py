@@ -1,4 +1,4 @@
-"""Which length to try next: the most information about the horizon for its cost, climbing from the shortest.
+"""The next length to try: the most information about the horizon for its cost, climbing from the shortest.
 
     next T = argmax I(T) / C(T)        C(T) = R (T (1 - p(T) (1 - u)) + 16)
 

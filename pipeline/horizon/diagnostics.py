@@ -1,4 +1,4 @@
-"""Where the trials contradict the model, in sentences.
+"""Sentences on where the trials contradict the model.
 
 Four checks, each quiet on cells that are as the model says (the rates are measured in tests/benchmarks/search.py):
 - every visited length is predicted from all the others;

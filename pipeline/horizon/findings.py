@@ -1,4 +1,4 @@
-"""What the finished trials of a search say, with each posterior computed once."""
+"""The finished trials of a search with what they say, each posterior computed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How much better a curve of two steps explains the trials than the model's one step.
+"""The evidence for a curve of two steps against the model's one step.
 
     p(x) = (1 - w) sigma(-(x - theta) / s) + w sigma(-(x - theta + gap) / s)
 

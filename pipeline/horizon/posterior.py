@@ -38,7 +38,7 @@ class Curve:
 
 
 class Quantiles(ABC):
-    """What is known about a length, in octaves: its cumulative weight at the edges of bins."""
+    """A belief about a length, in octaves, given by its cumulative weight at the edges of bins."""
 
     @property
     @abstractmethod
@@ -85,7 +85,7 @@ class Quantiles(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Posterior(Quantiles):
-    """What is known about T50: weights of all curves of the grid.
+    """The belief about T50: weights of all curves of the grid.
 
     They have the shape (horizons, slopes, lapses, correlations) and sum 1.
     """

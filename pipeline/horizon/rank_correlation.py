@@ -1,4 +1,4 @@
-"""Whether a figure goes with the horizon: rank correlation over searches whose horizons are known by posteriors."""
+"""Rank correlation of a figure with the horizon, over searches whose horizons are known by posteriors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class RankCorrelation:
 
 
 def rank_correlation(beliefs: Sequence[Posterior], figures: Sequence[float], level: float) -> RankCorrelation | None:
-    """Spearman's rho between horizons and figures, one of each a search; None where fewer than three are finite.
+    """Return Spearman's rho between horizons and figures, one of each a search; None if fewer than three are finite.
 
     The interval holds what is not known about the horizons. The figures are taken as they are, and so is the choice of
     the searches: it says nothing about others.
@@ -44,14 +44,14 @@ def rank_correlation(beliefs: Sequence[Posterior], figures: Sequence[float], lev
 
 
 def draws(beliefs: Sequence[Posterior]) -> ndarray:
-    """Horizons in octaves, (draw, search): each search's drawn from its posterior, independently of the others."""
+    """Return horizons in octaves, (draw, search): each drawn from its search's posterior, independently."""
     uniform = np.random.Generator(np.random.Philox(SEED)).random((DRAWS, len(beliefs)))
     columns = [belief.quantiles(uniform[:, index]) for index, belief in enumerate(beliefs)]
     return np.column_stack(columns)
 
 
 def spearman(rows: ndarray, figures: ndarray) -> ndarray:
-    """Spearman's rho between each row and the figures: the correlation of the ranks, ties sharing their mean rank."""
+    """Return Spearman's rho between each row and the figures: the correlation of ranks, ties sharing their mean."""
     ranks, others = rankdata(rows, axis=1), rankdata(figures)
     ranks, others = ranks - ranks.mean(axis=1, keepdims=True), others - others.mean()
     rho: ndarray = ranks @ others / np.sqrt((ranks**2).sum(axis=1) * (others @ others))

@@ -1,4 +1,4 @@
-"""How sure is the order of several cells on one task? Exact, from the posteriors of their horizons."""
+"""The probability of each order of several cells on one task, exact, from the posteriors of their horizons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When a search ends, and why."""
+"""The end of a search, and its reason."""
 
 from math import log2
 

@@ -21,7 +21,7 @@ SHARE = 0.9  # of the replicas
 
 @dataclass(frozen=True, eq=False)
 class Ninety(Quantiles):
-    """What is known about T90, given that it is defined; `base` is the posterior on the grid with the finer lapses."""
+    """The belief about T90, given that it is defined; `base` is the posterior on the grid with the finer lapses."""
 
     base: Posterior
 

@@ -27,7 +27,7 @@ CHUNK = 250  # held-out sequences scored at once: more costs memory and gains no
 
 @dataclass(frozen=True)
 class Problem:
-    """What is learned: sequences for each update, held-out ones, and how an answer is judged."""
+    """The sequences that are learned, the held-out ones, and how an answer is judged."""
 
     draw: Draw
     held_out: Callable[[int], Sequences]  # (number of replicas)
@@ -37,7 +37,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Step:
-    """What one update showed, one number a replica; log2 norms through time for each part of the state."""
+    """The figures of one update, one number a replica; log2 norms through time for each part of the state."""
 
     losses: Float[Tensor, " replica"]
     norms: Float[Tensor, " replica"]  # of the whole gradient, before clipping

@@ -1,4 +1,4 @@
-"""What the gradient does on its way back through time. Norms are log2, so nothing underflows or overflows.
+"""Figures of the gradient on its way back through time. Norms are log2, so nothing underflows or overflows.
 
 n_t = ‖∂L/∂h_t‖, the Frobenius norm over the batch and the units, of the state after step t = 1 … T. Where a state has
 more parts (c of an LSTM), each has the same figures, named for it: `gradient/decay_c`.
@@ -19,7 +19,10 @@ PerReplica = Float[ndarray, " replica"]
 
 
 def of_parts(log2_norms: Mapping[str, Norms], answers: int) -> dict[str, PerReplica]:
-    """`summary` of each part of the state: the first part's have plain names, those of the others end with theirs."""
+    """Return the `summary` of each part of the state.
+
+    The first part's figures have plain names, those of the others end with theirs.
+    """
     figures: dict[str, PerReplica] = {}
     for index, (part, norms) in enumerate(log2_norms.items()):
         ending = f"_{part}" if index else ""
@@ -28,7 +31,7 @@ def of_parts(log2_norms: Mapping[str, Norms], answers: int) -> dict[str, PerRepl
 
 
 def summary(log2_norms: Norms, answers: int) -> dict[str, PerReplica]:
-    """The figures of one update, one number a replica; `answers` is how many last steps carry a target."""
+    """Return the figures of one update, one number a replica; `answers` is how many last steps carry a target."""
     decays = decay(log2_norms, answers)
     return {
         "gradient/decay": decays,
@@ -39,7 +42,7 @@ def summary(log2_norms: Norms, answers: int) -> dict[str, PerReplica]:
 
 
 def decay(log2_norms: Norms, answers: int) -> PerReplica:
-    """The factor by which the norm changes with each step back: 2^(-slope of log2 n_t over t), least squares.
+    """Return the factor by which the norm changes with each step back: 2^(-slope of log2 n_t over t), least squares.
 
     Only steps up to the first answer count, where no new error enters; NaN where there are fewer than two.
     Pascanu et al. 2013, section 2: the norm is bounded by a geometric series in the number of steps back.
@@ -55,7 +58,7 @@ def decay(log2_norms: Norms, answers: int) -> PerReplica:
 
 
 def reach(decays: PerReplica) -> PerReplica:
-    """xi = -1 / ln(decay): steps after which the gradient has fallen to 1/e; NaN where it doesn't fall, 0 for decay 0.
+    """Return -1 / ln(decay), the steps after which the gradient has fallen to 1/e; NaN where it doesn't, 0 for decay 0.
 
     The timescale of Chen, Pennington, Schoenholz 2018 (arXiv:1806.05394), here of the loss gradient itself.
     """
@@ -65,14 +68,14 @@ def reach(decays: PerReplica) -> PerReplica:
 
 
 def first_over_last(log2_norms: Norms) -> PerReplica:
-    """log10 (n_1 / n_T): below 0 the gradient vanishes on its way to the first step, above 0 it explodes."""
+    """Return log10 (n_1 / n_T): below 0 the gradient vanishes on its way to the first step, above 0 it explodes."""
     first, last = log2_norms[:, 0].astype(np.float64), log2_norms[:, -1].astype(np.float64)
     difference: PerReplica = (first - last) * LOG10_2
     return difference
 
 
 def vanished(log2_norms: Norms) -> PerReplica:
-    """The share of steps whose norm is below 1e-4 of the largest."""
+    """Return the share of steps whose norm is below 1e-4 of the largest."""
     largest = log2_norms.max(axis=1, keepdims=True)
     share: PerReplica = (log2_norms < largest + VANISHED).mean(axis=1)
     return share

@@ -43,7 +43,7 @@ class Inspector:
     _before: dict[int, Float[Tensor, "replica weight"]] = field(default_factory=dict)
 
     def wants(self, update: int) -> bool:
-        """Whether this update is inspected."""
+        """Return True if this update is inspected."""
         return update in (1, self.updates) or (self.every is not None and update % self.every == 0)
 
     def before(self, update: int, rows: Float[Tensor, "replica weight"]) -> None:
@@ -60,7 +60,7 @@ class Inspector:
     def figures(
         self, started: Float[Tensor, "replica weight"], model: Model, sequences: Sequences
     ) -> dict[str, Float[ndarray, " replica"]]:
-        """All of them, for an update from the weights `started` to those of the model."""
+        """Return all of them, for an update from the weights `started` to those of the model."""
         sound = started.isfinite().all(dim=1)
         views = {name: view[sound].double() for name, view in model.layout.views(started).items()}
         weights = model.cell.materialise({name: view for name, view in views.items() if name not in READOUT})
@@ -80,7 +80,7 @@ class Inspector:
 def as_floats(
     inputs: Shaped[Tensor, "replica time batch ..."], channels: int
 ) -> Float[Tensor, "replica time batch input"]:
-    """What the cell reads, in float64; a symbol is a row with a single 1."""
+    """Return what the cell reads, in float64; a symbol is a row with a single 1."""
     floats = inputs if inputs.dtype.is_floating_point else torch.nn.functional.one_hot(inputs.long(), channels)
     return floats.double()
 
@@ -88,7 +88,7 @@ def as_floats(
 def error(
     objective: Objective, weights: Weights, states: Sequence[State], targets: Shaped[Tensor, "replica answer batch ..."]
 ) -> Float[Tensor, "replica answer batch hidden"]:
-    """dL/dh at each answer, of every sequence, as it comes from the readout alone."""
+    """Return dL/dh at each answer, of every sequence, as it comes from the readout alone."""
     read, bias = (weights[name] for name in READOUT)
     answered = torch.stack([state[0] for state in states[-targets.shape[1] :]], dim=1)
     outputs = torch.einsum("rabh,roh->rabo", answered, read) + bias[:, None, None]
@@ -102,7 +102,7 @@ def signal_to_noise(
     inputs: Float[Tensor, "replica time batch input"],
     upstream: Float[Tensor, "replica answer batch hidden"],
 ) -> PerReplica:
-    """Of the early steps' part of dL/dW: the squared norm of its mean over the batch, by the variance of that mean.
+    """Return, of the early steps' part of dL/dW, the squared norm of its batch mean by the variance of that mean.
 
     v_b = sum over early t of dL_b/dW through step t alone, for sequence b; W the recurrent weights
 
@@ -137,7 +137,7 @@ def signal_to_noise(
 
 
 def early_steps(steps: int) -> int:
-    """The first quarter, and at least two: at the first step the state is zero, and no recurrent weight has a part."""
+    """Return the first quarter of the steps, at least two: at the first, recurrent weights see a state of zero."""
     return min(max(steps // EARLY, 2), steps)
 
 
@@ -148,7 +148,7 @@ def by_recurrent(
     inputs: Float[Tensor, "sequence time input"],
     errors: tuple[Float[Tensor, "sequence time _"], ...],
 ) -> Float[Tensor, "sequence weight"]:
-    """Each sequence's gradient by the recurrent weights of one replica, summed over steps, from the errors after each.
+    """Return each sequence's gradient by the recurrent weights of one replica, summed over steps.
 
     Sequences take the place of replicas and steps that of the batch, so that one call of `forward` does all.
     """
@@ -165,7 +165,7 @@ def by_recurrent(
 
 
 def spectral_radius(cell: Cell, weights: Weights) -> PerReplica:
-    """The largest |eigenvalue| of a recurrent matrix; of the largest block where there is one for each gate.
+    """Return the largest |eigenvalue| of a recurrent matrix; if each gate has one, the largest of all gates.
 
     A vector of units stands for a diagonal matrix.
 
@@ -187,13 +187,13 @@ def spectral_radius(cell: Cell, weights: Weights) -> PerReplica:
 
 
 def update_ratio(before: Float[Tensor, "replica weight"], after: Float[Tensor, "replica weight"]) -> PerReplica:
-    """‖W' - W‖ / ‖W‖ of one update, over all weights of a replica."""
+    """Return ‖W' - W‖ / ‖W‖ of one update, over all weights of a replica."""
     ratio: Tensor = (after - before).double().norm(dim=1) / before.double().norm(dim=1)
     return ratio
 
 
 def saturated(states: Sequence[State]) -> PerReplica:
-    """The share of (step, sequence, unit) at which tanh of the unit is flat, from the state alone: for any cell.
+    """Return the share of (step, sequence, unit) at which tanh of the unit is flat, from the state alone: for any cell.
 
     A unit counts where |h| > .97, or |tanh c| > .97 for another part of its state, which an LSTM reads through tanh.
     """
@@ -204,7 +204,7 @@ def saturated(states: Sequence[State]) -> PerReplica:
 def exponents(
     cell: Cell, weights: Weights, states: Sequence[State], inputs: Float[Tensor, "replica time batch input"]
 ) -> dict[str, PerReplica]:
-    """The largest Lyapunov exponents, the largest of all with a plain name, over the last `WINDOW` steps."""
+    """Return the largest Lyapunov exponents over the last `WINDOW` steps, the largest of all with a plain name."""
     count, start = min(EXPONENTS, sum(cell.widths)), max(inputs.shape[1] - WINDOW, 0)
     chosen = [tuple(part[:, :SEQUENCES] for part in state) for state in states[start:]]
     found = jacobian.lyapunov(cell, weights, chosen, inputs[:, start:, :SEQUENCES], count).unbind(dim=1)
@@ -220,12 +220,12 @@ def _flat(state: State) -> Tensor:
 
 
 def _by_sequence(states: Sequence[State]) -> tuple[Float[Tensor, "replica sequence time _"], ...]:
-    """Each part, with steps in the place of the batch."""
+    """Return each part, with steps in the place of the batch."""
     return tuple(torch.stack(list(part), dim=2) for part in zip(*states, strict=True))
 
 
 def _spread(values: Float[Tensor, " sound"], sound: Tensor) -> Float[ndarray, " replica"]:
-    """With NaN for the replicas that were left out."""
+    """Return the values with NaN for the replicas that were left out."""
     spread = np.full(len(sound), np.nan)
     spread[sound.cpu().numpy()] = values.cpu().numpy()
     return spread

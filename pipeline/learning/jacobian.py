@@ -1,4 +1,4 @@
-"""What the state's Jacobian does along a trajectory: to errors on their way back, and to a frame of directions.
+"""Effects of the state's Jacobian along a trajectory: on errors on their way back, and on a frame of directions.
 
 One step of a cell takes s_(t-1) and x_t to s_t, where s holds every part of the state (h; h and c of an LSTM), and
 
@@ -24,7 +24,7 @@ TOGETHER = 4  # steps between two orthonormalizations: in float64 directions may
 
 
 def trajectory(cell: Cell, weights: Weights, inputs: Inputs) -> list[State]:
-    """The states before the first step and after each step, time + 1 of them; here weights are materialised."""
+    """Return the states before the first step and after each step, time + 1 of them; here weights are materialised."""
     states: list[State] = [cell.start(weights, inputs.shape[2])]
     with torch.no_grad():
         for step in range(inputs.shape[1]):
@@ -40,7 +40,7 @@ def backward(
     upstream: Float[Tensor, "replica answer batch hidden"],
     rescaled: int = 0,
 ) -> Iterator[tuple[int, State, Float[Tensor, " replica"]]]:
-    """Errors on their way back: (t, g, e) for t = T … 1, with dL/ds_t = exp(e) g for each replica and sequence.
+    """Yield errors on their way back: (t, g, e) for t = T … 1, with dL/ds_t = exp(e) g for each replica and sequence.
 
     g_(t-1) = J_t' g_t, and `upstream` enters at the last steps' first part. Down to step `rescaled` g is divided by
     its largest entry, so that nothing underflows; at earlier steps e stays.
@@ -63,7 +63,7 @@ def backward(
 def lyapunov(
     cell: Cell, weights: Weights, states: Sequence[State], inputs: Inputs, count: int
 ) -> Float[Tensor, "replica count"]:
-    """The `count` largest Lyapunov exponents a step along a trajectory, means over its sequences; below 0 all fades.
+    """Return the `count` largest Lyapunov exponents a step along a trajectory, means over its sequences.
 
     An orthonormal frame Q is carried along with J_t' and made orthonormal again, J_t' Q_t = Q_(t-1) R_t, and the i-th
     exponent is the mean of ln |R_t[i, i]| (Benettin et al. 1980; for recurrent networks Engelken, Wolf, Abbott 2023,
@@ -93,7 +93,7 @@ def _carried_back(
     tangent: Frame,
     count: int = 1,
 ) -> Frame:
-    """J_t' times the tangent, where `state` is the one before step t; `count` tangents for each sequence."""
+    """Return J_t' times the tangent, where `state` is the one before step t; `count` tangents for each sequence."""
     before = tuple(part.repeat(1, count, 1).requires_grad_() for part in state)
     with torch.enable_grad():
         after = cell.forward(weights, before, input.repeat(1, count, 1))
@@ -101,7 +101,7 @@ def _carried_back(
 
 
 def _first_frame(state: State, count: int, batch: int) -> Float[Tensor, "replica sequence state count"]:
-    """Orthonormal columns, the same for all."""
+    """Return orthonormal columns, the same for all."""
     size = sum(part.shape[2] for part in state)
     drawn = torch.randn(size, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     frame: Tensor = torch.linalg.qr(drawn)[0].to(state[0])
@@ -109,12 +109,12 @@ def _first_frame(state: State, count: int, batch: int) -> Float[Tensor, "replica
 
 
 def _columns(frame: Float[Tensor, "replica sequence state count"], widths: Sequence[int]) -> Frame:
-    """The columns of a frame as the parts, of these widths, of `count` x batch states."""
+    """Return the columns of a frame as the parts, of these widths, of `count` x batch states."""
     stacked = frame.permute(0, 3, 1, 2).flatten(1, 2)
     return tuple(part.contiguous() for part in stacked.split(list(widths), dim=2))
 
 
 def _frame(tangent: Frame, count: int, batch: int) -> Float[Tensor, "replica sequence state count"]:
-    """The inverse of `_columns`."""
+    """Return the frame of some columns: the inverse of `_columns`."""
     frame: Tensor = torch.cat(tangent, dim=2).unflatten(1, (count, batch)).permute(0, 2, 3, 1)
     return frame

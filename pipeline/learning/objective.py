@@ -1,4 +1,4 @@
-"""What is minimized, and what is scored, for each kind of task; always one number a replica."""
+"""The loss and the score of each kind of task; always one number a replica."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ class Objective:
 
 
 def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
-    """The mean squared error."""
+    """Return the mean squared error."""
     return (outputs - targets).square().mean(dim=(1, 2, 3))
 
 
 def squared_error_loss(
     outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]
 ) -> tuple[PerReplica, Outputs]:
-    """The mean squared error, and its derivative 2 (y - target) / n for n numbers y."""
+    """Return the mean squared error, and its derivative 2 (y - target) / n for n numbers y."""
     difference = outputs - targets
     return difference.square().mean(dim=(1, 2, 3)), difference.mul_(2 / targets[0].numel())
 
 
 def cross_entropy_loss(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> tuple[PerReplica, Outputs]:
-    """The mean cross entropy of an answer, in nats, and its derivative (softmax(y) - [target]) / n for n answers y."""
+    """Return the mean cross entropy of n answers [nats], and its derivative (softmax(y) - [target]) / n."""
     logarithms, right = outputs.log_softmax(dim=3), targets.unsqueeze(3)
     losses = -logarithms.gather(3, right).mean(dim=(1, 2, 3))
     slope = logarithms.exp_()
@@ -46,22 +46,22 @@ def cross_entropy_loss(outputs: Outputs, targets: Int64[Tensor, "replica answer 
 
 
 def not_close(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
-    """The share of answers whose squared error, summed over the outputs, is above `TOLERANCE`."""
+    """Return the share of answers whose squared error, summed over the outputs, is above `TOLERANCE`."""
     return _share(~((outputs - targets).square().sum(dim=3) <= TOLERANCE))
 
 
 def other_sign(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
-    """The share of answers that lie on the other side of 0 than the target, in any output."""
+    """Return the share of answers that lie on the other side of 0 than the target, in any output."""
     return _share(~(outputs * targets > 0).all(dim=3))
 
 
 def other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-    """The share of answers of another class."""
+    """Return the share of answers of another class."""
     return _share(outputs.argmax(dim=-1) != targets)
 
 
 def any_other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-    """The share of sequences with at least one answer of another class."""
+    """Return the share of sequences with at least one answer of another class."""
     return _share((outputs.argmax(dim=-1) != targets).any(dim=1, keepdim=True))
 
 
@@ -75,7 +75,7 @@ OBJECTIVES = {
 
 
 def objective(kind: str) -> Objective:
-    """The objective of a task's `kind`."""
+    """Return the objective of a task's `kind`."""
     return OBJECTIVES[kind]
 
 

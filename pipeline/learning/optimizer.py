@@ -33,7 +33,7 @@ def require_rowwise(make: MakeOptimizer) -> None:
 
 
 def _first_row_after(make: MakeOptimizer, other: float) -> Tensor:
-    """Where two steps lead the first of two replicas, while the gradient of the second is `other`."""
+    """Return where two steps lead the first of two replicas, while the gradient of the second is `other`."""
     rows = torch.zeros(2, 3, requires_grad=True)
     optimizer = make([rows])
     for _ in range(2):
@@ -45,7 +45,7 @@ def _first_row_after(make: MakeOptimizer, other: float) -> Tensor:
 def narrowed(
     make: MakeOptimizer, optimizer: torch.optim.Optimizer, rows: Tensor, kept: Int64[Tensor, " kept"]
 ) -> tuple[torch.optim.Optimizer, Tensor]:
-    """The optimizer and the trained rows of the replicas that are `kept`, with the state that they had."""
+    """Return the optimizer and the trained rows of the replicas that are `kept`, with the state that they had."""
     fewer = rows.detach()[kept].requires_grad_()
     fresh = make([fewer])
     for name, value in optimizer.state[rows].items():

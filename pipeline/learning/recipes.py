@@ -19,7 +19,7 @@ RATE = 0.5  # learning rate at which an optimizer is compared with itself at 1
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one replica is trained."""
+    """The training of one replica."""
 
     name: str  # of the optimizer: replicas with the same name share it
     make: MakeOptimizer  # at a learning rate of 1

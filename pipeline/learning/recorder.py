@@ -30,7 +30,7 @@ class ThroughTime:
 
 @dataclass(frozen=True)
 class Exit:
-    """Where a replica left the plateau of chance: the first probe whose score was clearly better."""
+    """The first probe at which a replica's score was clearly better than chance: it leaves its plateau."""
 
     update: int
     decay: float  # of the gradient on its way back at this update

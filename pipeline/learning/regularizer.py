@@ -34,7 +34,7 @@ SMALLEST = 1e-20  # squared norm of an error from which on its term counts, in u
 def omega(
     errors: PerStep, states: PerStep, slope: Callable[[PerStep], PerStep], recurrent: Float[Tensor, "replica out in"]
 ) -> tuple[Float[Tensor, " replica"], Float[Tensor, "replica out in"]]:
-    """Omega of each replica and dOmega/dU, from d_t, h_t, `slope`, which gives phi'(a) for h = phi(a), and U."""
+    """Return Omega of each replica and dOmega/dU, from d_t, h_t, `slope`, which gives phi'(a) for h = phi(a), and U."""
     terms, total, gradient = errors.new_zeros(len(errors)), errors.new_zeros(len(errors)), torch.zeros_like(recurrent)
     steps = max(1, ROWS // errors.shape[2])
     for error, state in zip(errors.split(steps, dim=1), states.split(steps, dim=1), strict=True):
@@ -52,7 +52,7 @@ def omega(
 
 
 def _norms(errors: PerStep) -> Float[Tensor, "replica time batch 1"]:
-    """|d_t|. Where the squares leave the range of their type, by way of float64."""
+    """Return |d_t|, by way of float64 where the squares leave the range of their type."""
     norms: Tensor = torch.linalg.vector_norm(errors, dim=3, keepdim=True)
     if not norms.isfinite().all():
         wide = torch.linalg.vector_norm(errors, dim=3, keepdim=True, dtype=torch.float64).to(errors.dtype)
@@ -68,7 +68,7 @@ def add_gradient(model: Model, trace: Trace, weight: float) -> None:
 
 
 def tanh_slope(states: PerStep) -> PerStep:
-    """phi'(a) = 1 - h^2 for h = tanh a."""
+    """Return phi'(a) = 1 - h^2 for h = tanh a."""
     return torch.addcmul(torch.ones((), dtype=states.dtype, device=states.device), states, states, value=-1)
 
 

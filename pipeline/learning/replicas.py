@@ -39,8 +39,9 @@ luck less than once in 10 000. It lies above every task's goals.
 
 @dataclass(frozen=True)
 class TrainedReplicas:
-    """What training some replicas showed."""
+    """The result of training some replicas at one length."""
 
+    length: int
     outcomes: list[Outcome]
     recorder: Recorder
     layout: models.Layout
@@ -83,16 +84,16 @@ def train_replicas(
     outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(seeds))]
     ran = [outcome.updates_run for outcome in outcomes]
     cost = sum(steps_trained(options.seed, updates, options.shortest, length) for updates in ran)
-    return TrainedReplicas(outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
+    return TrainedReplicas(length, outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
 
 
 def scores(
     task: Task, cell: Cell, options: TrainingOptions, done: TrainedReplicas, sequences: Batch
 ) -> Float[ndarray, " replica"]:
     """Return the score of each replica's best weights on other sequences, of any length."""
-    cell, rows = cell.for_length(options.length), done.weights.to(options.device)
+    cell, rows = cell.for_length(done.length), done.weights.to(options.device)
     model = models.Model(cell, done.layout, rows, options.kernel, options.threads or cores(), task.channels)
-    return evaluate(model, problem(task, options, options.length, (), sequences))
+    return evaluate(model, problem(task, options, done.length, (), sequences))
 
 
 def problem(task: Task, options: TrainingOptions, length: int, seeds: Sequence[int], held_out: Batch) -> Problem:

@@ -1,4 +1,4 @@
-"""Which replicas still train, and what each has reached so far."""
+"""The replicas that still train, and the best score of each so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def rows_of(known: Int64[ndarray, " known"], wanted: Int64[ndarray, " wanted"]) 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one replica. Scores are errors: the lower, the better."""
+    """The outcome of one replica. Scores are errors: the lower, the better."""
 
     replica: int  # its seed
     solved: bool

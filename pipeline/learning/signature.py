@@ -39,7 +39,7 @@ BLOWN = 10.0  # factor: no sequence of small steps on a healthy gradient moves a
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the rule reads of one replica."""
+    """The figures of one replica that the rule reads."""
 
     diverged: bool
     grown: float  # share of the recorded updates in which the gradient grew back through time by more than `GROWN`
@@ -49,7 +49,7 @@ class Evidence:
 
 
 def signature(evidence: Evidence) -> str:
-    """One of `SIGNATURES`."""
+    """Return one of `SIGNATURES`."""
     first, last = evidence.radius
     borne_out = evidence.lyapunov > 0 or last > RISEN * first
     blown_up = evidence.grown > 0 and last > BLOWN * first
@@ -65,7 +65,7 @@ def evidence(
     first: Mapping[str, float],
     last: Mapping[str, float],
 ) -> Evidence:
-    """From log2 n_t at each recorded update, and the figures of the first and the last inspection."""
+    """Return the evidence, from log2 n_t at each recorded update and the figures of the first and last inspection."""
     sound = [norms[None] for norms in log2_norms if np.isfinite(norms).all()]
     return Evidence(
         diverged=diverged,
@@ -77,13 +77,13 @@ def evidence(
 
 
 def growth(log2_norms: gradients.Norms, answers: int) -> gradients.PerReplica:
-    """log10 of the largest n_t at or before the first answer, by that at it: 0 where the gradient only shrinks."""
+    """Return log10 of the largest n_t at or before the first answer, by that at it: 0 if the gradient only shrinks."""
     before = log2_norms[:, : log2_norms.shape[1] - answers + 1].astype(np.float64)
     grown: gradients.PerReplica = (before.max(axis=1) - before[:, -1]) * LOG10_2
     return grown
 
 
 def majority(found: Sequence[str | None]) -> str | None:
-    """The commonest signature; of two as common the first in the order of `SIGNATURES`; None where there is none."""
+    """Return the commonest signature; of two as common, the first in `SIGNATURES`; None if there is none."""
     counts = Counter(each for each in found if each is not None)
     return max(SIGNATURES, key=lambda each: counts[each]) if counts else None

@@ -19,7 +19,7 @@ from pipeline.learning.replicas import train_replicas
 from pipeline.learning.scoreboard import Outcome
 from pipeline.settings import CONF, Settings, build
 from pipeline.tasks.task import Batch, Task, drawn_length
-from pipeline.tuning.climbing import Entrant, Finish
+from pipeline.tuning.climbing import Entrant, RaceOutcome
 from pipeline.tuning.space import Values
 
 
@@ -48,7 +48,7 @@ class Trainer:
     settings: Settings  # plain
     watch: Watch = ignore_progress
 
-    def __call__(self, entrants: Sequence[Entrant], length: int, quorum: int | None) -> list[Finish]:
+    def __call__(self, entrants: Sequence[Entrant], length: int, quorum: int | None) -> list[RaceOutcome]:
         """How each entrant ended."""
         settings, race = self.settings, Race(quorum, self.watch)
         recipes = [self.recipe(entrant.values) for entrant in entrants]
@@ -65,7 +65,7 @@ class Trainer:
             race.is_over,
             [self.cell(entrant.values) for entrant in entrants],
         )
-        return [finish(settings.task, length, outcome) for outcome in done.outcomes]
+        return [raced(settings.task, length, outcome) for outcome in done.outcomes]
 
     def held_out(self, length: int) -> Batch:
         """Sequences by which only this choice is judged."""
@@ -113,8 +113,8 @@ def check_space(settings: Settings, plain: Values, choices: Sequence[Values]) ->
         require_proportional(str(values["optimizer.name"]), maker(given, 1.0), maker(given, RATE))
 
 
-def finish(task: Task, length: int, outcome: Outcome) -> Finish:
+def raced(task: Task, length: int, outcome: Outcome) -> RaceOutcome:
     """What a climb reads of an outcome."""
     reached = 0.0 if outcome.best_score is None else task.progress(max(outcome.best_score, task.goal))
     progress = round(min(max(reached, 0.0), 1.0), 4)
-    return Finish(length, outcome.solved, outcome.updates_run, progress, length * outcome.updates_run)
+    return RaceOutcome(length, outcome.solved, outcome.updates_run, progress, length * outcome.updates_run)

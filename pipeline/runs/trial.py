@@ -41,7 +41,7 @@ class Trial:
             raise UserError(
                 f"the worker on {gethostname()} has other code than the search: install the same commit there"
             )
-        return result(self.train(length, seeds), length, self.settings.training.updates)
+        return result(self.train(length, seeds), self.settings.training.updates)
 
     def train(self, length: int, seeds: Sequence[int]) -> TrainedReplicas:
         """Return all that training showed."""
@@ -51,11 +51,11 @@ class Trial:
         return train_replicas(*parts, options, length, seeds, sequences, self.watch)
 
 
-def result(done: TrainedReplicas, length: int, budget: int) -> TrialResult:
+def result(done: TrainedReplicas, budget: int) -> TrialResult:
     """What a study keeps of a trial."""
     rows = done.outcomes
     return TrialResult(
-        length=length,
+        length=done.length,
         solved=tuple(row.solved for row in rows),
         updates=tuple(row.updates_to_solve for row in rows),
         diverged=tuple(row.diverged for row in rows),

@@ -170,8 +170,8 @@ class Watcher:
 
     def round(self, generation: int, climbs: Sequence[Climb], reached: Sequence[float]) -> None:
         """A generation has ended."""
-        best = max(each.solved for each in climbs)
-        solved = [each.solved for each in climbs].count(best)
+        best = max(each.solved_length for each in climbs)
+        solved = [each.solved_length for each in climbs].count(best)
         words = f"length {best} solved by {solved}" if best else "nothing solved"
         self.shown.say(f"generation {generation + 1}: {len(climbs)} settings, {words}")
         ordinals = self.settings.tune.ordinals(generation)
@@ -182,11 +182,12 @@ class Watcher:
     def log(self, ordinal: int, climbed: Climb, octaves: float) -> None:
         """Settings that were tried as a nested run."""
         tags = {"level": "trial", "trial": str(ordinal)}
-        child = self.run.child(f"settings {ordinal} · solved {climbed.solved}", tags)
+        child = self.run.child(f"settings {ordinal} · solved {climbed.solved_length}", tags)
         child.params(climbed.entrant.values)
-        for finish in climbed.finishes:
-            child.metrics(finish.length, {"tune/updates": finish.updates, "tune/progress": finish.progress})
-        child.metrics(0, {"tune/octaves": octaves, "tune/solved_length": climbed.solved, "tune/cost": climbed.cost})
+        for outcome in climbed.outcomes:
+            child.metrics(outcome.length, {"tune/updates": outcome.updates, "tune/progress": outcome.progress})
+        how = {"octaves": octaves, "solved_length": climbed.solved_length, "cost": climbed.cost}
+        child.metrics(0, {f"tune/{name}": value for name, value in how.items()})
         child.close()
 
 
@@ -222,13 +223,13 @@ def write(folder: Path, found: TuningRecord, chosen: Chosen, title: str) -> None
             "ordinal": ordinal,
             **climbed.entrant.values,
             "octaves": octaves,
-            "solved_length": climbed.solved,
+            "solved_length": climbed.solved_length,
             "cost": climbed.cost,
-            "lengths": json.dumps([finish.length for finish in climbed.finishes]),
-            "updates": json.dumps([finish.updates for finish in climbed.finishes]),
+            "lengths": json.dumps([outcome.length for outcome in climbed.outcomes]),
+            "updates": json.dumps([outcome.updates for outcome in climbed.outcomes]),
             "seed": climbed.entrant.seed,
         }
-        for ordinal, (climbed, octaves) in enumerate(zip(chosen.climbs, chosen.reached, strict=True))
+        for ordinal, (climbed, octaves) in enumerate(zip(chosen.climbs, chosen.octaves, strict=True))
     ]
     with (folder / "trials.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

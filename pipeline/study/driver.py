@@ -79,7 +79,7 @@ def run(searches: Sequence["Search"], executor: Executor, workers: int, on_end: 
 
 
 class Next(Enum):
-    """What a search can do now."""
+    """The options of a search at one moment."""
 
     TRIAL = "run this trial"
     AGAIN = "look again: the trial proved to be another's"

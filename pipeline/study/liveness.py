@@ -1,4 +1,4 @@
-"""Whether the process that runs a trial still lives; a killed process leaves its trials RUNNING in the study."""
+"""Signs of life of the processes that run trials; a killed one leaves its trials RUNNING in the study."""
 
 import time
 from typing import Any

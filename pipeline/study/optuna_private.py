@@ -1,4 +1,4 @@
-"""What is used of Optuna without being promised by it; a test names each piece, for a new release to be held to."""
+"""The parts of Optuna in use that its documentation does not promise; a test names each, to check a new release."""
 
 import warnings
 

@@ -15,7 +15,7 @@ LENGTH = "length"  # the one parameter of a study
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What training some replicas at one length gave; tuples hold one value a replica."""
+    """The result of training some replicas at one length; tuples hold one value a replica."""
 
     length: int
     solved: tuple[bool, ...]

@@ -12,7 +12,7 @@ DISTRACTORS = 4
 
 
 def ordered(random: Generator, length: int, batch: int, starts: Sequence[int]) -> Batch:
-    """One A or B in each window [start, start + floor(length/10)), uniform; they are the class, in base 2."""
+    """Return a batch with one A or B, in each window [start, start + floor(length/10)): the class, in base 2."""
     window = length // 10
     inputs = random.integers(SYMBOLS, SYMBOLS + DISTRACTORS, (length, batch), dtype=np.uint8)
     symbols = random.integers(0, SYMBOLS, (len(starts), batch), dtype=np.uint8)

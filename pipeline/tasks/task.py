@@ -1,4 +1,4 @@
-"""What every task declares. To add one, write a class like those beside this file and a YAML in conf/task/."""
+"""The base of every task. To add one, write a class like those in this folder and a YAML in conf/task/."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def answers(self) -> int:
-        """How many of the last steps carry a target."""
+        """The number of last steps that carry a target."""
 
     @property
     @abstractmethod

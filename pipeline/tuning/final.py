@@ -6,14 +6,14 @@ from math import log2
 from typing import Any
 
 from pipeline.base.numbers import significant
-from pipeline.tuning.climbing import Entrant, Finish, Train
+from pipeline.tuning.climbing import Entrant, RaceOutcome, Train
 
 PER_OCTAVE = 2  # lengths of the last round in a doubling
 
 
 @dataclass
 class Standing:
-    """How settings did in the last round; both lists have one value a length."""
+    """The record of some settings in the last round; both lists have one value a length."""
 
     values: Mapping[str, Any]
     plain: bool
@@ -23,9 +23,15 @@ class Standing:
     cost: int = 0  # replica x updates x length
     known: float | None = None  # its horizon in octaves, where a search has found it to lie below the first length
 
+    def add(self, length: int, outcomes: Sequence[RaceOutcome]) -> None:
+        """Take what became of its seeds at the next length."""
+        self.lengths.append(length)
+        self.solved.append(sum(outcome.solved for outcome in outcomes))
+        self.cost += sum(outcome.cost for outcome in outcomes)
+
     @property
-    def goes_on(self) -> bool:
-        """Whether half of the seeds solved the last length."""
+    def continues(self) -> bool:
+        """True if half of the seeds solved the last length."""
         return 2 * self.solved[-1] >= self.seeds
 
     @property
@@ -53,39 +59,35 @@ def compete(
     allowance: float,
     plain: float | None = None,
 ) -> list[Standing]:
-    """Try settings, of which the first are the plain ones, at rising lengths; who solves half of the seeds goes on.
+    """Try settings, of which the first are the plain ones, at rising lengths; who solves half of the seeds continues.
 
-    With their horizon in octaves, `plain`, the plain ones are not tried but stand where their search saw them.
-    It ends when no more than one goes on, or the next length will likely cost more than is left.
+    If `plain` is given, their horizon in octaves, the plain ones are not tried but stand where their search saw them.
+    The round ends when no more than one continues, or the next length will likely cost more than is left.
     """
     standings = [Standing(values, index == 0, seeds=len(seeds)) for index, values in enumerate(settings)]
     if plain is not None:
         standings[0].known = plain
     front = [standing for standing in standings if standing.known is None]
-    before, lately = lengths[0], 0  # the last length, and what it cost those who go on; the first is tried in any case
+    before, lately = (
+        lengths[0],
+        0,
+    )  # the last length, and what it cost those who continue; the first is tried in any case
     for length in lengths if front else []:
         likely = lately * (length / before) ** 2  # both the steps and the updates grow with the length
         if lately and allowance < min(likely, length * budget * len(front) * len(seeds)):
             break
         who = [Entrant(standing.values, seed) for standing in front for seed in seeds]
-        finishes = train(who, length, None)
+        outcomes = train(who, length, None)
         before, lately = length, 0
         for index, standing in enumerate(front):
-            mine = finishes[index * len(seeds) : (index + 1) * len(seeds)]
-            note(standing, length, mine)
-            lately += sum(finish.cost for finish in mine) if standing.goes_on else 0
-        allowance -= sum(finish.cost for finish in finishes)
-        front = [standing for standing in front if standing.goes_on]
+            mine = outcomes[index * len(seeds) : (index + 1) * len(seeds)]
+            standing.add(length, mine)
+            lately += sum(outcome.cost for outcome in mine) if standing.continues else 0
+        allowance -= sum(outcome.cost for outcome in outcomes)
+        front = [standing for standing in front if standing.continues]
         if len(front) <= 1:
             break
     return standings
-
-
-def note(standing: Standing, length: int, finishes: Sequence[Finish]) -> None:
-    """Add what one length showed."""
-    standing.lengths.append(length)
-    standing.solved.append(sum(finish.solved for finish in finishes))
-    standing.cost += sum(finish.cost for finish in finishes)
 
 
 def ranked(standings: Sequence[Standing], margin: float) -> list[Standing]:
@@ -107,8 +109,8 @@ def rate_curve(
     middle = (count - 1) / 2
     rates = [significant(float(values["optimizer.lr"] * step ** (place - middle))) for place in range(count)]
     who = [Entrant({**values, "optimizer.lr": rate}, seed) for rate in rates for seed in seeds]
-    finishes = train(who, length, None)
-    parts = [finishes[place * len(seeds) : (place + 1) * len(seeds)] for place in range(count)]
-    solved = [sum(finish.solved for finish in part) for part in parts]
-    cost = sum(finish.cost for finish in finishes)
+    outcomes = train(who, length, None)
+    parts = [outcomes[place * len(seeds) : (place + 1) * len(seeds)] for place in range(count)]
+    solved = [sum(outcome.solved for outcome in part) for part in parts]
+    cost = sum(outcome.cost for outcome in outcomes)
     return {"length": length, "seeds": len(seeds), "rates": rates, "solved": solved, "cost": cost}

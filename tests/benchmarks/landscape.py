@@ -23,7 +23,7 @@ from pipeline.horizon.ladder import ladder
 from pipeline.runs import tune
 from pipeline.runs.race import Trainer
 from pipeline.tuning.climbing import Entrant, Train
-from pipeline.tuning.final import PER_OCTAVE, Standing, note
+from pipeline.tuning.final import PER_OCTAVE, Standing
 from pipeline.tuning.options import SEEDS as CHOICES
 from pipeline.tuning.rounds import EACH_SEED
 from tests.conftest import compose
@@ -38,9 +38,9 @@ def followed(settings: Sequence[dict[str, Any]], lengths: Sequence[int], train: 
     standings = [Standing(values, False, seeds=len(SEEDS)) for values in settings]
     front = standings
     for length in lengths:
-        finishes = train([Entrant(standing.values, seed) for standing in front for seed in SEEDS], length, None)
+        outcomes = train([Entrant(standing.values, seed) for standing in front for seed in SEEDS], length, None)
         for index, standing in enumerate(front):
-            note(standing, length, finishes[index * len(SEEDS) : (index + 1) * len(SEEDS)])
+            standing.add(length, outcomes[index * len(SEEDS) : (index + 1) * len(SEEDS)])
         front = [standing for standing in front if standing.solved[-1] > ALONE]
         if not front:
             break

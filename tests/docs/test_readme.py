@@ -47,11 +47,11 @@ def test_every_command_of_the_readme_runs(module: str, arguments: str, tmp_path:
 @pytest.mark.slow
 def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> None:
     folder = copy_of_the_project(tmp_path)
-    (folder / "pipeline/cells/irnn.py").write_text(next(block for block in blocks("python") if "IRNN" in block))
-    (folder / "conf/cell/irnn.yaml").write_text(blocks("yaml")[0])
-    done = run("search", "task=adding", "cell=irnn", "tracking.enabled=false", *QUICK, cwd=folder)
+    (folder / "pipeline/cells/leaky.py").write_text(next(block for block in blocks("python") if "LeakyRNN" in block))
+    (folder / "conf/cell/leaky.yaml").write_text(blocks("yaml")[0])
+    done = run("search", "task=adding", "cell=leaky", "tracking.enabled=false", *QUICK, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert (folder / "results/search/adding-irnn/horizon.json").exists()
+    assert (folder / "results/search/adding-leaky/horizon.json").exists()
 
 
 def test_the_tables_of_the_readme_are_those_of_the_result_files() -> None:

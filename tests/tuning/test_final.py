@@ -49,7 +49,7 @@ def test_the_last_round_stops_short_of_what_it_may_not_cost() -> None:
     assert [length for _, length, _ in toy.calls] == [16, 23, 32, 45]
 
 
-def test_the_last_round_goes_on_past_lengths_that_all_solve_cheaply() -> None:
+def test_the_last_round_continues_past_lengths_that_all_solve_cheaply() -> None:
     """It foresees the next length from what this one took; with the whole budget for everyone it would end at 23."""
     toy = Toy(lambda values: 1000.0, scatter=0.0)
     standings = compete([GOOD, GOOD, GOOD], [1, 2, 3, 4], LENGTHS, toy, BUDGET, 392_000.0)

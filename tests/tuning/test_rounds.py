@@ -17,8 +17,8 @@ from pipeline.tuning.rounds import (
     TYPICAL,
     Chosen,
     Tuning,
+    complete_trials,
     importance,
-    recorded,
     seed_of,
 )
 from tests.tuning.toy_tuning import BEST, BUDGET, PLAIN, Killed, Toy, options, question, sampler
@@ -38,13 +38,13 @@ def test_it_finds_the_learning_rate_that_the_toy_hides(tmp_path: Path) -> None:
     assert 2 ** chosen.order[0].octaves > 4 * 12  # the plain settings reach 13
     assert max(importance(made.study).items(), key=lambda each: each[1])[0] == "optimizer.lr"
     assert len(chosen.climbs) == 72
-    assert [trial.user_attrs["ordinal"] for trial in recorded(made.study)] == list(range(72))
+    assert [trial.user_attrs["ordinal"] for trial in complete_trials(made.study)] == list(range(72))
 
 
 @pytest.mark.parametrize("searches", [1.0, 2.0, 3.0])
 def test_a_choice_costs_no_more_than_its_searches(tmp_path: Path, searches: float) -> None:
     chosen, made = tune(tmp_path / "study.db", Toy(), searches=searches, generations=20)
-    longest = sorted(each.solved for each in chosen.climbs)[-2]
+    longest = sorted(each.solved_length for each in chosen.climbs)[-2]
     horizon = max(longest, question().search_horizon)
     allowed = searches * TYPICAL * question().replicas * BUDGET * horizon  # less than 50 x BUDGET x horizon
     assert chosen.cost <= allowed == pytest.approx(made.allowance(chosen.climbs))
@@ -63,8 +63,8 @@ def test_a_cheap_plain_search_lets_a_choice_cost_less(tmp_path: Path) -> None:
 
 def test_beyond_the_range_a_search_only_climbs_so_a_choice_may_cost_less(tmp_path: Path) -> None:
     chosen, made = tune(tmp_path / "study.db", Toy(lambda values: 4.0 * question().longest))
-    reached = [each for each in chosen.climbs if each.solved == question().longest]
-    assert made.at_the_end(chosen.climbs)
+    reached = [each for each in chosen.climbs if each.solved_length == question().longest]
+    assert made.is_at_the_end(chosen.climbs)
     allowed = made.options.searches * question().replicas * min(each.cost for each in reached)
     assert made.allowance(chosen.climbs) == allowed
 
@@ -92,14 +92,14 @@ def test_where_nothing_is_solved_the_plain_settings_stay(tmp_path: Path) -> None
 def test_killed_at_any_point_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole = Toy()
     undisturbed, made = tune(tmp_path / "whole.db", whole, generations=2, first=4, settings=4)
-    trials = [(trial.params, trial.value, trial.user_attrs) for trial in recorded(made.study)]
+    trials = [(trial.params, trial.value, trial.user_attrs) for trial in complete_trials(made.study)]
     for call in range(len(whole.calls)):
         path = tmp_path / f"{call}.db"
         with pytest.raises(Killed):
             tune(path, Toy(killed_at=call), generations=2, first=4, settings=4)
         resumed, again = tune(path, Toy(), generations=2, first=4, settings=4)
         assert resumed == undisturbed
-        assert [(trial.params, trial.value, trial.user_attrs) for trial in recorded(again.study)] == trials
+        assert [(trial.params, trial.value, trial.user_attrs) for trial in complete_trials(again.study)] == trials
 
 
 def test_a_finished_tuning_trains_nothing_when_it_is_run_again(tmp_path: Path) -> None:
@@ -118,14 +118,14 @@ def test_a_trial_that_was_not_yet_noted_when_it_was_killed_is_noted_later(tmp_pa
     empty.set_user_attr("generation 0", content)
     again = Tuning(empty, question(), options(generations=1, first=4, settings=4), Toy(), sampler)
     again.explore()
-    assert [trial.value for trial in recorded(empty)] == [trial.value for trial in recorded(made.study)]
+    assert [trial.value for trial in complete_trials(empty)] == [trial.value for trial in complete_trials(made.study)]
 
 
 def test_plain_settings_beyond_the_space_compete_and_are_no_trial(tmp_path: Path) -> None:
     far = question(plain=PLAIN | {"optimizer.lr": 5.0})
     study = open_study(f"sqlite:///{tmp_path / 'study.db'}", "tune", sampler(0))
     chosen = Tuning(study, far, options(generations=1, first=4, settings=4), Toy(), sampler).run()
-    assert [trial.user_attrs["ordinal"] for trial in recorded(study)] == [1, 2, 3]
+    assert [trial.user_attrs["ordinal"] for trial in complete_trials(study)] == [1, 2, 3]
     assert any(each.plain and each.values["optimizer.lr"] == 5.0 for each in chosen.order)
 
 

@@ -7,7 +7,7 @@ from math import log2
 from typing import Any
 
 from pipeline.settings import build
-from pipeline.tuning.climbing import Entrant, Finish
+from pipeline.tuning.climbing import Entrant, RaceOutcome
 from pipeline.tuning.options import TuneOptions
 from pipeline.tuning.rounds import Question
 from pipeline.tuning.space import space_of
@@ -37,7 +37,7 @@ class Toy:
     killed_at: int | None = None  # call
     calls: list[tuple[list[Entrant], int, int | None]] = field(default_factory=list)
 
-    def __call__(self, entrants: Sequence[Entrant], length: int, quorum: int | None) -> list[Finish]:
+    def __call__(self, entrants: Sequence[Entrant], length: int, quorum: int | None) -> list[RaceOutcome]:
         if len(self.calls) == self.killed_at:
             raise Killed
         self.calls.append((list(entrants), length, quorum))
@@ -52,9 +52,9 @@ class Toy:
         return round(BUDGET * length / (self.horizon(entrant.values) * drawn))
 
     @staticmethod
-    def finish(length: int, needed: int, ends: int) -> Finish:
+    def finish(length: int, needed: int, ends: int) -> RaceOutcome:
         ran = min(needed, ends)
-        return Finish(length, needed <= ends, ran, round(min(1.0, ends / needed), 4), length * ran)
+        return RaceOutcome(length, needed <= ends, ran, round(min(1.0, ends / needed), 4), length * ran)
 
 
 def options(**changes: Any) -> TuneOptions:

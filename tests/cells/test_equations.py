@@ -1,0 +1,304 @@
+"""The steps of every cell written a second time, in NumPy and one sequence at a time; and those of torchrecurrent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+import torchrecurrent
+from numpy import ndarray
+from torch import Tensor
+
+from pipeline.cells.cell import Cell
+from pipeline.cells.cornn import CoRNN
+from pipeline.cells.indrnn import IndRNN
+from pipeline.cells.janet import JANET
+from pipeline.cells.lem import LEM
+from tests.cells.reached import noise
+from tests.conftest import compose, options
+
+HIDDEN, INPUTS, TIME = 5, 3, 30
+Named = Mapping[str, ndarray]
+Outputs = list[ndarray]
+
+
+def sigmoid(x: ndarray) -> ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def rnn(w: Named, xs: ndarray) -> Outputs:
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        h = np.tanh(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ h + w["bias_hh"])
+        found.append(h)
+    return found
+
+
+def irnn(w: Named, xs: ndarray) -> Outputs:
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        h = np.maximum(0, w["weight_ih"] @ x + w["weight_hh"] @ h + w["bias"])
+        found.append(h)
+    return found
+
+
+def gru(w: Named, xs: ndarray) -> Outputs:
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        a, b = (np.split(w[f"weight_{s}"] @ v + w[f"bias_{s}"], 3) for s, v in (("ih", x), ("hh", h)))
+        r, z = sigmoid(a[0] + b[0]), sigmoid(a[1] + b[1])
+        h = z * h + (1 - z) * np.tanh(a[2] + r * b[2])
+        found.append(h)
+    return found
+
+
+def lstm(w: Named, xs: ndarray) -> Outputs:
+    h, c, found = np.zeros(HIDDEN), np.zeros(HIDDEN), []
+    for x in xs:
+        i, f, g, o = np.split(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ h + w["bias_hh"], 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        found.append(h)
+    return found
+
+
+def janet(w: Named, xs: ndarray) -> Outputs:
+    c, found = np.zeros(HIDDEN), []
+    for x in xs:
+        s, n = np.split(w["weight_ih"] @ x + w["weight_hh"] @ c + w["bias"], 2)
+        c = sigmoid(s) * c + (1 - sigmoid(s - 1)) * np.tanh(n)
+        found.append(c)
+    return found
+
+
+def indrnn(w: Named, xs: ndarray) -> Outputs:
+    for layer in (1, 2):
+        h, found = np.zeros(HIDDEN), []
+        for x in xs:
+            h = np.maximum(0, w[f"weight_ih_{layer}"] @ x + w[f"weight_hh_{layer}"] * h + w[f"bias_{layer}"])
+            found.append(h)
+        xs = np.array(found)
+    return found
+
+
+def lem(w: Named, xs: ndarray) -> Outputs:
+    y, z, found = np.zeros(HIDDEN), np.zeros(HIDDEN), []
+    for x in xs:
+        a1, a2, a3, a4 = np.split(w["weight_ih"] @ x + w["bias_ih"], 4)
+        b1, b2, b3 = np.split(w["weight_hh"] @ y + w["bias_hh"], 3)
+        bar, delta = w["dt"] * sigmoid(a1 + b1), w["dt"] * sigmoid(a2 + b2)
+        z = (1 - delta) * z + delta * np.tanh(a3 + b3)
+        y = (1 - bar) * y + bar * np.tanh(w["weight_zh"] @ z + w["bias_zh"] + a4)
+        found.append(y)
+    return found
+
+
+def cornn(w: Named, xs: ndarray) -> Outputs:
+    y, z, found = np.zeros(HIDDEN), np.zeros(HIDDEN), []
+    joint = np.concatenate([w["weight_ih"], w["weight_zh"], w["weight_hh"]], axis=1)
+    for x in xs:
+        force = np.tanh(joint @ np.concatenate([x, z, y]) + w["bias"])
+        z = z + w["dt"] * (force - w["gamma"] * y - w["epsilon"] * z)
+        y = y + w["dt"] * z
+        found.append(y)
+    return found
+
+
+def positive(a: ndarray) -> ndarray:
+    return np.where(a >= 0, a + 0.5, sigmoid(a))
+
+
+def mingru(w: Named, xs: ndarray) -> Outputs:
+    for layer in (1, 2, 3):
+        h, found = np.zeros(HIDDEN), []
+        for x in xs:
+            n, z = np.split(w[f"weight_ih_{layer}"] @ x + w[f"bias_{layer}"], 2)
+            h = (1 - sigmoid(z)) * h + sigmoid(z) * positive(n)
+            found.append(h)
+        xs = np.array(found)
+    return found
+
+
+def minlstm(w: Named, xs: ndarray) -> Outputs:
+    for layer in (1, 2, 3):
+        h, found = np.zeros(HIDDEN), []
+        for x in xs:
+            n, f, i = np.split(w[f"weight_ih_{layer}"] @ x + w[f"bias_{layer}"], 3)
+            h = sigmoid(f) * h + sigmoid(i) * positive(n)
+            found.append(h)
+        xs = np.array(found)
+    return found
+
+
+def orthogonal(w: Named, xs: ndarray) -> Outputs:
+    upper = np.triu(w["skew"], 1)
+    return _modrelu(w, scipy.linalg.expm(upper - upper.T), xs)
+
+
+def orthogonal_init(w: Named, xs: ndarray) -> Outputs:
+    return _modrelu(w, w["weight_hh"], xs)
+
+
+def _modrelu(w: Named, matrix: ndarray, xs: ndarray) -> Outputs:
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        a = w["weight_ih"] @ x + matrix @ h
+        h = np.sign(a) * np.maximum(0, np.abs(a) + w["bias"])
+        found.append(h)
+    return found
+
+
+def lru(w: Named, xs: ndarray) -> Outputs:
+    """In complex numbers."""
+    turn = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
+    read = w["weight_ih"][:HIDDEN] + 1j * w["weight_ih"][HIDDEN:]
+    s, found = np.zeros(HIDDEN, dtype=complex), []
+    for x in xs:
+        s = turn * s + np.exp(w["gamma"]) * (read @ x)
+        found.append(np.concatenate([s.real, s.imag]))
+    return found
+
+
+def urlstm(w: Named, xs: ndarray) -> Outputs:
+    h, c, found = np.zeros(HIDDEN), np.zeros(HIDDEN), []
+    for x in xs:
+        f, r, n, o = np.split(w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ h + w["bias_hh"], 4)
+        f, r = sigmoid(f + w["beta"]), sigmoid(r - w["beta"])
+        kept = r * (1 - (1 - f) ** 2) + (1 - r) * f**2  # the refined gate, between its two ends
+        c = kept * c + (1 - kept) * np.tanh(n)
+        h = sigmoid(o) * np.tanh(c)
+        found.append(h)
+    return found
+
+
+def s6(w: Named, xs: ndarray) -> Outputs:
+    """A channel and a mode at a time."""
+    modes, rank = w["log_decay"].shape[1], w["weight_dt"].shape[1]
+    s, found = np.zeros((HIDDEN, modes)), []
+    for x in xs:
+        u = w["weight_ih"] @ x
+        low, b, c = np.split(w["weight_uu"] @ u, [rank, rank + modes])
+        h = np.zeros(HIDDEN)
+        for channel in range(HIDDEN):
+            step = np.log1p(np.exp(w["weight_dt"][channel] @ low + w["bias_dt"][channel]))
+            for mode in range(modes):
+                decay = np.exp(-step * np.exp(w["log_decay"][channel, mode]))
+                s[channel, mode] = decay * s[channel, mode] + step * b[mode] * u[channel]
+                h[channel] += c[mode] * s[channel, mode]
+            h[channel] += w["direct"][channel] * u[channel]
+        found.append(h)
+    return found
+
+
+def slstm(w: Named, xs: ndarray) -> Outputs:
+    """Without the stabiliser: exponentials as they are, which float64 holds for some steps."""
+    h, c, n, found = np.zeros(HIDDEN), np.zeros(HIDDEN), np.zeros(HIDDEN), []
+    for x in xs:
+        i, f, z, o = np.split(w["weight_ih"] @ x + w["weight_hh"] @ h + w["bias"], 4)
+        c = sigmoid(f) * c + np.exp(i) * np.tanh(z)
+        n = sigmoid(f) * n + np.exp(i)
+        h = sigmoid(o) * c / n
+        found.append(h)
+    return found
+
+
+def module(w: Named, xs: ndarray) -> Outputs:
+    return lstm(w, xs)
+
+
+WRITTEN: Mapping[str, Callable[[Named, ndarray], Outputs]] = {
+    each.__name__: each
+    for each in (
+        *(cornn, gru, indrnn, irnn, janet, lem, lru, lstm, mingru, minlstm, module),
+        *(orthogonal, orthogonal_init, rnn, s6, slstm, urlstm),
+    )
+}
+
+
+def run(cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor) -> list[Tensor]:
+    """What the readout sees after each step, for inputs [time, batch, input]."""
+    ready = cell.materialise({name: weight.unsqueeze(0) for name, weight in weights.items()})
+    state, found = cell.start(ready, inputs.shape[1]), []
+    for input in inputs:
+        state = cell.forward(ready, state, input.unsqueeze(0))
+        found.append(state[0][0])
+    return found
+
+
+def begun(cell: Cell, seed: int = 0) -> dict[str, Tensor]:
+    """Float64 weights somewhat away from where they begin, so that none is zero."""
+    drawn = cell.weights(INPUTS, torch.Generator().manual_seed(seed))
+    return {name: w.double() + 0.2 * noise(*w.shape, seed=n) for n, (name, w) in enumerate(drawn.items())}
+
+
+@pytest.mark.parametrize("name", options("cell"))
+def test_every_cell_takes_the_steps_of_its_second_writing(name: str) -> None:
+    cell = replace(compose(f"cell={name}").cell.for_length(TIME), hidden=HIDDEN)
+    weights, inputs = begun(cell), noise(TIME, 4, INPUTS, seed=9)
+    found = torch.stack(run(cell, weights, inputs)).numpy()
+    for sequence in range(4):
+        expected = WRITTEN[name]({n: w.numpy() for n, w in weights.items()}, inputs[:, sequence].numpy())
+        np.testing.assert_allclose(found[:, sequence], np.array(expected), rtol=1e-11, atol=1e-13)
+
+
+def theirs(module: torch.nn.Module, inputs: Tensor, steps: Callable[..., tuple[Tensor, ...]], parts: int) -> Tensor:
+    state, found = tuple(torch.zeros(inputs.shape[1], HIDDEN).double() for _ in range(parts)), []
+    for input in inputs:
+        state = steps(module, input, state)
+        found.append(state[0])
+    return torch.stack(found).detach()
+
+
+def test_janet_is_that_of_torchrecurrent() -> None:
+    cell, inputs = JANET(HIDDEN, "published", longest=TIME), noise(TIME, 4, INPUTS, seed=9)
+    weights = begun(cell)
+    module = torchrecurrent.JANETCell(INPUTS, HIDDEN).double()
+    zero = torch.zeros(2 * HIDDEN).double()
+    named = {"bias_ih": weights["bias"], "bias_hh": zero, "beta": torch.ones(()).double()}
+    module.load_state_dict({**named, **{name: weights[name] for name in ("weight_ih", "weight_hh")}})
+    expected = theirs(module, inputs, lambda m, x, state: m(x, state), 2)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_cornn_is_that_of_torchrecurrent() -> None:
+    cell, inputs = CoRNN(HIDDEN, "published", dt=0.1, gamma=2.0, epsilon=3.0), noise(TIME, 4, INPUTS, seed=9)
+    weights = {
+        **begun(cell),
+        **{n: w.double() for n, w in cell.weights(INPUTS, torch.Generator()).items() if n in cell.groups},
+    }
+    module = torchrecurrent.coRNNCell(INPUTS, HIDDEN, dt=0.1, gamma=2.0, epsilon=3.0).double()
+    zero = torch.zeros(HIDDEN).double()
+    named = {"bias_ih": weights["bias"], "bias_hh": zero, "bias_ch": zero, "weight_ch": weights["weight_zh"]}
+    module.load_state_dict({**named, **{name: weights[name] for name in ("weight_ih", "weight_hh")}})
+    expected = theirs(module, inputs, lambda m, x, state: m(x, state), 2)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_lem_is_that_of_torchrecurrent_but_for_the_new_z() -> None:
+    """Theirs reads the old z for h, the authors' code the new one: so theirs is asked twice, for z and then for h."""
+    cell, inputs = LEM(HIDDEN, "published", dt=0.5), noise(TIME, 4, INPUTS, seed=9)
+    weights = {**begun(cell), "dt": torch.full((HIDDEN,), 0.5).double()}
+    module = torchrecurrent.LEMCell(INPUTS, HIDDEN, dt=0.5).double()
+    named = {"weight_ch": weights["weight_zh"], "bias_ch": weights["bias_zh"]}
+    module.load_state_dict({**named, **{n: weights[n] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}})
+
+    def step(m: torch.nn.Module, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        h, z = state
+        after = m(x, (h, z))[1]
+        return m(x, (h, after))[0], after
+
+    expected = theirs(module, inputs, step, 2)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_layer_of_indrnn_is_that_of_torchrecurrent_with_a_rectifier() -> None:
+    cell, inputs = IndRNN(HIDDEN, "published", layers=1, length=TIME), noise(TIME, 4, INPUTS, seed=9)
+    weights = begun(cell)
+    module = torchrecurrent.IndRNNCell(INPUTS, HIDDEN, nonlinearity="relu").double()
+    zero = torch.zeros(HIDDEN).double()
+    named = {"weight_ih": weights["weight_ih_1"], "vector_u": weights["weight_hh_1"], "bias_ih": weights["bias_1"]}
+    module.load_state_dict({**named, "bias_hh": zero})
+    expected = theirs(module, inputs, lambda m, x, state: (m(x, state[0]),), 1)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
