@@ -77,8 +77,11 @@ ASIDE = (
     "base/trees.py",
     "executors",
     FIGURES,
+    "runs/notes.py",
     "runs/search_summary.py",
+    "runs/studies.py",
     "runs/watcher.py",
+    "runs/work.py",
     "settings",
     "study/claims.py",
     "study/driver.py",
@@ -91,7 +94,7 @@ ASIDE = (
 """What changes no result: reading settings, whose values count instead, showing, keeping, starting again."""
 STAGES = {
     "prepare": ("runs/prepared.py",),
-    "train": ("runs/train.py",),
+    "train": ("runs/prepared.py", "runs/train.py"),
     "search": ("runs/search.py", *TRIALS),
     "tune": ("runs/tune.py", *TRIALS, *CHOICES),
     "retune": ("runs/retune.py", *TRIALS, *CHOICES),

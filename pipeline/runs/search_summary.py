@@ -1,10 +1,8 @@
 """What MLflow and the dashboard show of a search: figures, charts and a note."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.horizon.answer import Horizon
-from pipeline.records.horizon import HorizonRecord
-from pipeline.records.wording import REASONS, phrase
 from pipeline.study.record import TrialRecord
 
 
@@ -30,21 +28,3 @@ def horizon_by_updates(found: Horizon) -> dict[int, dict[str, float]]:
     return {
         each.budget: {f"budget/t50_{name}": float(end) for name, end in each.ends.items()} for each in found.by_budget
     }
-
-
-def note_of(found: HorizonRecord, command: str, origin: Mapping[str, str]) -> str:
-    """The description of a search in Markdown, for a reviewer: question, answer, evidence, and the same again."""
-    lines = [
-        f"### At which length does **{found.cell}** stop learning **{found.task}**?",
-        f"\n**Horizon T50: {phrase(found.t50)}** ({found.level:.0%} credible interval); T90: {phrase(found.t90)}.\n",
-        f"- A replica has solved a length when its held-out error is below {found.goal} within {found.budget} updates; "
-        f"chance is {found.chance:.3g}.",
-        f"- {found.trials} trials of {found.replicas} replicas, lengths {found.length_min} to {found.length_max}.",
-        f"- The search ended because {REASONS.get(found.reason or '', 'it was cut short')}.",
-        *(f"- Warning: {sentence}" for sentence in found.diagnostics),
-        "- Under Artifacts: `horizon.svg` (solved share, posterior), `course.svg` (trial by trial), `gradients.svg` "
-        "(why); each trial is a nested run.",
-        *(f"- {what}: {value}" for what, value in origin.items()),
-        f"\nThe same again:\n\n```bash\n{command}\n```",
-    ]
-    return "\n".join(lines)

@@ -1,66 +1,55 @@
 """The searches of a grid side by side on one executor."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-
-import optuna
+from dataclasses import dataclass
 
 from pipeline.base.errors import UserError, first_line
-from pipeline.base.terminal import Display, display
-from pipeline.runs.search import Searching, opened
+from pipeline.base.terminal import Display, open_display
+from pipeline.runs.search import SearchRun, open_search
 from pipeline.settings import Settings
 from pipeline.settings.composition import grid
 from pipeline.settings.tuned import tuned
 from pipeline.study import driver
-from pipeline.study.driver import Search
 
 
 def sweep(settings: Settings) -> None:
     """Find every horizon of the grid."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with display("sweep") as shown, Many(shown) as many, settings.part("executor") as executor:
-        many.driven = [many.open(each).driven(executor.remote, workers=1) for each in map(tuned, grid(settings))]
-        driver.run(many.driven, executor, executor.workers, many.ended)
-    if many.failed:
-        raise UserError(f"{len(many.failed)} of {len(many.driven)} searches failed: {'; '.join(many.failed)}")
-    shown.say(f"{len(many.driven)} horizons in {settings.results / 'search'}")
+    failed: list[str] = []
+    with open_display("sweep") as display, ExitStack() as stack, settings.part("executor") as executor:
+        members = [Member.open(each, display, stack, executor.remote) for each in map(tuned, grid(settings))]
+
+        def conclude(ended: driver.Search) -> None:
+            failed.extend(member.conclude() for member in members if member.driven is ended)
+
+        driver.run([member.driven for member in members], executor, executor.workers, conclude)
+    if sentences := list(filter(None, failed)):
+        raise UserError(f"{len(sentences)} of {len(members)} searches failed: {'; '.join(sentences)}")
+    display.print(f"{len(members)} horizons in {settings.results / 'search'}")
 
 
-@dataclass
-class Many:
-    """Searches that are under way, each with a run of its own that ends as the search ends."""
+@dataclass(frozen=True)
+class Member:
+    """A search that is under way beside others, with a run of its own that ends as the search ends."""
 
-    shown: Display
-    searches: list[Searching] = field(default_factory=list)
-    stacks: list[ExitStack] = field(default_factory=list)
-    driven: list[Search] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    search: SearchRun
+    driven: driver.Search
+    end: ExitStack
 
-    def open(self, settings: Settings) -> Searching:
-        """Begin one."""
-        stack = ExitStack()
-        search = stack.enter_context(opened(settings, self.shown.beside(settings.title)))
-        self.searches.append(search)
-        self.stacks.append(stack)
-        return search
+    @classmethod
+    def open(cls, settings: Settings, display: Display, stack: ExitStack, remote: bool) -> "Member":
+        """Open a search; what `conclude` does not end, `stack` does."""
+        end = stack.enter_context(ExitStack())
+        search = end.enter_context(open_search(settings, display.beside(settings.title)))
+        return cls(search, search.driven(remote, workers=1), end)
 
-    def ended(self, one: Search) -> None:
-        """Write the answer of one that has ended; one that failed does not end the others."""
-        place = next(index for index, each in enumerate(self.driven) if each is one)
-        search = self.searches[place]
+    def conclude(self) -> str:
+        """Write the answer; return a sentence if the search failed, for that does not end the others."""
         try:
-            with self.stacks[place]:
-                if one.error:
-                    raise one.error
-                search.conclude()
+            with self.end:
+                if self.driven.error:
+                    raise self.driven.error
+                self.search.conclude()
         except Exception as error:
-            self.failed.append(f"{search.settings.title}: {first_line(error)}")
-            search.shown.say(f"failed: {first_line(error)}")
-
-    def __enter__(self) -> "Many":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End the runs of those that did not come to an end."""
-        for stack in self.stacks:
-            stack.__exit__(*error)  # type: ignore[arg-type]
+            self.search.work.display.print(f"failed: {first_line(error)}")
+            return f"{self.search.work.settings.title}: {first_line(error)}"
+        return ""

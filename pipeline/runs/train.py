@@ -2,19 +2,17 @@
 
 import shutil
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow
 from pyarrow import parquet
 
 from pipeline import tracking
-from pipeline.base.files import digest, replaced, write_json
+from pipeline.base.files import digest, write_json
 from pipeline.base.numbers import significant
-from pipeline.base.terminal import Display, display, duration
+from pipeline.base.terminal import duration, open_display
 from pipeline.base.trees import as_json
 from pipeline.data.held_out import HeldOut
 from pipeline.figures.training import draw_training
@@ -25,126 +23,71 @@ from pipeline.records.labels import title
 from pipeline.records.outcome import OutcomeRecord, Tested
 from pipeline.records.training import write_curves
 from pipeline.runs import weights
-from pipeline.runs.prepared import ensure_prepared
+from pipeline.runs.notes import note
+from pipeline.runs.work import Work, open_work
 from pipeline.settings import Settings
 from pipeline.settings.tuned import tuned
 
 WROTE = "digest.outcome"  # tag: by it the report finds the run that wrote its outcome.json
 
 
-def train(settings: Settings) -> None:
+def train(settings: Settings) -> OutcomeRecord:
     """Train one cell on one task at one length."""
     settings = tuned(settings)
-    settings.require_runs()
-    name = f"{settings.experiment or settings.names['cell']} · T={settings.training.length} · train"
-    tags = {"stage": "train", **settings.tags}
+    length = f"T={settings.training.length}"
     with (
-        display(f"{settings.title} T={settings.training.length}") as shown,
-        tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, tags) as run,
+        open_display(f"{settings.title} {length}") as display,
+        open_work("train", settings, display, detail=length) as work,
     ):
-        began = time.monotonic()
-        held_out = ensure_prepared(settings)
-        describe(run, settings, held_out)
-        result = fit(settings, held_out, run, shown)
-        with replaced(settings.results_of("train")) as folder:
-            write(folder, settings, result, tested(settings, held_out, result))
-            run.artifacts(folder)
-        seconds = time.monotonic() - began
-        show(run, settings, result, seconds)
-        shown.summary(outline(settings, run, result, seconds))
+        log_question(work)
+        done = fit(work)
+        found = outcome(settings, done, tested(settings, work.held_out, done))
+        with work.results() as folder:
+            write(folder, settings, done, found)
+        log_answer(work, found)
+        display.print_summary(outline(work, found))
+    return found
 
 
-def describe(run: tracking.Run, settings: Settings, held_out: HeldOut) -> None:
-    """Tell the reviewer what this run is, from which settings and data."""
-    task, training = settings.task, settings.training
-    source, profile = f"data/{settings.names['task']}", f"{held_out.count} sequences, T={training.length}"
-    run.params(settings.tree)
-    run.dataset(settings.names["task"], held_out.digest(training.length), source, profile)
-    run.note(
-        f"### Does **{settings.names['cell']}** learn **{settings.names['task']}** at length {training.length}?\n\n"
-        f"{training.replicas} replicas, at most {training.updates} updates. Solved: held-out error below {task.goal} "
-        f"(chance {task.chance:.3g}). Curves are medians over the replicas that still train; `gradients.svg` shows "
-        f"‖∂L/∂h‖ at every step over the course of training.\n\n- Data: `{source}`, by DVC\n"
-        f"- Code: {tracking.code()}\n\n"
-        f"The same again:\n\n```bash\n{settings.command('train')}\n```"
-    )
+def log_question(work: Work) -> None:
+    """Log what this run is, and from which data."""
+    settings, held_out, training = work.settings, work.held_out, work.settings.training
+    work.log_data(held_out.digest(training.length), f"{held_out.count} sequences, T={training.length}")
+    values = {"settings": settings, "training": training, "task": settings.task, "data": work.data}
+    work.run.note(note("train", command=settings.command("train"), code=tracking.code(), **values))
 
 
-def show(run: tracking.Run, settings: Settings, result: TrainedReplicas, seconds: float) -> None:
-    """Tell the reviewer what came out, and store the weights as a model."""
-    folder, count = settings.results_of("train"), len(result.outcomes)
-    last = max(outcome.updates_run for outcome in result.outcomes)
-    run.metrics(last, {"replicas/solved": solved(result), "train/seconds": seconds, "train/compute": result.cost})
-    wrote = digest(folder / "outcome.json")
-    run.tags({"solved": f"{solved(result)}/{count}", "duration": duration(seconds), WROTE: wrote})
-    if failing := majority([row.signature for row in result.outcomes]):
-        run.tags({"signature": failing})
-    about = weights.describe(settings, count)
-    kind, shape = ("uint8", (-1, -1)) if about["symbols"] else ("float32", (-1, -1, about["channels"]))
-    answered = ("float32", (-1, about["answers"], about["outputs"]))
-    plain = {name: str(value) for name, value in about.items() if name != "settings"}
-    with tempfile.TemporaryDirectory() as place:
-        for name in (weights.WEIGHTS, weights.DESCRIPTION):
-            shutil.copy(folder / name, place)
-        scores = {"score/best": (last, best)} if (best := best_score(result)) is not None else {}
-        run.model(settings.pair, Path(place), {"inputs": (kind, shape), "outputs": answered}, plain, scores)
+def fit(work: Work) -> TrainedReplicas:
+    """Train with progress on the display and curves in MLflow."""
+    settings, training = work.settings, work.settings.training
+    best = ""
 
-
-def outline(settings: Settings, run: tracking.Run, result: TrainedReplicas, seconds: float) -> dict[str, str]:
-    """What the command says at its end."""
-    best = best_score(result)
-    return {
-        "solved": f"{solved(result)} of {len(result.outcomes)} replicas",
-        "best score": "" if best is None else f"{best:.3g} (goal {settings.task.goal:g})",
-        "time": duration(seconds),
-        "files": str(settings.results_of("train")),
-        "MLflow": run.link(settings.address),
-    }
-
-
-def best_score(result: TrainedReplicas) -> float | None:
-    """The best of all replicas, None where every one diverged."""
-    return min((row.best_score for row in result.outcomes if row.best_score is not None), default=None)
-
-
-def fit(settings: Settings, held_out: HeldOut, run: tracking.Run, shown: Display) -> TrainedReplicas:
-    """One trial with progress on the display and curves in MLflow."""
-    training = settings.training
-
-    def watch(update: int, curve: Any) -> None:
-        run.metrics(update, curve)
-        shown.now(update / training.updates, f"update {update}, best score {curve.get('score/best', np.nan):.3g}")
+    def watch(update: int, curve: Mapping[str, float]) -> None:
+        nonlocal best
+        work.run.metrics(update, curve)
+        if "score/best" in curve:
+            best = f", best score {curve['score/best']:.3g}"
+        work.display.progress(update / training.updates, f"update {update}{best}")
 
     parts = settings.task, settings.cell, settings.optimizer
-    seeds, sequences = range(training.replicas), held_out.sequences(training.length)
+    seeds, sequences = range(training.replicas), work.held_out.sequences(training.length)
     return train_replicas(*parts, training, training.length, seeds, sequences, watch)
 
 
-def tested(settings: Settings, held_out: HeldOut, result: TrainedReplicas) -> list[Tested]:
-    """How the best weights do at each of `training.test_lengths`, with the score of each replica."""
+def tested(settings: Settings, held_out: HeldOut, done: TrainedReplicas) -> list[Tested]:
+    """Return how the best weights do at each of `training.test_lengths`, with the score of each replica."""
     task, cell, goal = settings.task, settings.cell, settings.task.goal
     found = []
     for length in settings.training.test_lengths:
-        of_replicas = scores(task, cell, settings.training, result, held_out.sequences(length)).tolist()
+        of_replicas = scores(task, cell, settings.training, done, held_out.sequences(length)).tolist()
         below = sum(score < goal for score in of_replicas)
         found.append(Tested(length, below, tuple(significant(score) for score in of_replicas)))
     return found
 
 
-def write(folder: Path, settings: Settings, result: TrainedReplicas, tests: Sequence[Tested]) -> None:
-    """Every out of the stage."""
-    table = columns(result.recorder.through_time, [outcome.replica for outcome in result.outcomes])
-    found = outcome(settings, result, tests)
-    write_json(folder / "outcome.json", as_json(found))
-    parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
-    weights.save(folder, settings, result)
-    write_curves(folder / "curves.csv", result.recorder.curves)
-    draw_training(folder, table, result.recorder.curves, found, title(found.task, found.cell, settings.tree["cell"]))
-
-
-def outcome(settings: Settings, result: TrainedReplicas, tests: Sequence[Tested] = ()) -> OutcomeRecord:
-    """The content of outcome.json."""
-    latest = list(result.recorder.latest.values())
+def outcome(settings: Settings, done: TrainedReplicas, tests: Sequence[Tested] = ()) -> OutcomeRecord:
+    """Return the content of outcome.json."""
+    latest = list(done.recorder.latest.values())
     return OutcomeRecord(
         task=settings.names["task"],
         cell=settings.names["cell"],
@@ -153,21 +96,61 @@ def outcome(settings: Settings, result: TrainedReplicas, tests: Sequence[Tested]
         goal=settings.task.goal,
         loose_goal=settings.task.loose_goal,
         chance=settings.task.chance,
-        solved=solved(result),
-        compute=result.cost,
-        signature=majority([row.signature for row in result.outcomes]),
+        solved=sum(row.solved for row in done.outcomes),
+        compute=done.cost,
+        signature=majority([row.signature for row in done.outcomes]),
         gradient={name: mean([figures.get(name, np.nan) for figures in latest]) for name in latest[0]},
-        replicas=tuple(result.outcomes),
+        replicas=tuple(done.outcomes),
         tested=tuple(tests),
     )
 
 
-def solved(result: TrainedReplicas) -> int:
-    """How many replicas solved the task."""
-    return sum(row.solved for row in result.outcomes)
-
-
 def mean(values: list[float]) -> float | None:
-    """The mean of what is finite, to six digits; None where nothing is."""
+    """Return the mean of the finite values, to six digits; None if there are none."""
     finite = [value for value in values if np.isfinite(value)]
     return significant(float(np.mean(finite))) if finite else None
+
+
+def write(folder: Path, settings: Settings, done: TrainedReplicas, found: OutcomeRecord) -> None:
+    """Write every out of the stage."""
+    table = columns(done.recorder.through_time, [row.replica for row in found.replicas])
+    write_json(folder / "outcome.json", as_json(found))
+    parquet.write_table(pyarrow.table(table), folder / "gradients.parquet", compression="zstd")
+    weights.save(folder, settings, done)
+    write_curves(folder / "curves.csv", done.recorder.curves)
+    draw_training(folder, table, done.recorder.curves, found, title(found.task, found.cell, settings.tree["cell"]))
+
+
+def log_answer(work: Work, found: OutcomeRecord) -> None:
+    """Log what came out, and store the weights as a model."""
+    last = max(row.updates_run for row in found.replicas)
+    numbers = {"replicas/solved": found.solved, "train/seconds": work.seconds, "train/compute": found.compute}
+    work.run.metrics(last, numbers)
+    tags = {"solved": f"{found.solved}/{len(found.replicas)}", "duration": duration(work.seconds)}
+    tags |= {WROTE: digest(work.folder / "outcome.json")}
+    work.run.tags(tags | ({"signature": found.signature} if found.signature else {}))
+    log_model(work, {} if found.best_score is None else {"score/best": (last, found.best_score)})
+
+
+def log_model(work: Work, scores: tracking.Scores) -> None:
+    """Store the weights that were written as a model of the run."""
+    about = weights.describe(work.settings, work.settings.training.replicas)
+    kind, shape = ("uint8", (-1, -1)) if about["symbols"] else ("float32", (-1, -1, about["channels"]))
+    shapes = {"inputs": (kind, shape), "outputs": ("float32", (-1, about["answers"], about["outputs"]))}
+    plain = {name: str(value) for name, value in about.items() if name != "settings"}
+    with tempfile.TemporaryDirectory() as place:
+        for name in (weights.WEIGHTS, weights.DESCRIPTION):
+            shutil.copy(work.folder / name, place)
+        work.run.model(work.settings.pair, Path(place), shapes, plain, scores)
+
+
+def outline(work: Work, found: OutcomeRecord) -> dict[str, str]:
+    """Return what the command prints at its end."""
+    best = found.best_score
+    return {
+        "solved": f"{found.solved} of {len(found.replicas)} replicas",
+        "best score": "" if best is None else f"{best:.3g} (goal {found.goal:g})",
+        "time": duration(work.seconds),
+        "files": str(work.folder),
+        "MLflow": work.run.link(work.settings.address),
+    }

@@ -1,6 +1,6 @@
 """Trained weights on disk, and a model made of them that reads sequences of any length.
 
-    from pipeline.runs.weights import load
+    from pipeline.runs import load
 
     model = load("results/train/adding-lstm")  # or the files of a model in MLflow
     answers = model(inputs, replica=0)         # inputs [batch, time, channel], or symbols [batch, time]

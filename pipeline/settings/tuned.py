@@ -8,18 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.base.checking import checked
-from pipeline.base.errors import UserError, first_line
 from pipeline.learning.options import TrainingOptions
 from pipeline.settings.checks import check_parts
 from pipeline.settings.places import PARTS, ROOT
 from pipeline.settings.schema import Settings
+from pipeline.settings.tuned_file import read_tuned
 from pipeline.settings.typed import section
-from pipeline.tuning.record import Provenance, Tuned
-
-SECTIONS = ("optimizer", "training", "cell")  # what a choice of settings may hold
+from pipeline.tuning.record import Tuned
 
 
 def file_of(settings: Settings) -> Path:
@@ -33,11 +28,11 @@ def tuned(settings: Settings) -> Settings:
     there = path.exists() or path.is_symlink()  # a link to nothing is a file that can't be read
     if not settings.search.tuned or settings.experiment or not there:
         return settings
-    content = read(path)
-    if not content:
+    found = read_tuned(path)
+    if not found:
         return settings
-    sections = {name: _free(settings, name, content[name]) for name in SECTIONS if content.get(name)}
-    return replace(with_values(settings, sections), tuned=content["provenance"])
+    sections = {name: _free(settings, name, values) for name, values in found.sections.items() if values}
+    return replace(with_values(settings, sections), tuned=found.provenance)
 
 
 def _free(settings: Settings, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,30 +53,6 @@ def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -
     found = replace(settings, parts=parts, training=training)
     check_parts(found)
     return found
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The content of a file, empty for a pair that was not tuned; raises `UserError` where it is something else."""
-    task, _, cell = path.stem.rpartition("-")
-    maker = f"`python -m pipeline.tune task={task} cell={cell}` makes it"
-    try:
-        content: Any = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path} can't be read ({first_line(error)}); {maker}") from error
-    if content is None:
-        return {}
-    sections = isinstance(content, dict) and all(isinstance(value, dict) for value in content.values())
-    if not sections or "provenance" not in content or not set(content) <= {*SECTIONS, "provenance"}:
-        raise UserError(
-            f"{path} must have provenance and any of {', '.join(SECTIONS)}, each a group; "
-            f"{maker}, and search.tuned=false does without it"
-        )
-    try:
-        return {**content, "provenance": checked(Provenance, content["provenance"])}
-    except ValueError as error:
-        raise UserError(
-            f"{path}: provenance can't be used ({error}); {maker}, and search.tuned=false does without it"
-        ) from error
 
 
 def summary(settings: Settings) -> Tuned | None:

@@ -8,9 +8,9 @@ does; at its end a command waits for it a while. What was not delivered is state
 import os
 
 from pipeline.tracking.origin import code
-from pipeline.tracking.run import Run, open_run
+from pipeline.tracking.run import Run, Scores, open_run
 
-__all__ = ["ENVIRONMENT", "Run", "code", "open_run"]
+__all__ = ["ENVIRONMENT", "Run", "Scores", "code", "open_run"]
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -26,8 +26,7 @@ from pipeline.base.deciding import (
     project,
 )
 from pipeline.base.trees import flatten
-from pipeline.runs.search import study_name as search_name
-from pipeline.runs.tune import study_name as choice_name
+from pipeline.runs.studies import search_name, tuning_name
 from tests.base.edits import MEANINGLESS, Edit, change_a_constant, copy_of_the_code, rename_modules
 from tests.conftest import compose
 
@@ -164,7 +163,7 @@ def names(copy: Path) -> dict[str, tuple[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deciding, "project", lambda: code)
         every = {f"{task}-{cell}": compose(f"task={task}", f"cell={cell}") for task, cell in PAIRS}
-        return {pair: (search_name(settings), choice_name(settings)) for pair, settings in every.items()}
+        return {pair: (search_name(settings), tuning_name(settings)) for pair, settings in every.items()}
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +224,7 @@ def test_settings_that_decide_nothing_rename_no_study() -> None:
     again = ["training.threads=1", "search.fresh=true", "tune.fresh=true"]
     of_train = ["training.length=20", "training.replicas=3", "search.tuned=false"]
     plain, other = compose("cell=lstm"), compose("cell=lstm", *elsewhere, *again, *of_train)
-    assert (search_name(plain), choice_name(plain)) == (search_name(other), choice_name(other))
+    assert (search_name(plain), tuning_name(plain)) == (search_name(other), tuning_name(other))
 
 
 @pytest.mark.parametrize(
@@ -236,11 +235,11 @@ def test_settings_that_decide_nothing_rename_no_study() -> None:
 def test_settings_that_decide_rename_studies(word: str, both: bool) -> None:
     plain, other = compose("cell=lstm"), compose("cell=lstm", word)
     assert (search_name(plain) != search_name(other)) is both
-    assert choice_name(plain) != choice_name(other)
+    assert tuning_name(plain) != tuning_name(other)
 
 
 def test_a_knob_of_another_cell_renames_no_choice() -> None:
-    assert choice_name(compose("cell=lstm")) == choice_name(compose("cell=lstm", "tune.cells.gru.update_bias.high=5"))
+    assert tuning_name(compose("cell=lstm")) == tuning_name(compose("cell=lstm", "tune.cells.gru.update_bias.high=5"))
 
 
 def test_a_cell_of_another_package_counts_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

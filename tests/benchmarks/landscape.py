@@ -20,7 +20,7 @@ import yaml
 from pipeline.base.errors import require
 from pipeline.data.streams import TUNING
 from pipeline.horizon.ladder import ladder
-from pipeline.runs import tune
+from pipeline.runs.choosing import parse_space
 from pipeline.runs.race import Trainer
 from pipeline.tuning.climbing import Entrant, Train
 from pipeline.tuning.final import PER_OCTAVE, Standing
@@ -58,7 +58,7 @@ def main() -> None:
     pair, *words = sys.argv[1:]
     task, cell = pair.split("-")
     given = compose(f"task={task}", f"cell={cell}")
-    _, plain = tune.asked(given)
+    _, plain = parse_space(given)
     varied = {name: [yaml.safe_load(value) for value in values.split(",")] for name, values in map(parted, words)}
     for name in varied:
         require(name in plain, pair, f"has the settings {', '.join(plain)}", name)

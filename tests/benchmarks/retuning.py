@@ -30,7 +30,7 @@ from scipy.special import ndtr
 
 from pipeline.base.errors import require
 from pipeline.base.files import write_json
-from pipeline.base.terminal import display
+from pipeline.base.terminal import open_display
 from pipeline.base.trees import as_json
 from pipeline.horizon import random_effects
 from pipeline.horizon.estimate import Estimate
@@ -40,8 +40,9 @@ from pipeline.records.horizon import read_horizon
 from pipeline.records.reading import read_json
 from pipeline.records.settings import read_settings
 from pipeline.records.wording import phrase
-from pipeline.runs import retune, tune
+from pipeline.runs import retune
 from pipeline.runs.prepared import held_out_of
+from pipeline.runs.studies import tuning_name
 from pipeline.settings import CONF, Settings
 from pipeline.tuning.record import Choice
 from tests.conftest import compose
@@ -80,13 +81,13 @@ def known(pair: str) -> tuple[Horizons, list[float]]:
 
 def fresh(pair: str, rows: dict[str, Choice]) -> Iterator[Choice]:
     """Choices with other seeds, and their horizons; from `rows` where they are there."""
-    with tempfile.TemporaryDirectory() as state, display(pair) as shown:
+    with tempfile.TemporaryDirectory() as state, open_display(pair) as shown:
         settings = of_pair(pair, f"paths.state={state}")
         first = retune.first_choice(settings)
         for seed in SEEDS:
-            mine = retune.seeded(settings, seed)
-            name = tune.study_name(mine)
-            rows[name] = retune.again(mine, first, held_out_of(settings), shown, rows.get(name))
+            mine = retune.with_seed(settings, seed)
+            name = tuning_name(mine)
+            rows[name] = retune.retune_once(mine, first, held_out_of(settings), shown, rows.get(name))
             write_json(RESULT, as_json(rows))
             yield rows[name]
 

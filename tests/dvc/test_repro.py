@@ -107,7 +107,7 @@ def test_a_sweep_on_a_dask_cluster_writes_what_repro_wrote_file_for_file(project
             path.unlink()
     done = run("sweep", "executor=dask", cwd=project)
     assert done.returncode == 0, done.stderr
-    assert "goes on after" not in done.stdout  # it trained them anew
+    assert "resumes study" not in done.stdout  # it trained them anew
     assert {name: digest for name, digest in digests(project).items() if name in before} == before
     assert dvc(project, "status", "dvc.yaml").strip().endswith("up to date.")
     assert "Running stage" not in dvc(project, "repro")

@@ -16,10 +16,10 @@ from pipeline.learning.replicas import train_replicas
 from pipeline.records.horizon import horizon_record, read_horizon
 from pipeline.records.outcome import read_outcome
 from pipeline.runs import train, weights
+from pipeline.runs.choosing import new_sampler, parse_space
 from pipeline.runs.prepared import held_out_of, lengths
 from pipeline.runs.search import headline
 from pipeline.runs.trial import Trial
-from pipeline.runs.tune import asked, sampler
 from pipeline.settings import Settings
 from pipeline.study import driver
 from pipeline.study.opening import open_study
@@ -86,15 +86,15 @@ def use_search(settings: Settings, folder: Path) -> None:
 
 def use_tuning(settings: Settings) -> None:
     """What `tune` asks Optuna for, after it has looked at the space."""
-    space, _ = asked(settings)
-    assert len(propose(space, sampler(settings, 0), [], 2)) == 2
+    space, _ = parse_space(settings)
+    assert len(propose(space, new_sampler(settings, 0), [], 2)) == 2
 
 
 def refused_by_a_stage(settings: Settings) -> str | None:
     """What is refused by the one stage that uses it: the sampler by search, the space by tune."""
     try:
         settings.part("sampler", options=settings.search)
-        asked(settings)
+        parse_space(settings)
     except UserError as error:
         return str(error)
     return None

@@ -49,7 +49,7 @@ def undisturbed(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(first, folder)
     done = run_stage(retune.main, arguments(folder))
     assert done.status == 0, done.err
-    assert "chosen again, T50 is" in done.out
+    assert "re-tuned, T50 is" in done.out
     return folder
 
 

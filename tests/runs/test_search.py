@@ -2,14 +2,23 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.records.gradients import with_profiles
+from pipeline.records.horizon import read_horizon
+from pipeline.records.trials import read_trials
+from pipeline.runs.search import search
+from pipeline.runs.studies import search_study
+from pipeline.study.results import read_study
 from tests.base.commands import ROOT, environment, paths, run, start
+from tests.conftest import compose
 
 SMALL = (
     "task=temporal_order",
@@ -53,6 +62,18 @@ def test_a_search_writes_the_answer_and_every_trial(undisturbed: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_files_of_a_search_say_what_it_returned(undisturbed: Path, tmp_path: Path) -> None:
+    """It is drawn and logged from the answer that it has, not from the files; they must not differ."""
+    shutil.copytree(undisturbed, tmp_path / "copy")
+    found = search(compose(*SMALL, "tracking.enabled=false", *paths(tmp_path / "copy")))
+    folder = tmp_path / "copy/results/search/temporal_order-gru"
+    assert read_horizon(folder / "horizon.json") == found
+    study = search_study(compose(*SMALL, *paths(tmp_path / "copy")))
+    kept = [replace(trial, curves=()) for trial in read_study(study)]  # the curves are in the study alone
+    assert with_profiles(folder / "gradients.parquet", read_trials(folder / "trials.csv")) == tuple(kept)
+
+
+@pytest.mark.slow
 def test_a_search_shows_a_parent_run_and_one_run_for_each_trial(undisturbed: Path) -> None:
     client = MlflowClient(f"sqlite:///{undisturbed / 'state' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("temporal_order")
@@ -73,7 +94,7 @@ def test_the_same_search_again_trains_nothing_and_writes_the_same_bytes(undistur
     before = outs(undisturbed)
     done = run("search", *SMALL, *paths(undisturbed))
     assert done.returncode == 0, done.stderr
-    assert "goes on after" in done.stdout
+    assert "resumes study" in done.stdout
     assert "solved; horizon between" not in done.stdout
     assert outs(undisturbed) == before
 
@@ -92,8 +113,8 @@ def test_a_search_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
     assert not (tmp_path / "results/search/temporal_order-gru/horizon.json").exists()
     done = run("search", *SMALL, *paths(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "goes on after" in done.stdout
-    assert first.split(";")[0] not in done.stdout.split("goes on after")[0]
+    assert "resumes study" in done.stdout
+    assert first.split(";")[0] not in done.stdout.split("resumes study")[0]
     assert outs(tmp_path) == outs(undisturbed)
 
 

@@ -169,7 +169,7 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_as_if_nothing_had_happened(team
     killed.communicate()
     done = subprocess.run(command, capture_output=True, check=False, **given)
     assert done.returncode == 0, done.stderr
-    assert "goes on after" in done.stdout
+    assert "resumes study" in done.stdout
     assert team.outs(tmp_path).items() <= team.outs(team.project).items()
     for name in optuna.get_all_study_names(storage):
         check_no_trial_is_lost_doubled_or_blocked(optuna.load_study(study_name=name, storage=storage))

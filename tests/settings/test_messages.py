@@ -113,7 +113,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pipeline.tracking.stored.StoredRun", start)
     monkeypatch.setattr("pipeline.runs.prepared.prepare", start)
-    monkeypatch.setattr("pipeline.runs.train.ensure_prepared", start)
+    monkeypatch.setattr("pipeline.runs.work.ensure_prepared", start)
 
 
 @pytest.mark.parametrize("arguments", WRONG)

@@ -141,7 +141,7 @@ def test_a_command_goes_by_the_file_and_by_its_own_line(
         seen.append(found)
         raise UserError("enough")
 
-    monkeypatch.setattr("pipeline.runs.train.ensure_prepared", stop)
+    monkeypatch.setattr("pipeline.runs.work.ensure_prepared", stop)
     line = f"task=copy cell=gru tracking.enabled=false paths.tuned={folder} {overrides}"
     assert run_stage(train.main, line).err == "error: enough\n"
     assert seen[0].tree["optimizer"]["lr"] == rate
@@ -154,7 +154,7 @@ def test_a_published_setting_is_not_tuned(folder: Path, monkeypatch: pytest.Monk
         seen.append(found)
         raise UserError("enough")
 
-    monkeypatch.setattr("pipeline.runs.train.ensure_prepared", stop)
+    monkeypatch.setattr("pipeline.runs.work.ensure_prepared", stop)
     run_stage(train.main, f"+experiment=bai_copy_gru tracking.enabled=false paths.tuned={folder}")
     assert seen[0].tuned is None and seen[0].experiment
 

@@ -14,9 +14,9 @@ LR = {"lr": {"low": 1e-4, "high": 0.1, "log": True}}
 
 @pytest.mark.parametrize("cell", options("cell"))
 def test_the_space_of_every_cell_holds_its_plain_settings_and_can_be_used(cell: str) -> None:
-    from pipeline.runs.tune import asked
+    from pipeline.runs.choosing import parse_space
 
-    space, plain = asked(compose("task=copy", f"cell={cell}"))
+    space, plain = parse_space(compose("task=copy", f"cell={cell}"))
     assert holds(space, plain)
     assert {"optimizer.name", "optimizer.lr", "training.clip", "cell.init"} <= set(space)
 

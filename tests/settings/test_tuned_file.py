@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records.tuned_file import scalar, text
+from pipeline.settings.tuned_file import scalar, text
 
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False) | st.text("ab: #'\"{[é,")

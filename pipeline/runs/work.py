@@ -1,0 +1,70 @@
+"""The frame of a stage: its run in MLflow, its data, its folder of results."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.base.files import replaced
+from pipeline.base.terminal import Display
+from pipeline.data.held_out import HeldOut
+from pipeline.runs.prepared import ensure_prepared
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage works with."""
+
+    stage: str
+    settings: Settings
+    held_out: HeldOut
+    run: tracking.Run
+    display: Display
+    began: float = field(default_factory=time.monotonic)  # [s]
+
+    @property
+    def seconds(self) -> float:
+        """The time since it began."""
+        return time.monotonic() - self.began
+
+    @property
+    def data(self) -> str:
+        """Where DVC keeps the data."""
+        return f"data/{self.settings.names['task']}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the results."""
+        return self.settings.results_of(self.stage)
+
+    @contextmanager
+    def results(self) -> Iterator[Path]:
+        """Yield an empty folder; if the block ends well, its files replace the results, here and in MLflow."""
+        with replaced(self.folder) as folder:
+            yield folder
+            self.run.artifacts(folder)
+
+    def log_data(self, digest: str, profile: str) -> None:
+        """Tie the run to its data."""
+        self.run.dataset(self.settings.names["task"], digest, self.data, profile)
+
+
+@contextmanager
+def open_work(
+    stage: str, settings: Settings, display: Display, detail: str = "", tags: Mapping[str, str] | None = None
+) -> Iterator[Work]:
+    """Open the run of a stage, with its settings and its data; it ends with the block, as the block ends.
+
+    `detail` is a part of the run's name. Raises `UserError` where runs can't be stored.
+    """
+    settings.require_runs()
+    began = time.monotonic()
+    name = " · ".join(filter(None, [settings.experiment or settings.names["cell"], detail, stage]))
+    known = {"stage": stage, **settings.tags, **(tags or {})}
+    with tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, known) as run:
+        held_out = ensure_prepared(settings)
+        run.params(settings.tree)
+        yield Work(stage, settings, held_out, run, display, began)
