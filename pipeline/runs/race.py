@@ -76,7 +76,7 @@ class Trainer:
     def cell(self, values: Mapping[str, Any]) -> Cell:
         """The cell with these settings, of which only the weights' beginning may differ from the plain one."""
         own = {name.removeprefix("cell."): value for name, value in values.items() if name.startswith("cell.")}
-        cell: Cell = build({**self.settings.tree["cell"], **own}, "cell")
+        cell: Cell = build({**self.settings.parts["cell"], **own}, "cell")
         return cell
 
     def recipe(self, values: Mapping[str, Any]) -> Recipe:
@@ -99,7 +99,7 @@ def optimizer(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
     path = CONF / "optimizer" / f"{name}.yaml"
     if name != settings.names["optimizer"] and not path.exists():
         raise UserError(f"tune.space.optimizer.name names {name!r}, which is no file of conf/optimizer")
-    given = settings.tree["optimizer"] if name == settings.names["optimizer"] else yaml.safe_load(path.read_text())
+    given = settings.parts["optimizer"] if name == settings.names["optimizer"] else yaml.safe_load(path.read_text())
     own = {key.removeprefix("optimizer."): value for key, value in values.items() if key.startswith("optimizer.")}
     return {**given, **{key: value for key, value in own.items() if key != "name"}}
 

@@ -62,7 +62,7 @@ def describe(settings: Settings, replicas: int) -> dict[str, Any]:
     return {
         "task": settings.names["task"],
         "cell": settings.names["cell"],
-        "settings": dict(settings.tree["cell"]),
+        "settings": dict(settings.parts["cell"]),
         "length": settings.training.length,
         "replicas": replicas,
         "kind": task.kind,

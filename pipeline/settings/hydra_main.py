@@ -13,13 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
+from pipeline.base.files import digest
 from pipeline.settings.composition import VERSION, check, require_line
 from pipeline.settings.messages import one_sentence, sentence
-from pipeline.settings.overrides import asked, job_folder
+from pipeline.settings.overrides import asked
 from pipeline.settings.places import CONF, PARTS
 from pipeline.settings.schema import Settings
 
 SEVERAL = {"-m", "--multirun"}
+LONGEST = 120  # signs of a folder's name
 COMPLETION = {"-sc", "--shell-completion"}  # the words behind it are no overrides
 
 
@@ -54,3 +56,10 @@ def load(config: DictConfig, used: Collection[str] = PARTS) -> Settings:
     overrides: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
     folder = job_folder(overrides) if runtime.mode == RunMode.MULTIRUN else None
     return check(config, dict(runtime.runtime.choices), folder, asked(overrides), used)
+
+
+def job_folder(overrides: Sequence[str]) -> str:
+    """Return a name for one job of a multirun: its overrides, shortened by a digest if they are long."""
+    shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
+    name = shown.replace("/", "_")
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}-{digest(shown, digits=8)}"

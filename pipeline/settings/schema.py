@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import yaml
 
-from pipeline.base.deciding import NO_RESULT
 from pipeline.base.rules import FOLDER, SEED, Rule, Section, at_least, between
-from pipeline.base.sqlite import require_store
 from pipeline.base.trees import without
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.options import TrainingOptions
@@ -150,6 +148,8 @@ class Settings:
     @property
     def recorded(self) -> dict[str, Any]:
         """The settings that decide a result: not where it runs and things go, on how many threads, or whether anew."""
+        from pipeline.base.deciding import NO_RESULT  # reads syntax trees
+
         written: dict[str, Any] = _as_json(without(self.tree, *NO_RESULT))
         return written
 
@@ -211,6 +211,8 @@ class Settings:
     def require_runs(self) -> None:
         """Raise `UserError` where runs go to a file of ours that is no database of them."""
         if self.tracking.enabled and not os.environ.get("MLFLOW_TRACKING_URI"):
+            from pipeline.base.sqlite import require_store
+
             require_store(self.state / "mlflow.db", "experiments")
 
 

@@ -1,4 +1,4 @@
-"""The settings in conf/tuned/TASK-CELL.yaml, which `pipeline.tune` writes, in place of the plain ones.
+"""Tuned settings, from the file conf/tuned/TASK-CELL.yaml that `pipeline.tune` writes, in place of the plain ones.
 
 What the command line names stays as it says, and a published setting (+experiment=NAME) as it was published.
 """
@@ -18,7 +18,7 @@ from pipeline.tuning.record import Tuned
 
 
 def file_of(settings: Settings) -> Path:
-    """Where the settings of a pair are written."""
+    """Return where the tuned settings of a pair are written."""
     return ROOT / settings.paths.tuned / f"{settings.pair}.yaml"
 
 
@@ -56,10 +56,10 @@ def with_values(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -
 
 
 def summary(settings: Settings) -> Tuned | None:
-    """What horizon.json tells of the choice of settings; None where they are the plain ones."""
+    """Return what horizon.json tells of the choice of settings; None where they are the plain ones."""
     if settings.tuned is None:
         return None
-    optimizer, found = settings.tree["optimizer"], settings.tuned
+    optimizer, found = settings.parts["optimizer"], settings.tuned
     return Tuned(
         lr=optimizer.get("lr"),
         optimizer=optimizer["_target_"],

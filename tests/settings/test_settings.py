@@ -16,7 +16,7 @@ from pipeline import cells, tasks
 from pipeline.base.errors import UserError
 from pipeline.cells.cell import Cell
 from pipeline.settings import CONF, PARTS, ROOT, build
-from pipeline.settings.overrides import job_folder
+from pipeline.settings.hydra_main import job_folder
 from pipeline.settings.schema import SECTIONS
 from pipeline.settings.typed import of_type, typed
 from pipeline.tasks.task import Task
