@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 LARGE = ("torch", "mlflow", "optuna", "matplotlib", "pandas", "sklearn", "scipy", "pyarrow", "dvc", "rich")
 ARRAYS = ("numpy", "jaxtyping", "beartype")  # no check of a section needs them
-COMMANDS = "prepare train search sweep tune retune ui"
+COMMANDS = "prepare train search sweep tune retune pair report papers ui"
 START = """
 import importlib, json, sys
 commands, lines = json.loads(sys.argv[1])
@@ -75,3 +75,10 @@ def test_prepare_imports_what_it_uses(tmp_path: Path) -> None:
     modules, printed = started("prepare", small)
     assert "2 sequences for each of" in printed and (tmp_path / "adding" / "task.json").exists()
     assert not modules & {"torch", "mlflow", "optuna", "matplotlib", "pandas", "sklearn", "scipy", "dvc"}
+
+
+@pytest.mark.parametrize("room", ["page", "pairs", "papers"])
+def test_reports_need_no_torch(room: str) -> None:
+    line = f"import json, sys, pipeline.reports.{room}; print(json.dumps(sorted(sys.modules)))"
+    process = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not set(json.loads(process.stdout)) & {"torch", "mlflow", "dvc"}
