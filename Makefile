@@ -1,17 +1,23 @@
 # make repro: measure every horizon. make test: check that all of it works. Both set up .venv first, once.
+# make test-long: before a release; the same tests with other draws, whether the committed results are of this code, and a
+# hundred kills.
 # make tune: settings for each pair. make retune: how much of a horizon is the luck of that choice.
 # make papers: published experiments and ours. make bench: the ratios that are claimed. make ui: MLflow on this machine.
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test check bench ui papers tune retune
+.PHONY: repro test test-long check bench ui papers tune retune
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
+
+test-long: $(READY)
+	INPUT_CASES=1000 $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal -m "release or not release" --hypothesis-seed=random
+	$(VENV)/bin/python -m tests.benchmarks.faults
 
 check: $(READY)
 	$(VENV)/bin/ruff check .
