@@ -33,6 +33,8 @@ class Program:
     parts: tuple[Size, ...]  # of the state
     kept: Size  # what a step keeps for the way back, for each sequence
     leaves: Callable[[Weights], list[Float[Tensor, "replica rows columns"]]]  # views of weights, in the struct's order
+    derive: Callable[[Weights], dict[str, Tensor]] | None = None  # what `leaves` are views of instead, if not weights
+    uncovered: tuple[str, ...] = ()  # weights of which the passes leave some gradient unwritten: it is zero
 
 
 def _torch_nn(weights: Weights) -> list[Float[Tensor, "replica rows columns"]]:
