@@ -15,7 +15,7 @@ from pipeline.kernels.scaling import FLOOR, Norms
 from pipeline.kernels.workspace import Trace, Workspace, lend
 
 Weights = Mapping[str, Float[Tensor, "replica ..."]]
-Leaf = Float[Tensor, "replica rows columns"]  # a matrix or, with one row, a bias; see program.py
+Leaf = Float[Tensor, "replica _ _"]  # a matrix or, with one row, a bias; see program.py
 
 
 class Weight(ctypes.Structure):

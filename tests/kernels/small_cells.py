@@ -39,7 +39,7 @@ class Small(Cell):
 class IRNN(Small):
     """h' = relu(W x + U h + b) (Le et al. 2015)."""
 
-    shapes = {"W": "HI", "U": "HH", "b": "H"}
+    shapes: ClassVar = {"W": "HI", "U": "HH", "b": "H"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -50,7 +50,7 @@ class IRNN(Small):
 class IndRNN(Small):
     """h' = relu(W x + u h + b), u a number for each unit (Li et al. 2018)."""
 
-    shapes = {"W": "HI", "u": "H", "b": "H"}
+    shapes: ClassVar = {"W": "HI", "u": "H", "b": "H"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -62,7 +62,7 @@ class CoRNN(Small):
     """Coupled oscillators: z' = z + dt (tanh(W y + V z + U x + b) - gamma y - epsilon z); y' = y + dt z'."""
 
     states = ("y", "z")
-    shapes = {"W": "HH", "V": "HH", "U": "HI", "b": "H"}
+    shapes: ClassVar = {"W": "HH", "V": "HH", "U": "HI", "b": "H"}
     step: float = 0.1
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
@@ -77,7 +77,7 @@ class LEM(Small):
     """Long expressive memory (Rusch et al. 2022): two products a step, the second of what the first one made."""
 
     states = ("y", "z")
-    shapes = {"W": "3I", "V": "3H", "b": "3", "Vy": "HH", "Wy": "HI", "by": "H"}
+    shapes: ClassVar = {"W": "3I", "V": "3H", "b": "3", "Vy": "HH", "Wy": "HI", "by": "H"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         y, z = state
@@ -92,7 +92,7 @@ class LEM(Small):
 class ResetFirst(Small):
     """The GRU of its paper, with the reset before the product: h~ = tanh(W x + U (r h))."""
 
-    shapes = {"W": "3I", "U": "2H", "b": "3", "Un": "HH"}
+    shapes: ClassVar = {"W": "3I", "U": "2H", "b": "3", "Un": "HH"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -106,7 +106,7 @@ class ResetFirst(Small):
 class MinGRU(Small):
     """Gates see the input alone (Feng et al. 2024): h' = (1 - z) h + z g(V x), g(a) = a + 1/2 or sigmoid(a)."""
 
-    shapes = {"W": "HI", "V": "HI", "b": "H"}
+    shapes: ClassVar = {"W": "HI", "V": "HI", "b": "H"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -119,7 +119,7 @@ class MinGRU(Small):
 class Normed(Small):
     """A tanh RNN whose sum is normalised over the units, with a gain and a shift."""
 
-    shapes = {"W": "HI", "U": "HH", "gain": "H", "shift": "H"}
+    shapes: ClassVar = {"W": "HI", "U": "HH", "gain": "H", "shift": "H"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -134,7 +134,7 @@ class SLSTM(Small):
     """An LSTM with exponential gates and a running maximum (Beck et al. 2024): parts h, c, n, m."""
 
     states = ("h", "c", "n", "m")
-    shapes = {"W": "4I", "U": "4H", "b": "4"}
+    shapes: ClassVar = {"W": "4I", "U": "4H", "b": "4"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         h, c, n, m = state
@@ -150,12 +150,12 @@ class SLSTM(Small):
 class Antisymmetric(Small):
     """h' = h + e tanh((V - V' - g I) h + W x + b) (Chang et al. 2019): the matrix is made of weights."""
 
-    shapes = {"V": "HH", "W": "HI", "b": "H", "step": ""}
+    shapes: ClassVar = {"V": "HH", "W": "HI", "b": "H", "step": ""}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
-        V = weights["V"]
-        matrix = V - V.mT - 0.1 * torch.eye(self.hidden, dtype=V.dtype)
+        v = weights["V"]
+        matrix = v - v.mT - 0.1 * torch.eye(self.hidden, dtype=v.dtype)
         step = torch.exp(weights["step"])[..., None, None]
         return (h + step * torch.tanh(h @ matrix.mT + linear(input, weights["W"], weights["b"])),)
 
@@ -164,7 +164,7 @@ class Antisymmetric(Small):
 class Joined(Small):
     """One product of input and state side by side, softplus, and a clamp."""
 
-    shapes = {"A": "2A", "b": "2"}
+    shapes: ClassVar = {"A": "2A", "b": "2"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -176,7 +176,7 @@ class Joined(Small):
 class Scalar(Small):
     """A gate of one number for all units, and weights that are one number."""
 
-    shapes = {"W": "HI", "U": "HH", "b": "H", "v": "1H", "mix": "1"}
+    shapes: ClassVar = {"W": "HI", "U": "HH", "b": "H", "v": "1H", "mix": "1"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -191,7 +191,7 @@ class Stacked(Small):
     """Two layers: the second reads the new state of the first; the readout sees the second."""
 
     states = ("h", "below")
-    shapes = {"W": "HI", "U": "HH", "V": "HH", "Q": "HH", "b": "H"}
+    shapes: ClassVar = {"W": "HI", "U": "HH", "V": "HH", "Q": "HH", "b": "H"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         h, below = state
@@ -203,7 +203,7 @@ class Stacked(Small):
 class Sorted(Small):
     """Cannot be lowered."""
 
-    shapes = {"W": "HI", "U": "HH"}
+    shapes: ClassVar = {"W": "HI", "U": "HH"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -214,7 +214,7 @@ class Sorted(Small):
 class Branching(Small):
     """Looks at a number."""
 
-    shapes = {"W": "HI", "U": "HH"}
+    shapes: ClassVar = {"W": "HI", "U": "HH"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -227,7 +227,7 @@ class Branching(Small):
 class InPlace(Small):
     """Changes a tensor in place."""
 
-    shapes = {"W": "HI", "U": "HH"}
+    shapes: ClassVar = {"W": "HI", "U": "HH"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state
@@ -240,7 +240,7 @@ class InPlace(Small):
 class Gamma(Small):
     """Can be replayed, and not written as C++: lgamma is nobody's activation."""
 
-    shapes = {"W": "HI", "U": "HH"}
+    shapes: ClassVar = {"W": "HI", "U": "HH"}
 
     def forward(self, weights: Weights, state: State, input: Tensor) -> State:
         (h,) = state

@@ -11,18 +11,14 @@ from pipeline.kernels.program import Size
 UNITS, ONE = Size(1), Size(0, 1)  # a number for each unit; one number for all of them
 
 
-@dataclass(frozen=True, eq=False)
 class Block:
-    """A part of a row: operators as in ir.py, with the number of the block among those of its row in `data`.
+    """A part of a row, never changed: operators as in ir.py, with the block's number among its row's in `data`.
 
     product has (its row x, leaf, number), product_t (leaf, number), and the blocks of x as arguments.
     """
 
-    op: str
-    arguments: tuple["Block", ...]
-    width: Size
-    data: Any = None
-    mask: bool = False
+    def __init__(self, op: str, arguments: tuple["Block", ...], width: Size, data: Any = None, mask: bool = False):
+        self.op, self.arguments, self.width, self.data, self.mask = op, arguments, width, data, mask
 
     @property
     def single(self) -> bool:

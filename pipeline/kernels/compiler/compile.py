@@ -1,7 +1,8 @@
 """From a cell to its passes: traced, lowered, compared with the cell itself, and written as C++ where that can be."""
 
+import weakref
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -14,27 +15,42 @@ from pipeline.kernels.compiler.emit import emit
 from pipeline.kernels.compiler.ir import Leaf
 from pipeline.kernels.compiler.leaves import Leaves
 from pipeline.kernels.compiler.lower import lower
-from pipeline.kernels.compiler.plan import plan
+from pipeline.kernels.compiler.plan import plan, total
 from pipeline.kernels.compiler.trace import Unsupported
-from pipeline.kernels.program import Program, Size, Weights
+from pipeline.kernels.program import Program, Weights
 
 
 class Compiled(NamedTuple):
     """What there is for a cell; None where it cannot be had, and the reason."""
 
     leaves: Leaves | None
-    replay: replay.Program | None
+    graph: replay.Program | None
     native: Program | None
     reason: str | None
 
+    def replayed(self, weights: Weights) -> tuple[replay.Program, list[Tensor]]:
+        """Return the graph to be run, and its leaves from these weights."""
+        assert self.graph is not None
+        assert self.leaves is not None
+        return self.graph, self.leaves.matrices({name: contiguous(weight) for name, weight in weights.items()})
+
+
+_remembered: dict[int, tuple["weakref.ref[Cell]", dict[object, Compiled]]] = {}  # by the cell itself, not its settings
+
 
 def compiled(cell: Cell, weights: Mapping[str, Tensor], channels: int) -> Compiled:
-    """Return what there is for a cell with such weights, remembered."""
+    """Return what there is for a cell with such weights; a cell is traced once for each shape of them."""
     shapes = tuple((name, tuple(weight.shape[1:])) for name, weight in weights.items())
-    return _compiled(cell, shapes, channels, next(iter(weights.values())).dtype)
+    request = (shapes, channels, next(iter(weights.values())).dtype)
+    seen, found = _remembered.get(id(cell), (None, {}))
+    if seen is None or seen() is not cell:
+        number, found = id(cell), {}
+        _remembered[number] = (weakref.ref(cell, lambda _: _remembered.pop(number, None) and None), found)
+    if request not in found:
+        found[request] = _compiled(cell, *request)
+    return found[request]
 
 
-@lru_cache(maxsize=64)
 def _compiled(
     cell: Cell, shapes: tuple[tuple[str, tuple[int, ...]], ...], channels: int, dtype: torch.dtype
 ) -> Compiled:
@@ -51,7 +67,7 @@ def _compiled(
         text = emit(made)
     except Unsupported as reason:
         return Compiled(leaves, program, None, f"cell {name} {reason}")
-    parts = tuple(Size(1) for _ in cell.states)
+    parts = tuple(total(made.blocks.widths(width)) for width in cell.widths)
     views = partial(_views, leaves, tuple(made.weights))
     if leaves.direct:
         uncovered = leaves.uncovered({key: prod(shape) for key, shape in shapes}, made.weights)
@@ -61,6 +77,11 @@ def _compiled(
         derived = partial(_views_of_derived, tuple(made.weights))
         native = Program(text.text, parts, text.kept, derived, partial(_derive, leaves), tuple(uncovered))
     return Compiled(leaves, program, native, None)
+
+
+def contiguous(weight: Tensor) -> Tensor:
+    """Return the weight, copied if a replica's part of it is not contiguous."""
+    return weight if weight[0].is_contiguous() else weight.contiguous()
 
 
 def _name(index: int) -> str:
@@ -93,20 +114,20 @@ def _compare(
     draw: Callable[..., Tensor] = partial(torch.randn, generator=random, dtype=torch.float64)
     for scale in (0.3, 2.0):
         weights = {name: scale * draw(3, *shape) for name, shape in shapes.items()}
-        state = tuple(scale * draw(3, 4, cell.hidden) for _ in cell.states)
+        state = tuple(scale * draw(3, 4, width) for width in cell.widths)
         input = scale * draw(3, 4, channels)
-        upstream = [draw(3, 4, cell.hidden) for _ in cell.states]
+        upstream = [draw(3, 4, width) for width in cell.widths]
         with torch.no_grad():
             run = replay.Run(program, leaves.matrices(weights))
             after, values = run.step(state, input)
             back = run.back(values, state, input, upstream)
-            before = [back[id(node)].expand_as(state[0]) for node in program.graph.before]
+            before = [back[id(x)].expand_as(part) for x, part in zip(program.graph.before, state, strict=True)]
         started = tuple(part.clone().requires_grad_() for part in state)
         with torch.enable_grad():
             truth = cell.forward(weights, started, input)
             loss = torch.stack([(part * g).sum() for part, g in zip(truth, upstream, strict=True)]).sum()
             wanted = torch.autograd.grad(loss, started, allow_unused=True)
-        expected = [torch.zeros_like(state[0]) if part is None else part for part in wanted]
+        expected = [torch.zeros_like(x) if part is None else part for x, part in zip(state, wanted, strict=True)]
         for one, other in zip([*after, *before], [*truth, *expected], strict=True):
             if not torch.allclose(one, other, rtol=1e-9, atol=1e-9, equal_nan=True):
                 raise Unsupported("does more than its graph tells: its step depends on what was not traced")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.kernels.compiler.blocks import ONE, Block
+from pipeline.kernels.compiler.blocks import Block
 from pipeline.kernels.compiler.ir import Leaf
 from pipeline.kernels.compiler.memory import cost, kept
-from pipeline.kernels.compiler.plan import Plan, plus, total
+from pipeline.kernels.compiler.plan import NOTHING, Plan, plus, total
 from pipeline.kernels.compiler.stage import CHEAP, Body, Carry, Store
 from pipeline.kernels.program import Size
 
@@ -26,9 +26,9 @@ class Writer:
     plan: Plan
     vectors: list[Block] = field(default_factory=list)
     kept: list[tuple[Block, Size]] = field(default_factory=list)
-    width: Size = Size(0)  # of what is kept
+    width: Size = NOTHING  # of what is kept
     carried: dict[int, tuple[Block, Size]] = field(default_factory=dict)
-    carried_width: Size = Size(0)
+    carried_width: Size = NOTHING
 
     def __post_init__(self) -> None:
         blocks = self.plan.blocks
@@ -76,16 +76,16 @@ def _at(size: Size) -> str:
     return "".join(f" + {part}" for part in parts)
 
 
-def _offsets(row: Sequence[Block]) -> list[Size]:
-    return [total(block.width for block in row[:k]) for k in range(len(row))]
+def _starts(widths: Sequence[Size]) -> list[Size]:
+    return [total(widths[:k]) for k in range(len(widths))]
 
 
 def _parts(plan: Plan, op: str) -> list[tuple[Block, int, Size]]:
     """Return the blocks of all parts of the state, with part and place."""
     found = []
     for part in range(len(plan.after)):
-        row = plan.blocks.of(plan.graph.node(op, (), plan.graph.hidden, part))
-        found += [(block, part, at) for block, at in zip(row, _offsets(row), strict=True)]
+        row = plan.blocks.of(plan.graph.node(op, (), plan.graph.parts[part], part))
+        found += [(block, part, at) for block, at in zip(row, _starts([block.width for block in row]), strict=True)]
     return found
 
 
@@ -101,16 +101,18 @@ def _forward_stores(writer: Writer) -> list[Store]:
     plan = writer.plan
     stores = []
     for part, row in enumerate(plan.after):
-        for block, at, width in zip(row, _offsets(row), plan.blocks.widths(plan.graph.hidden), strict=True):
+        widths = plan.blocks.widths(plan.graph.parts[part])
+        for block, at, width in zip(row, _starts(widths), widths, strict=True):
             stores.append(Store(block, f"s.after[{part}]{_at(at)}", width))
     return stores + [Store(block, f"s.kept{_at(at)}", block.width) for block, at in writer.kept]
 
 
 def _backward_homes(writer: Writer) -> dict[int, str]:
     plan = writer.plan
-    homes = {}
+    homes: dict[int, str] = {}
     for part, row in enumerate(plan.after):
-        homes |= {id(b): f"s.after[{part}]{_at(at)}" for b, at in zip(row, _offsets(row), strict=True) if not b.single}
+        starts = _starts(plan.blocks.widths(plan.graph.parts[part]))
+        homes |= {id(b): f"s.after[{part}]{_at(at)}" for b, at in zip(row, starts, strict=True) if not b.single}
     homes |= {id(block): f"s.before[{part}]{_at(at)}" for block, part, at in _parts(plan, "state")}
     homes |= {id(block): f"s.kept{_at(at)}" for block, at in writer.kept}
     homes |= {id(block): f"s.d[{part}]{_at(at)}" for block, part, at in _parts(plan, "upstream")}
@@ -121,9 +123,9 @@ def _backward_homes(writer: Writer) -> dict[int, str]:
 
 def _backward_stores(writer: Writer) -> list[Store]:
     plan, stores = writer.plan, []
-    widths = plan.blocks.widths(plan.graph.hidden)
+    widths = [plan.blocks.widths(part) for part in plan.graph.parts]
     for part, row in enumerate(plan.totals):
-        for block, at, width in zip(row, _offsets(row), widths, strict=True):
+        for block, at, width in zip(row, _starts(widths[part]), widths[part], strict=True):
             stores.append(Store(block, "", width, part))
             if plan.full[part]:
                 stores.append(Store(block, f"s.full[{part}]{_at(at)}", width))
@@ -131,8 +133,8 @@ def _backward_stores(writer: Writer) -> list[Store]:
         stores.append(Store(gradient.block, f"s.A{_at(gradient.at)}", gradient.width))
     for part, row in enumerate(plan.direct):
         if not row and not plan.targets[part].product:  # nobody else writes it
-            row = [plan.blocks.of(plan.graph.constant(0.0))[0]] * len(widths)
-        for block, at, width in zip(row, [total(widths[:k]) for k in range(len(widths))], widths, strict=False):
+            row = [plan.blocks.of(plan.graph.constant(0.0))[0]] * len(widths[part])
+        for block, at, width in zip(row, _starts(widths[part]), widths[part], strict=False):
             stores.append(Store(block, f"s.direct[{part}]{_at(at)}", width))
     return stores
 
@@ -201,7 +203,7 @@ def _elsewhere(writer: Writer, stage: int, stages: dict[int, int], homes: dict[i
 
 def _again(block: Block, homes: dict[int, str]) -> float:
     if id(block) in homes or block.op in ("vector", "constant"):
-        return 0
+        return 0.0
     return cost(block) + sum(_again(argument, homes) for argument in block.arguments)
 
 
@@ -216,14 +218,15 @@ def _array(kind: str, name: str, items: Sequence[str]) -> str:
 
 def _tables(writer: Writer) -> list[str]:
     plan = writer.plan
-    parts = [total(plan.blocks.widths(plan.graph.hidden))] * len(plan.after)
+    parts = [total(plan.blocks.widths(part)) for part in plan.graph.parts]
     vectors = []
     for block in writer.vectors:
         leaf, k = block.data
         vectors.append(f"{{{plan.weight(Leaf(leaf, 0, 1))}, {_size(plan.column(leaf, k))}, {_size(block.width)}}}")
     given = [Size(0) if source.kind == "INPUT" else source.width for source in plan.sources]
     sources = [
-        f"{{From::{s.kind}, {s.part}, {_size(s.at)}, {_size(width)}}}" for s, width in zip(plan.sources, given, strict=True)
+        f"{{From::{s.kind}, {s.part}, {_size(s.at)}, {_size(width)}}}"
+        for s, width in zip(plan.sources, given, strict=True)
     ]
     panels = [f"{{{p.stage}, {_size(p.at)}, {_size(p.width)}}}" for p in plan.panels]
     terms = [

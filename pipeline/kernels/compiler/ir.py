@@ -13,7 +13,7 @@ Nodes are made once each (`Graph.node`), so equal computations are one node. The
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +57,8 @@ POINTWISE: dict[str, Callable[..., Tensor]] = {
 }
 
 
-class Leaf(NamedTuple):
+@dataclass(frozen=True)
+class Leaf:
     """Rows `first` to `first + rows - 1` of a leaf; a vector has one row."""
 
     index: int
@@ -65,21 +66,19 @@ class Leaf(NamedTuple):
     rows: int
 
 
-@dataclass(frozen=True, eq=False)
 class Node:
-    """A row of numbers for each sequence."""
+    """A row of numbers for each sequence; never changed."""
 
-    op: str
-    arguments: tuple["Node", ...]
-    width: int
-    data: Any = None  # the number of a part, a leaf, a constant, where a slice begins
+    def __init__(self, op: str, arguments: tuple["Node", ...], width: int, data: Any = None):
+        self.op, self.arguments, self.width = op, arguments, width
+        self.data = data  # the number of a part, a leaf, a constant, where a slice begins
 
     @property
     def mask(self) -> bool:
         return self.op in MASKS
 
     def __repr__(self) -> str:
-        return f"{self.op}{'' if self.data is None else f'[{self.data}]'}({', '.join(map(repr, self.arguments))})"
+        return f"{self.op}[{self.data}] of {', '.join(argument.op for argument in self.arguments)}"
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,7 @@ class Graph:
 
     hidden: int
     channels: int
+    parts: list[int]  # the width of each part of the state
     leaves: list[tuple[int, int]]  # [rows, columns] of each
     after: list[Node] = field(default_factory=list)
     totals: list[Node] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Graph:
             self.known[name] = Node(op, tuple(arguments), width, data)
         return self.known[name]
 
-    def constant(self, value: float, width: int = 1) -> Node:
+    def constant(self, value: float | int, width: int = 1) -> Node:
         return self.node("constant", (), width, float(value))
 
     def roots(self) -> list[Node]:

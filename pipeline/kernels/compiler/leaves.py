@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.kernels.compiler.ir import Leaf
 from pipeline.kernels.compiler.trace import Step
 
-Matrix = Float[Tensor, "replica rows columns"]
+Matrix = Float[Tensor, "replica _ _"]
 
 
 class View(NamedTuple):
@@ -39,7 +39,7 @@ class Leaves:
             name = names.get(leaf.untyped_storage()._cdata)
             column = leaf.stride(-1) if leaf.dim() else 1
             row = leaf.stride(0) if rows > 1 else 0
-            views.append(None if name is None else View(name, leaf.storage_offset(), (row, column)))
+            views.append(None if name is None else View(name, int(leaf.storage_offset()), (row, column)))
         return cls(step, shapes, views)
 
     @property
@@ -63,7 +63,7 @@ class Leaves:
         return found
 
     def _computed(self, weights: Mapping[str, Tensor]) -> list[Matrix]:
-        """Return all leaves by the cell's own calls: a replica at a time, so that none depends on how many there are."""
+        """Return all leaves by the cell's own calls, a replica at a time: none depends on how many there are."""
         replicas = zip(*(weights[name].unbind() for name in self.step.prelude.names), strict=True)
         found = [self.step.prelude.run(list(replica)) for replica in replicas]
         return [

@@ -54,12 +54,12 @@ class Lowering:
     def __init__(self, step: Step, cell: Cell, channels: int):
         self.step, self.batch = step, len(step.input)
         shapes = [_matrix(leaf) for leaf in step.leaves]
-        self.graph = Graph(cell.hidden, channels, shapes)
+        self.graph = Graph(cell.hidden, channels, list(cell.widths), shapes)
         self.values: dict[Key, Value] = {key(leaf): Leaf(i, 0, shapes[i][0]) for i, leaf in enumerate(step.leaves)}
         for index, part in enumerate(step.state):
-            self.values[key(part)] = self.graph.node("state", (), cell.hidden, index)
+            self.values[key(part)] = self.graph.node("state", (), part.shape[1], index)
         for index, part in enumerate(step.upstream):
-            self.values[key(part)] = self.graph.node("upstream", (), cell.hidden, index)
+            self.values[key(part)] = self.graph.node("upstream", (), part.shape[1], index)
         self.values[key(step.input)] = self.graph.node("input", (), channels)
         self.fixed = {name[0] for name in self.values}  # storages that no call may change
 
@@ -67,14 +67,17 @@ class Lowering:
         """Return the graph; raises Unsupported."""
         for call in self.step.calls:
             self._record(call)
-        graph, zero = self.graph, self.graph.constant(0.0, self.graph.hidden)
+        graph = self.graph
         graph.after = [self.row(part) for part in self.step.after]
-        graph.totals = [zero if part is None else self.row(part) for part in self.step.totals]
-        graph.before = [zero if part is None else self.row(part) for part in self.step.before]
+        graph.totals = [self._row_or_zero(part, i) for i, part in enumerate(self.step.totals)]
+        graph.before = [self._row_or_zero(part, i) for i, part in enumerate(self.step.before)]
         for leaf, found in zip(self.step.leaves, self.step.of_leaves, strict=True):
             graph.of_leaves.append([] if found is None else self._contributions(found, leaf))
         check_linear(graph)
         return graph
+
+    def _row_or_zero(self, item: Tensor | None, part: int) -> Node:
+        return self.graph.constant(0.0, self.graph.parts[part]) if item is None else self.row(item)
 
     def _record(self, call: Call) -> None:
         results = [call.arguments[0]] if call.operator._schema.is_mutable else tree_leaves(call.result)
@@ -96,7 +99,7 @@ class Lowering:
             return self._view(call)
         if base in TURNS:
             turned = self._get(call.arguments[0])
-            return turned.value if isinstance(turned, Transposed) else Transposed(turned)  # type: ignore[arg-type]
+            return turned.value if isinstance(turned, Transposed) else Transposed(turned)
         if base in ("mm", "addmm"):
             return self._product(base, call.arguments)
         if base == "sum" and self._over_batch(call):

@@ -98,4 +98,4 @@ def _cost(chosen: Mapping[int, Block], wanted: Iterable[Block], plan: Plan, free
     for block in wanted:
         visit(block)
     reductions = sum(block.op in ("sum", "max") for block in blocks_in_order(list(wanted)) if id(block) in again)
-    return sum(KEEP_ONE if b.single else KEEP for b in chosen.values()) + sum(again.values()) + reductions
+    return float(sum(KEEP_ONE if b.single else KEEP for b in chosen.values()) + sum(again.values()) + reductions)

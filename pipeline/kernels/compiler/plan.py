@@ -8,6 +8,8 @@ from pipeline.kernels.compiler.ir import Graph, Leaf, Node, Total, ordered
 from pipeline.kernels.compiler.trace import Unsupported
 from pipeline.kernels.program import Size
 
+NOTHING = Size(0)
+
 
 def plus(one: Size, other: Size) -> Size:
     """Return the sum of two lengths."""
@@ -30,7 +32,7 @@ class Source:
     kind: str  # STATE, INPUT, NEW or KEPT
     part: int
     width: Size
-    at: Size = Size(0)  # in what a step keeps
+    at: Size = NOTHING  # in what a step keeps
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Panel:
     stage: int
     at: Size
     columns: list[Column] = field(default_factory=list)
-    width: Size = Size(0)
+    width: Size = NOTHING
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Plan:
     products: dict[int, tuple[int, Size]] = field(default_factory=dict)  # product_t blocks: target, and where in it
     stage: dict[int, int] = field(default_factory=dict)  # of each block that a step computes forward
     back_stage: dict[int, int] = field(default_factory=dict)  # of each block of the way back
-    width: Size = Size(0)  # of A
+    width: Size = NOTHING  # of A
 
     @property
     def stages(self) -> int:
@@ -150,7 +152,7 @@ def plan(graph: Graph) -> Plan:
     made.after = [blocks.of(node) for node in graph.after]
     made.totals = [blocks.of(node) for node in graph.totals]
     for index, part in enumerate(made.totals):
-        made.full.append(part != blocks.of(graph.node("upstream", (), graph.hidden, index)))
+        made.full.append(part != blocks.of(graph.node("upstream", (), graph.parts[index], index)))
     found = columns(blocks, [block for node in graph.roots() for block in blocks.of(node)])
     _forward_stages(made, found)
     _panels(made, found)
@@ -205,7 +207,8 @@ def _position(column: Column) -> tuple[bool, int, int]:
 
 
 def _terms(plan: Plan, number: int) -> None:
-    panel, runs = plan.panels[number], []
+    panel = plan.panels[number]
+    runs: list[Term] = []
     for column in panel.columns:
         at = plus(panel.at, plan.columns[id(column.block)][1])
         for product in column.products:
@@ -230,13 +233,13 @@ def _targets(plan: Plan) -> None:
     graph, blocks = plan.graph, plan.blocks
     uses: dict[int, int] = {}
     nodes = ordered(graph.roots())
-    for node in [*graph.roots(), *(argument for node in nodes for argument in node.arguments)]:
-        uses[id(node)] = uses.get(id(node), 0) + 1
+    for used in [*graph.roots(), *(argument for node in nodes for argument in node.arguments)]:
+        uses[id(used)] = uses.get(id(used), 0) + 1
     done: set[int] = set()
     for part, node in enumerate(graph.before):
-        plan.targets.append(Target(0, total(blocks.widths(node.width))))
+        plan.targets.append(Target(0, total(blocks.widths(graph.parts[part]))))
         pieces = _summands(node, uses)
-        own = [p for p in pieces if p.op == "product_t" and uses[id(p)] == 1 and p.width == node.width]
+        own = [p for p in pieces if p.op == "product_t" and uses[id(p)] == 1 and p.width == graph.parts[part]]
         for piece in own:
             _lead(plan, piece, part)
             done.add(id(piece))

@@ -4,7 +4,7 @@ A step's nodes that the way back needs are kept as they are; the gradients of th
 steps, one product a chunk.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,15 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from pipeline.cells.cell import Cell
 from pipeline.kernels.compiler.ir import POINTWISE, Graph, Node, Outer, ordered
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
 from pipeline.kernels.workspace import Trace
 
 CHUNK = 8  # steps whose gradients of the weights are summed by one matrix product
 
-Row = Float[Tensor, "replica batch width"]
-Matrix = Float[Tensor, "replica rows columns"]
+Row = Float[Tensor, "replica batch _"]
+Matrix = Float[Tensor, "replica _ _"]
 Values = dict[int, Tensor]  # by node
 
 
@@ -74,20 +75,23 @@ class Run:
         if (product := self.program.fused.get(id(node))) is not None:
             x = values[id(product.arguments[0])]
             (other,) = [argument for argument in node.arguments if argument is not product]
-            return torch.baddbmm(values[id(other)], x, self._matrix(product))
+            total: Tensor = torch.baddbmm(values[id(other)], x, self._matrix(product))
+            return total
         arguments = [values[id(argument)] for argument in node.arguments]
         if node.op in ("product", "product_t"):
             return torch.bmm(arguments[0], self._matrix(node))
         if node.op == "aten":
-            found: Tensor = node.data(*arguments)
-            return found
+            again: Tensor = node.data(*arguments)
+            return again
         if node.op in POINTWISE:
-            return POINTWISE[node.op](*arguments)
+            result: Tensor = POINTWISE[node.op](*arguments)
+            return result
         return self._other(node, arguments)
 
     def _other(self, node: Node, arguments: list[Tensor]) -> Tensor:
         if node.op == "vector":
-            return self.leaves[node.data.index]
+            vector: Tensor = self.leaves[node.data.index]
+            return vector
         if node.op == "constant":
             return (
                 self.leaves[0].new_full((), node.data)
@@ -105,18 +109,20 @@ class Run:
         if node.op == "expand":
             return x.expand(*x.shape[:-1], node.width)
         if node.op == "sum":
-            return x.sum(-1, keepdim=True)
+            summed: Tensor = torch.sum(x, -1, keepdim=True)
+            return summed
         assert node.op == "max", node.op
-        return x.amax(-1, keepdim=True)
+        largest: Tensor = torch.amax(x, -1, keepdim=True)
+        return largest
 
     def _matrix(self, node: Node) -> Matrix:
         leaf = node.data
-        matrix = self.leaves[leaf.index][:, leaf.first : leaf.first + leaf.rows]
+        matrix: Tensor = self.leaves[leaf.index][:, leaf.first : leaf.first + leaf.rows]
         return matrix.mT if node.op == "product_t" else matrix
 
     def start(self, state: Sequence[Row], input: Row, upstream: Sequence[Row] = ()) -> Values:
         """Return the values of what comes in."""
-        given = {("state", i): row for i, row in enumerate(state)}
+        given: dict[tuple[str, int | None], Tensor] = {("state", i): row for i, row in enumerate(state)}
         given |= {("upstream", i): row for i, row in enumerate(upstream)} | {("input", None): input}
         nodes = [*self.program.forward, *self.program.backward]
         return {id(node): given[node.op, node.data] for node in nodes if (node.op, node.data) in given}
@@ -125,8 +131,8 @@ class Run:
         """Return the state after the step, and all values."""
         values = self.start(state, input)
         self.evaluate(self.program.forward, values)
-        shape = state[0].shape
-        return tuple(values[id(node)].expand(shape) for node in self.program.graph.after), values
+        after = zip(self.program.graph.after, state, strict=True)
+        return tuple(values[id(node)].expand(part.shape) for node, part in after), values
 
     def back(self, kept: Values, state: Sequence[Row], input: Row, upstream: Sequence[Row]) -> Values:
         """Return all values of the way back over a step."""
@@ -136,53 +142,74 @@ class Run:
         return values
 
 
-Read = Callable[[int], Row]  # the input of a step
+@dataclass(frozen=True)
+class Reader:
+    """The inputs, a step at a time; a token is a row with a single 1."""
+
+    inputs: Shaped[Tensor, "replica time batch ..."]
+    channels: int
+    dtype: torch.dtype
+
+    def __call__(self, step: int) -> Row:
+        if self.inputs.dtype.is_floating_point:
+            return self.inputs[:, step]
+        return torch.nn.functional.one_hot(self.inputs[:, step].long(), self.channels).to(self.dtype)
 
 
+@torch.no_grad()
 def evaluate(
-    program: Program, leaves: Sequence[Matrix], read: Read, zero: Sequence[Row], steps: int, outputs: int
+    cell: Cell,
+    program: Program,
+    leaves: Sequence[Matrix],
+    inputs: Shaped[Tensor, "replica time batch ..."],
+    channels: int,
+    outputs: int,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """Return the outputs alone."""
-    run, state, kept = Run(program, leaves), tuple(zero), []
-    for step in range(steps):
+    run, read = Run(program, leaves), Reader(inputs, channels, leaves[0].dtype)
+    state, shown = _zero(cell, leaves, inputs), []
+    for step in range(inputs.shape[1]):
         state, _ = run.step(state, read(step))
-        if step >= steps - outputs:
-            kept.append(state[0])
-    return torch.stack(kept, dim=1)
+        if step >= inputs.shape[1] - outputs:
+            shown.append(state[0])
+    return torch.stack(shown, dim=1)
 
 
 def unroll(
+    cell: Cell,
     program: Program,
     leaves: Sequence[Matrix],
-    read: Read,
-    zero: Sequence[Row],
-    steps: int,
+    inputs: Shaped[Tensor, "replica time batch ..."],
+    channels: int,
     outputs: int,
-    names: Sequence[str],
     norms: Norms | None,
     trace: Trace | None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
-    """Return the outputs with a graph; `names` are those of the state's parts, `zero` the state at the start."""
-    request = (program, read, zero, steps, outputs, names, norms, trace)
+    """Return the outputs with a graph."""
+    request = (cell, program, inputs, channels, outputs, norms, trace)
     result: Tensor = _Unroll.apply(*request, *leaves)  # type: ignore[no-untyped-call]
     return result
+
+
+def _zero(cell: Cell, leaves: Sequence[Matrix], inputs: Tensor) -> tuple[Row, ...]:
+    return tuple(leaves[0].new_zeros(inputs.shape[0], inputs.shape[2], width) for width in cell.widths)
 
 
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        cell: Cell,
         program: Program,
-        read: Read,
-        zero: Sequence[Row],
-        steps: int,
+        inputs: Tensor,
+        channels: int,
         outputs: int,
-        names: Sequence[str],
         norms: Norms | None,
         trace: Trace | None,
         *leaves: Tensor,
     ) -> Tensor:
-        run, state = Run(program, leaves), tuple(zero)
+        run, state, steps = Run(program, leaves), _zero(cell, leaves, inputs), inputs.shape[1]
+        read = Reader(inputs, channels, leaves[0].dtype)
         ctx.states, ctx.values, shown = [state], [], []
         for step in range(steps):
             state, values = run.step(state, read(step))
@@ -191,7 +218,7 @@ class _Unroll(torch.autograd.Function):
             if step >= steps - outputs:
                 shown.append(state[0])
         ctx.save_for_backward(*leaves)
-        ctx.program, ctx.read, ctx.names, ctx.norms, ctx.trace = program, read, names, norms, trace
+        ctx.program, ctx.read, ctx.names, ctx.norms, ctx.trace = program, read, cell.states, norms, trace
         return torch.stack(shown, dim=1)
 
     @staticmethod
@@ -203,20 +230,21 @@ class _Unroll(torch.autograd.Function):
             [torch.zeros_like(part) for part in states[0]], ctx.names, ctx.norms, steps, ctx.trace
         )
         sums = _Sums(graph, ctx.saved_tensors)
-        shape = states[0][0].shape
         for step in reversed(range(steps)):
             if step >= steps - outputs:
                 running.inject(gradient[:, step - steps + outputs])
             values = run.back(ctx.values[step], states[step], ctx.read(step), running.parts)
             sums.add(values, running)
-            totals, before = (
-                [values[id(node)].expand(shape) for node in part] for part in (graph.totals, graph.before)
-            )
-            running.advance(step, totals, before)
+            totals = [_like(values, *pair) for pair in zip(graph.totals, zero, strict=True)]
+            running.advance(step, totals, [_like(values, *pair) for pair in zip(graph.before, zero, strict=True)])
         running.write()
         if ctx.trace is not None:
             torch.stack([state[0] for state in states[1:]], dim=1, out=ctx.trace.states)
-        return (None,) * 8 + tuple(sums.finished())
+        return (None,) * 7 + tuple(sums.finished())
+
+
+def _like(values: Values, node: Node, part: Row) -> Row:
+    return values[id(node)].expand(part.shape)
 
 
 class _Sums:

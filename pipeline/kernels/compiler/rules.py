@@ -36,9 +36,10 @@ class Again:
 
 
 Rule = Callable[..., Any]
+Number = float | int
 
 
-def _is(node: Node, value: float) -> bool:
+def _is(node: Node, value: Number) -> bool:
     return node.op == "constant" and node.data == value
 
 
@@ -106,17 +107,17 @@ def logical(op: str) -> Rule:
     return rule
 
 
-def _add(c: Context, x: Any, y: Any, alpha: float = 1) -> Node:
+def _add(c: Context, x: Any, y: Any, alpha: Number = 1) -> Node:
     other = c.row(y) if alpha == 1 else multiply(c.graph, c.row(y), c.graph.constant(alpha))
     return add(c.graph, number(c.graph, c.row(x)), number(c.graph, other))
 
 
-def _sub(c: Context, x: Any, y: Any, alpha: float = 1) -> Node:
+def _sub(c: Context, x: Any, y: Any, alpha: Number = 1) -> Node:
     other = c.row(y) if alpha == 1 else multiply(c.graph, c.row(y), c.graph.constant(alpha))
     return subtract(c.graph, number(c.graph, c.row(x)), number(c.graph, other))
 
 
-def _rsub(c: Context, x: Any, y: Any, alpha: float = 1) -> Node:
+def _rsub(c: Context, x: Any, y: Any, alpha: Number = 1) -> Node:
     if alpha != 1:
         raise Unsupported(f"uses {c.call.name} with alpha")
     return subtract(c.graph, c.row(y), c.row(x))
@@ -145,7 +146,7 @@ def _pow(c: Context, x: Any, exponent: Any) -> Node:
     return {1: row, 2: square, 3: multiply(graph, square, row)}[int(exponent)]
 
 
-def _addcmul(c: Context, x: Any, y: Any, z: Any, value: float = 1) -> Node:
+def _addcmul(c: Context, x: Any, y: Any, z: Any, value: Number = 1) -> Node:
     product = multiply(c.graph, c.row(y), c.row(z))
     return add(c.graph, c.row(x), product if value == 1 else multiply(c.graph, product, c.graph.constant(value)))
 
@@ -174,7 +175,7 @@ def _silu_backward(c: Context, gradient: Any, x: Any) -> Node:
     return multiply(graph, c.row(gradient), slope)
 
 
-def _softplus(c: Context, x: Any, beta: float = 1, threshold: float = 20) -> Node:
+def _softplus(c: Context, x: Any, beta: Number = 1, threshold: Number = 20) -> Node:
     """x where it is large, else log(1 + e^x)."""
     graph, row = c.graph, c.row(x)
     if beta != 1:
@@ -183,7 +184,7 @@ def _softplus(c: Context, x: Any, beta: float = 1, threshold: float = 20) -> Nod
     return graph.node("where", (large, row, graph.node("log1p", (graph.node("exp", (row,)),))), c.width)
 
 
-def _softplus_backward(c: Context, gradient: Any, x: Any, beta: float, threshold: float) -> Node:
+def _softplus_backward(c: Context, gradient: Any, x: Any, beta: Number, threshold: Number) -> Node:
     graph, row, g = c.graph, c.row(x), c.row(gradient)
     if beta != 1:
         raise Unsupported(f"uses {c.call.name} with beta")
@@ -206,7 +207,7 @@ def _log_sigmoid_backward(c: Context, gradient: Any, x: Any, _: Any) -> Node:
     return multiply(graph, c.row(gradient), slope)
 
 
-def _threshold_backward(c: Context, gradient: Any, x: Any, threshold: float) -> Node:
+def _threshold_backward(c: Context, gradient: Any, x: Any, threshold: Number) -> Node:
     graph = c.graph
     low = graph.node("le", (c.row(x), graph.constant(threshold)), c.width)
     return graph.node("where", (low, graph.constant(0.0), c.row(gradient)), c.width)

@@ -182,5 +182,5 @@ class _Loop:
 
     def _again(self, block: Block) -> float:
         if id(block) in self.body.homes or block.single or id(block) in self.names:
-            return 0
+            return 0.0
         return COSTS.get(block.op, SLOW) + sum(self._again(argument) for argument in block.arguments)

@@ -60,14 +60,14 @@ class Call:
         return self.operator(*arguments, **keywords)
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[misc]
+class Recorder(TorchDispatchMode):
     """Records every call, and refuses those that a graph cannot hold.
 
     The formulas of torch's derivatives change tensors of their own in place; a cell must not.
     """
 
     def __init__(self, in_place: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self.in_place = in_place
 
@@ -131,13 +131,13 @@ class Prelude:
 
 def trace(cell: Cell, shapes: Shapes, channels: int, dtype: torch.dtype) -> Step:
     """Return the traced step of one replica whose weights have these shapes; raises Unsupported."""
-    taken = {channels, cell.hidden, *(size for shape in shapes.values() for size in shape)}
+    taken = {channels, cell.hidden, *cell.widths, *(size for shape in shapes.values() for size in shape)}
     batch = next((size for size in BATCHES if size not in taken), None)
     if batch is None:
         raise Unsupported("has weights of too many sizes")
     random = torch.Generator().manual_seed(0)
     weights = {name: torch.randn(shape, generator=random, dtype=dtype) for name, shape in shapes.items()}
-    state = tuple(torch.rand(batch, cell.hidden, generator=random, dtype=dtype) for _ in cell.states)
+    state = tuple(torch.rand(batch, width, generator=random, dtype=dtype) for width in cell.widths)
     input = torch.rand(batch, channels, generator=random, dtype=dtype)
     recorder = Recorder()
     try:
@@ -157,10 +157,11 @@ def trace(cell: Cell, shapes: Shapes, channels: int, dtype: torch.dtype) -> Step
 
 
 def _check(cell: Cell, after: object, state: tuple[Tensor, ...]) -> None:
-    shape = state[0].shape
-    well = isinstance(after, tuple) and len(after) == len(state)
-    if not well or any(not isinstance(x, Tensor) or x.shape != shape or x.dtype != state[0].dtype for x in after):  # type: ignore[attr-defined]
-        raise Unsupported(f"returns no tuple of {len(state)} parts [batch, {cell.hidden}] of the state's type")
+    if isinstance(after, tuple) and len(after) == len(state):
+        kinds = [(part.shape, part.dtype) if isinstance(part, Tensor) else None for part in after]
+        if kinds == [(part.shape, part.dtype) for part in state]:
+            return
+    raise Unsupported(f"returns no tuple of {len(state)} parts [batch, width] of the state's shapes and type")
 
 
 def _results(calls: Sequence[Call]) -> list[Tensor]:
@@ -197,7 +198,7 @@ class _Seed(torch.autograd.Function):
         return part.new_zeros(())
 
     @staticmethod
-    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None]:
         return ctx.gradient, None
 
 
@@ -225,7 +226,7 @@ def _differentiated(
             made = tuple(known[key(part)] for part in after)
             made = tuple(part if part.requires_grad else part + 0 * before[0] for part in made)
         with torch.enable_grad():
-            seeds = [_Seed.apply(part, gradient) for part, gradient in zip(made, upstream, strict=True)]
+            seeds = [_Seed.apply(*pair) for pair in zip(made, upstream, strict=True)]  # type: ignore[no-untyped-call]
             loss = torch.stack(seeds).sum()
         recorder.in_place = True
         with recorder:
