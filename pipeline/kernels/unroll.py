@@ -130,14 +130,23 @@ class Choice(NamedTuple):
     program: Program | None = None  # fused
     replay: Compiled | None = None  # torch, where the cell's own graph is run
 
-    def __str__(self) -> str:
-        if self.program is not None:
-            return "fused"
-        return self.kernel
+
+_served: dict[type[Cell], str] = {}  # which kernel ran a cell of this class last
+
+
+def served(cell: Cell) -> str:
+    """Return the kernel that ran cells of this class last, `none` if none did."""
+    return _served.get(type(cell), "none")
 
 
 def choose(kernel: str, cell: Cell, weights: Weights, channels: int, device: str) -> Choice:
     """Return the fastest passes of this kernel, or of any with auto, that serve; UserError where none does."""
+    chosen = _choose(kernel, cell, weights, channels, device)
+    _served[type(cell)] = chosen.kernel
+    return chosen
+
+
+def _choose(kernel: str, cell: Cell, weights: Weights, channels: int, device: str) -> Choice:
     require(kernel in KERNELS, "training.kernel", f"must be one of {', '.join(KERNELS)}", kernel)
     if kernel == "stepwise":
         return Choice("stepwise")

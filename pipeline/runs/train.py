@@ -18,6 +18,7 @@ from pipeline.base.terminal import Display, display, duration
 from pipeline.data.held_out import HeldOut
 from pipeline.figures import style
 from pipeline.figures.training import gradient_heat_map, learning_curves
+from pipeline.kernels.unroll import served
 from pipeline.learning.recorder import columns
 from pipeline.learning.replicas import TrainedReplicas, scores, train_replicas
 from pipeline.learning.signature import majority
@@ -76,6 +77,7 @@ def show(run: tracking.Run, settings: Settings, result: TrainedReplicas, seconds
     run.metrics(last, {"replicas/solved": solved(result), "train/seconds": seconds, "train/compute": result.cost})
     wrote = digest(folder / "outcome.json")
     run.tags({"solved": f"{solved(result)}/{count}", "duration": duration(seconds), WROTE: wrote})
+    run.tags({"kernel": served(settings.cell)})
     if failing := majority([row.signature for row in result.outcomes]):
         run.tags({"signature": failing})
     about = weights.describe(settings, count)
@@ -96,6 +98,7 @@ def outline(settings: Settings, run: tracking.Run, result: TrainedReplicas, seco
         "solved": f"{solved(result)} of {len(result.outcomes)} replicas",
         "best score": "" if best is None else f"{best:.3g} (goal {settings.task.goal:g})",
         "time": duration(seconds),
+        "kernel": served(settings.cell),
         "files": str(settings.results_of("train")),
         "MLflow": run.link(settings.address),
     }

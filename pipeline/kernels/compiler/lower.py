@@ -90,7 +90,7 @@ class Lowering:
             if isinstance(result, Tensor):
                 self.values[key(result)] = each
 
-    def _value(self, call: Call) -> Value | list[Node]:
+    def _value(self, call: Call) -> Any:
         name = str(call.operator).removeprefix("aten.").removesuffix(".default")
         if call.operator._schema.is_mutable:
             name = self._without_change(call, name)
@@ -109,14 +109,18 @@ class Lowering:
             return self._added(call)
         return self._row_value(call, name, base)
 
-    def _row_value(self, call: Call, name: str, base: str) -> Node | list[Node]:
+    def _row_value(self, call: Call, name: str, base: str) -> Any:
         rule = rules.RULES.get(name) or rules.RULES.get(base)
         results = [item for item in tree_leaves(call.result) if isinstance(item, Tensor)]
         width = self._width(results[0])
         if rule is not None:
             context = rules.Context(self.graph, self.row, width, call)
-            found: Node | list[Node] = rule(context, *call.arguments, **call.keywords)
-            return found
+            found = rule(context, *call.arguments, **call.keywords)
+            return (
+                [Sums([each]) if isinstance(each, Total) else each for each in found]
+                if isinstance(found, list)
+                else found
+            )
         if torch.Tag.pointwise in call.operator.tags:
             rows = [self.row(item) for item in call.tensors]
             return self.graph.node("aten", rows, width, rules.Again(call))

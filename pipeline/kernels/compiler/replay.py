@@ -226,9 +226,8 @@ class _Unroll(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         run, graph = Run(ctx.program, ctx.saved_tensors), ctx.program.graph
         steps, outputs, states = len(ctx.values), gradient.shape[1], ctx.states
-        running = RunningGradient(
-            [torch.zeros_like(part) for part in states[0]], ctx.names, ctx.norms, steps, ctx.trace
-        )
+        zero = [torch.zeros_like(part) for part in states[0]]
+        running = RunningGradient(zero, ctx.names, ctx.norms, steps, ctx.trace)
         sums = _Sums(graph, ctx.saved_tensors)
         for step in reversed(range(steps)):
             if step >= steps - outputs:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.kernels.compiler.ir import Graph, Leaf, Node
+from pipeline.kernels.compiler.ir import Graph, Leaf, Node, Total
 from pipeline.kernels.compiler.trace import Call, Unsupported
 
 
@@ -341,7 +341,41 @@ def _softmax_backward(c: Context, gradient: Any, output: Any, axis: int, dtype: 
     return multiply(graph, y, graph.node("sub", (g, mean)))
 
 
+def _centred(c: Context, x: Node, mean: Node, scale: Node) -> Node:
+    return multiply(c.graph, c.graph.node("sub", (x, mean)), scale)
+
+
+def _layer_norm(c: Context, x: Any, shape: Any, weight: Any, bias: Any, epsilon: float) -> list[Node]:
+    """(x - mean) / sqrt(variance + epsilon), times weight, plus bias; with the mean and 1 / sqrt."""
+    graph, row = c.graph, c.row(x)
+    if list(shape) != [x.shape[1]]:
+        raise Unsupported(f"uses {c.call.name} across sequences")
+    over = graph.constant(1 / x.shape[1])
+    mean = multiply(graph, graph.node("sum", (row,), 1), over)
+    apart = graph.node("sub", (row, mean))
+    variance = multiply(graph, graph.node("sum", (multiply(graph, apart, apart),), 1), over)
+    scale = graph.node("rsqrt", (add(graph, variance, graph.constant(epsilon)),))
+    found = multiply(graph, apart, scale)
+    found = found if weight is None else multiply(graph, found, c.row(weight))
+    return [found if bias is None else add(graph, found, c.row(bias)), mean, scale]
+
+
+def _layer_norm_backward(
+    c: Context, gradient: Any, x: Any, shape: Any, mean: Any, scale: Any, weight: Any, bias: Any, wanted: Any
+) -> list[Node | Total]:
+    graph, g, over = c.graph, c.row(gradient), c.graph.constant(1 / x.shape[1])
+    normed = _centred(c, c.row(x), c.row(mean), c.row(scale))
+    inner = g if weight is None else multiply(graph, g, c.row(weight))
+    along = multiply(graph, graph.node("sum", (multiply(graph, inner, normed),), 1), over)
+    level = multiply(graph, graph.node("sum", (inner,), 1), over)
+    back = graph.node("sub", (graph.node("sub", (inner, level)), multiply(graph, normed, along)))
+    found: list[Node | Total] = [multiply(graph, back, c.row(scale)), Total(multiply(graph, g, normed)), Total(g)]
+    return [each for each, is_wanted in zip(found, wanted, strict=True) if is_wanted]
+
+
 RULES: dict[str, Rule] = {
+    "native_layer_norm": _layer_norm,
+    "native_layer_norm_backward": _layer_norm_backward,
     **{op: plain(op) for op in ("neg", "sigmoid", "tanh", "exp", "expm1", "log", "log1p", "sin", "cos", "erf")},
     **{op: plain(op) for op in ("sqrt", "rsqrt", "abs", "sign", "relu", "maximum", "minimum")},
     **{op: plain(op) for op in ("gt", "ge", "lt", "le", "eq", "ne", "sigmoid_backward", "tanh_backward")},

@@ -143,11 +143,11 @@ class Body:
                         inside.append(
                             f"{total} = larger<T>({total}, only<T>({name}, n, -std::numeric_limits<T>::infinity()));"
                         )
-        self.lines += [f"V<T> squares{part}{{}};" for part in squares]
+        self.lines += [f"V<T> squares{part}{{}};" for part in sorted(set(squares))]
         self.lines.append(f"units<T>({'H' if width == UNITS else width.ones}, [&](long j, auto n) {{")
         self.lines += [f"    {line}" for line in inside]
         self.lines.append("});")
-        self.lines += [f"s.squares[{part}] += squares{part};" for part in squares]
+        self.lines += [f"s.squares[{part}] += squares{part};" for part in sorted(set(squares))]
 
 
 @dataclass

@@ -141,8 +141,10 @@ def trace(cell: Cell, shapes: Shapes, channels: int, dtype: torch.dtype) -> Step
     input = torch.rand(batch, channels, generator=random, dtype=dtype)
     recorder = Recorder()
     try:
-        with torch.no_grad(), recorder:
-            after = cell.forward(weights, state, input)
+        with torch.no_grad():
+            cell.forward(weights, state, input)  # once without a trace: what a cell makes once is no part of its step
+            with recorder:
+                after = cell.forward(weights, state, input)
     except Unsupported:
         raise
     except Exception as error:
