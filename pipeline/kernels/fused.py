@@ -15,7 +15,7 @@ from pipeline.kernels.scaling import FLOOR, Norms
 from pipeline.kernels.workspace import Trace, Workspace, lend
 
 Weights = Mapping[str, Float[Tensor, "replica ..."]]
-Leaf = Float[Tensor, "replica rows columns"]  # a matrix or, with one row, a bias; see program.py
+Leaf = Float[Tensor, "replica _ _"]  # a matrix or, with one row, a bias; see program.py
 
 
 class Weight(ctypes.Structure):
@@ -119,6 +119,8 @@ class Passes:
         assert self.workspace is not None, "forward(keep=True) comes first"
         self.workspace.check(self.owner)
         assert all(_dense(tensor) is tensor for tensor in gradient.values()), "a replica's gradient is contiguous"
+        for name in self.program.uncovered:
+            gradient[name].zero_()
         problem, upstream = self.problem, upstream.contiguous()
         leaves = self.program.leaves(gradient)
         for weight, leaf in zip(self.weights, leaves, strict=True):
@@ -136,6 +138,51 @@ class Passes:
         self.workspace.give_back()
 
 
+class DerivedPasses:
+    """The same for a cell that computes with its weights before it multiplies by them: that part is torch's."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        program: Program,
+        weights: Weights,
+        inputs: Shaped[Tensor, "replica time batch ..."],
+        channels: int,
+        outputs: int,
+        threads: int,
+    ) -> None:
+        assert program.derive is not None
+        with torch.enable_grad():
+            self.weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+            self.derived = program.derive(self.weights)
+        plain = {name: tensor.detach() for name, tensor in self.derived.items()}
+        self.passes = Passes(cell, program, plain, inputs, channels, outputs, threads)
+
+    def forward(self, keep: bool) -> Float[Tensor, "replica outputs batch hidden"]:
+        """Return the outputs; `keep` what a backward pass needs."""
+        return self.passes.forward(keep)
+
+    def backward(
+        self,
+        upstream: Float[Tensor, "replica outputs batch hidden"],
+        gradient: Weights,
+        norms: Norms | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        """Write dL/d(weights) into `gradient`; see `Passes`."""
+        of_derived = {name: torch.empty_like(tensor) for name, tensor in self.derived.items()}
+        self.passes.backward(upstream, of_derived, norms, trace)
+        differentiable = [name for name, tensor in self.derived.items() if tensor.requires_grad]
+        found = torch.autograd.grad(
+            [self.derived[name] for name in differentiable],
+            list(self.weights.values()),
+            [of_derived[name] for name in differentiable],
+            allow_unused=True,
+        )
+        for name, part in zip(self.weights, found, strict=True):
+            gradient[name].zero_() if part is None else gradient[name].copy_(part)
+
+
 def unroll(
     cell: Cell,
     program: Program,
@@ -148,6 +195,7 @@ def unroll(
     trace: Trace | None = None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """Return the outputs with a graph; see kernels/unroll.py."""
+    weights = program.derive(weights) if program.derive else weights
     request = (cell, program, tuple(weights), inputs, channels, outputs, norms, threads, trace)
     result: Tensor = _Unroll.apply(*request, *weights.values())  # type: ignore[no-untyped-call]
     return result

@@ -32,10 +32,12 @@ class Program:
     source: str  # C++ that defines the struct `Cell`
     parts: tuple[Size, ...]  # of the state
     kept: Size  # what a step keeps for the way back, for each sequence
-    leaves: Callable[[Weights], list[Float[Tensor, "replica rows columns"]]]  # views of weights, in the struct's order
+    leaves: Callable[[Weights], list[Float[Tensor, "replica _ _"]]]  # views of weights, in the struct's order
+    derive: Callable[[Weights], dict[str, Tensor]] | None = None  # what `leaves` are views of instead, if not weights
+    uncovered: tuple[str, ...] = ()  # weights of which the passes leave some gradient unwritten: it is zero
 
 
-def _torch_nn(weights: Weights) -> list[Float[Tensor, "replica rows columns"]]:
+def _torch_nn(weights: Weights) -> list[Float[Tensor, "replica _ _"]]:
     """Return the four weights of torch.nn, as matrices that rows are multiplied by."""
     matrices = [weights["weight_ih"].mT, weights["weight_hh"].mT]
     return [*matrices, weights["bias_ih"].unsqueeze(1), weights["bias_hh"].unsqueeze(1)]

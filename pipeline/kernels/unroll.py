@@ -4,7 +4,10 @@
 autograd's graph of one takes longer than the passes through a short sequence.
 """
 
+import warnings
 from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Integer
@@ -12,14 +15,18 @@ from torch import Tensor
 
 from pipeline.base.errors import UserError, require
 from pipeline.cells.cell import Cell
-from pipeline.kernels import batched, fused, stepwise
+from pipeline.kernels import batched, build, fused, stepwise
 from pipeline.kernels.batched_steps import Weights
-from pipeline.kernels.program import BY_HAND
+from pipeline.kernels.compiler import replay
+from pipeline.kernels.compiler.compile import Compiled, compiled
+from pipeline.kernels.program import BY_HAND, Program
 from pipeline.kernels.scaling import Norms
 from pipeline.kernels.validation import input_width
 from pipeline.kernels.workspace import Trace
 
 KERNELS = ("auto", "fused", "torch", "stepwise")
+
+NOT_BUILT = "nothing can be compiled here, as a warning says; take auto"
 
 Inputs = Float[Tensor, "replica time batch input"] | Integer[Tensor, "replica time batch"]
 
@@ -43,8 +50,9 @@ def unroll(
     and hidden, of dL/d(state after step t), each replica alone, equal to what autograd's retain_grad sees, without
     underflow or overflow; scaling.FLOOR where the gradient is exactly zero. `trace` is filled in the same way.
 
-    kernel    fused     C++, for RNN, GRU and LSTM on the CPU; UserError where it cannot be built
-              torch     for those three a backward pass written by hand, else as stepwise
+    kernel    fused     C++ on the CPU: written by hand for RNN, GRU and LSTM, made from the lines of any other cell;
+                        UserError where it cannot be built
+              torch     those three by hand, any other cell by running its graph; else as stepwise
               stepwise  any cell, from its `forward` alone
               auto      the first of these that serves the cell and the device; where the fused one cannot be built,
                         a warning and the next
@@ -52,21 +60,25 @@ def unroll(
               depend on it
     """
     width = _checked(cell, weights, inputs, outputs, norms, trace, channels)
-    kernel = _chosen(kernel, type(cell), inputs.device.type)
+    chosen = choose(kernel, cell, weights, width, inputs.device.type)
     threads = threads or torch.get_num_threads()
     graph = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights.values())
-    if kernel == "stepwise":
+    if chosen.program is not None:
         if graph:
-            return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
-        return stepwise.evaluate(cell, weights, inputs, outputs, width)
-    if kernel == "torch":
+            return fused.unroll(cell, chosen.program, weights, inputs, width, outputs, norms, threads, trace)
+        return _passes(cell, chosen.program, weights, inputs, width, outputs, threads).forward(keep=False)
+    if chosen.replay is not None:
+        program, leaves = chosen.replay.replayed(weights)
+        if graph:
+            return replay.unroll(cell, program, leaves, inputs, width, outputs, norms, trace)
+        return replay.evaluate(cell, program, leaves, inputs, width, outputs)
+    if chosen.kernel == "torch":
         if graph:
             return batched.unroll(cell, weights, inputs, outputs, norms, trace)
         return batched.evaluate(cell, weights, inputs, outputs)
-    program = BY_HAND[type(cell)]
     if graph:
-        return fused.unroll(cell, program, weights, inputs, width, outputs, norms, threads, trace)
-    return fused.Passes(cell, program, weights, inputs, width, outputs, threads).forward(keep=False)
+        return stepwise.unroll(cell, weights, inputs, outputs, norms, trace, width)
+    return stepwise.evaluate(cell, weights, inputs, outputs, width)
 
 
 def passes(
@@ -79,15 +91,21 @@ def passes(
     norms: Norms,
     trace: Trace | None,
     channels: int | None = None,
-) -> fused.Passes | None:
-    """The forward pass of `unroll` and the backward pass through it, without autograd; None where autograd is needed.
+) -> fused.Passes | fused.DerivedPasses | None:
+    """Return the forward pass of `unroll` and the backward pass through it, without autograd; None if that is needed.
 
     `norms` and `trace` are checked here, and filled when the backward pass is given them.
     """
-    if _chosen(kernel, type(cell), inputs.device.type) != "fused":
-        return None
     width = _checked(cell, weights, inputs, outputs, norms, trace, channels)
-    return fused.Passes(cell, BY_HAND[type(cell)], weights, inputs, width, outputs, threads)
+    program = choose(kernel, cell, weights, width, inputs.device.type).program
+    return None if program is None else _passes(cell, program, weights, inputs, width, outputs, threads)
+
+
+def _passes(
+    cell: Cell, program: Program, weights: Weights, inputs: Inputs, width: int, outputs: int, threads: int
+) -> fused.Passes | fused.DerivedPasses:
+    kind = fused.DerivedPasses if program.derive else fused.Passes
+    return kind(cell, program, weights, inputs, width, outputs, threads)
 
 
 def _checked(
@@ -105,16 +123,73 @@ def _checked(
     return input_width(cell, batched.GATES.get(type(cell)), weights, inputs, outputs, norms, channels)
 
 
-def _chosen(kernel: str, cell: type[Cell], device: str) -> str:
-    """One of fused, torch, stepwise."""
+class Choice(NamedTuple):
+    """The passes that serve a cell."""
+
+    kernel: str  # fused, torch or stepwise
+    program: Program | None = None  # fused
+    replay: Compiled | None = None  # torch, where the cell's own graph is run
+
+
+_served: dict[type[Cell], str] = {}  # which kernel ran a cell of this class last
+
+
+def served(cell: Cell) -> str:
+    """Return the kernel that ran cells of this class last, `none` if none did."""
+    return _served.get(type(cell), "none")
+
+
+def choose(kernel: str, cell: Cell, weights: Weights, channels: int, device: str) -> Choice:
+    """Return the fastest passes of this kernel, or of any with auto, that serve; UserError where none does."""
+    chosen = _choose(kernel, cell, weights, channels, device)
+    _served[type(cell)] = chosen.kernel
+    return chosen
+
+
+def _choose(kernel: str, cell: Cell, weights: Weights, channels: int, device: str) -> Choice:
     require(kernel in KERNELS, "training.kernel", f"must be one of {', '.join(KERNELS)}", kernel)
-    known = cell in batched.PASSES
-    served = known and device == "cpu"
-    if kernel == "fused" and not served:
-        rule = "fused serves RNN, GRU and LSTM on the CPU"
-        raise UserError(f"training.kernel {rule}; got the cell {cell.__name__} on {device}")
-    if kernel in ("auto", "fused") and served and fused.available():
-        return "fused"
+    if kernel == "stepwise":
+        return Choice("stepwise")
+    if type(cell) in BY_HAND:
+        return _by_hand(kernel, cell, weights, device)
+    if cell.initial(weights) is not None:
+        return _refused(kernel, f"cell {type(cell).__name__} starts from a state of its own")
+    found = compiled(cell, weights, channels)
+    reason = found.reason
+    if device == "cpu" and found.native is not None and kernel != "torch":
+        if build.library(found.native.source, next(iter(weights.values())).dtype) is not None:
+            return Choice("fused", found.native)
+        reason = NOT_BUILT
+    if kernel == "fused" and device != "cpu":
+        reason = "that serves the CPU alone"
+    if found.graph is None or kernel == "fused":
+        return _refused(kernel, str(reason))
+    if reason is not None and reason != NOT_BUILT and kernel == "auto":
+        _say(reason, "torch")
+    return Choice("torch", None, found)
+
+
+def _refused(kernel: str, reason: str) -> Choice:
+    """Return the slow passes that serve every cell, after a warning; raises UserError if that is not what is wanted."""
     if kernel == "fused":
-        raise UserError("training.kernel is fused, but nothing can be compiled here, as a warning says; take auto")
-    return "torch" if known and kernel != "stepwise" else "stepwise"
+        raise UserError(f"training.kernel is fused, but {reason}")
+    _say(reason, "stepwise")
+    return Choice("stepwise")
+
+
+def _by_hand(kernel: str, cell: Cell, weights: Weights, device: str) -> Choice:
+    program = BY_HAND[type(cell)]
+    if device == "cpu" and kernel != "torch":
+        if build.library(program.source, next(iter(weights.values())).dtype) is not None:
+            return Choice("fused", program)
+        if kernel == "fused":
+            raise UserError(f"training.kernel is fused, but {NOT_BUILT}")
+    if kernel == "fused":
+        raise UserError("training.kernel is fused, but that serves the CPU alone")
+    return Choice("torch")
+
+
+@cache
+def _say(reason: str, kernel: str) -> None:
+    """Warn once that a slower kernel serves a cell."""
+    warnings.warn(f"{reason}: its passes run with kernel={kernel}, which is slower", stacklevel=5)

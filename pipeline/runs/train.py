@@ -16,6 +16,7 @@ from pipeline.base.terminal import duration, open_display
 from pipeline.base.trees import as_json
 from pipeline.data.held_out import HeldOut
 from pipeline.figures.training import draw_training
+from pipeline.kernels.unroll import served
 from pipeline.learning.recorder import columns
 from pipeline.learning.replicas import TrainedReplicas, scores, train_replicas
 from pipeline.learning.signature import majority
@@ -127,7 +128,7 @@ def log_answer(work: Work, found: OutcomeRecord) -> None:
     numbers = {"replicas/solved": found.solved, "train/seconds": work.seconds, "train/compute": found.compute}
     work.run.metrics(last, numbers)
     tags = {"solved": f"{found.solved}/{len(found.replicas)}", "duration": duration(work.seconds)}
-    tags |= {WROTE: digest(work.folder / "outcome.json")}
+    tags |= {WROTE: digest(work.folder / "outcome.json"), "kernel": served(work.settings.cell)}
     work.run.tags(tags | ({"signature": found.signature} if found.signature else {}))
     log_model(work, {} if found.best_score is None else {"score/best": (last, found.best_score)})
 
@@ -151,6 +152,7 @@ def outline(work: Work, found: OutcomeRecord) -> dict[str, str]:
         "solved": f"{found.solved} of {len(found.replicas)} replicas",
         "best score": "" if best is None else f"{best:.3g} (goal {found.goal:g})",
         "time": duration(work.seconds),
+        "kernel": served(work.settings.cell),
         "files": str(work.folder),
         "MLflow": work.run.link(work.settings.address),
     }

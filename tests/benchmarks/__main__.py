@@ -1,6 +1,7 @@
 """`make bench`: the training core against its rivals, what is around it, then the searches simulated.
 
     python -m tests.benchmarks.kernels
+    python -m tests.benchmarks.kernels_compiled
     python -m tests.benchmarks.overhead
     python -m tests.benchmarks.search
 
@@ -12,5 +13,5 @@ with fresh seeds, and `faults` does harm to searches and says what came of it.
 import subprocess
 import sys
 
-for name in ("kernels", "overhead", "search"):
+for name in ("kernels", "kernels_compiled", "overhead", "search"):
     subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=True)

@@ -77,11 +77,18 @@ def _norms(cell: Cell, states: list[State]) -> Weights:
 
 
 def by_kernel(
-    kernel: str, cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, upstream: Tensor, threads: int | None = None
+    kernel: str,
+    cell: Cell,
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    upstream: Tensor,
+    threads: int | None = None,
+    channels: int | None = None,
 ) -> Result:
     """The same from one of the kernels."""
     norms = {name: upstream.new_full(inputs.shape[:2], torch.nan) for name in cell.states}
-    outputs = unroll(cell, weights, inputs, upstream.shape[1], norms, kernel=kernel, threads=threads)
+    given = {"kernel": kernel, "threads": threads, "channels": channels}
+    outputs = unroll(cell, weights, inputs, upstream.shape[1], norms, **given)  # type: ignore[arg-type]
     found = torch.autograd.grad((outputs * upstream).sum(), list(weights.values()), materialize_grads=True)
     return Result(outputs.detach(), dict(zip(weights, found, strict=True)), norms)
 

@@ -331,8 +331,6 @@ def test_a_cell_derived_from_a_known_one_is_not_taken_for_it() -> None:
 def test_a_kernel_that_cannot_serve_is_named() -> None:
     cell = Slower(4, "torch")
     weights, inputs = make_weights(cell, 2, 2), draw(2, 6, 3, 2)
-    with pytest.raises(UserError, match=r"training.kernel fused serves RNN, GRU and LSTM on the CPU; got .*Slower"):
-        unroll(cell, weights, inputs, 1, kernel="fused")
     with pytest.raises(UserError, match=r"training.kernel must be one of auto, fused, torch, stepwise; got 'numba'"):
         unroll(cell, weights, inputs, 1, kernel="numba")
 

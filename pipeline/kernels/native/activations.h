@@ -2,6 +2,9 @@
 
 #pragma once
 
+#include <cmath>
+#include <limits>
+
 #include "simd.h"
 
 namespace {
@@ -42,6 +45,25 @@ template <class T> inline void exponential(V<T> x, V<T>& power, V<T>& m) {
     for (size_t i = 1; i < sizeof(E::POLYNOMIAL) / sizeof(T); i++) p = p * r + E::POLYNOMIAL[i];
     m = r * r * p + r;
     power = (V<T>)(((Bits)rounded << E::MANTISSA) + E::ONE);
+}
+
+// e^x; zero below, infinite above the normal numbers
+template <class T> inline V<T> exp(V<T> x) {
+    constexpr T largest = sizeof(T) == 4 ? T(88.72283) : T(709.782712893384);
+    V<T> power, m;
+    exponential<T>(clamp(x, Exponential<T>::LARGEST), power, m);
+    V<T> found = power * m + power;
+    V<T> rest = x - Exponential<T>::LARGEST;  // a second factor where the first one stops
+    exponential<T>(clamp(rest, T(2)), power, m);
+    found = rest > T(0) ? found * (power * m + power) : found;
+    found = x > largest ? all<T>(std::numeric_limits<T>::infinity()) : found;
+    return x < -Exponential<T>::LARGEST ? V<T>{} : found;
+}
+
+// f of each lane
+template <class T, class F> inline V<T> each(V<T> x, F f) {
+    for (long i = 0; i < L<T>; i++) x[i] = f(x[i]);
+    return x;
 }
 
 // 1 / (1 + e^-x)

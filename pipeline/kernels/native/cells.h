@@ -13,7 +13,7 @@ constexpr std::array<Source, 2> INPUT_AND_STATE = {{{INPUT, 0, NONE, NONE}, {STA
 
 // h' = tanh(a); A = g (1 - h'^2)
 struct RNN {
-    static constexpr int STAGES = 1;
+    static constexpr int STAGES = 1, BACK_STAGES = 1;
     static constexpr Size KEPT{0}, COLUMNS{1}, CARRIED{0};
     static constexpr std::array<Size, 1> PARTS = {{H1}};
     static constexpr std::array<bool, 1> FULL = {{false}};
@@ -44,7 +44,7 @@ struct RNN {
 //     directly to h: g z
 // The columns q see the state alone, and v the input alone.
 struct GRU {
-    static constexpr int STAGES = 1;
+    static constexpr int STAGES = 1, BACK_STAGES = 1;
     static constexpr Size KEPT{4}, COLUMNS{4}, CARRIED{0};
     static constexpr std::array<Size, 1> PARTS = {{H1}};
     static constexpr std::array<bool, 1> FULL = {{false}};
@@ -94,7 +94,7 @@ struct GRU {
 //     A_o = k tanh(c') o (1 - o)  with k = dL/dh';   C = dL/dc' = (that from the next step) + k o (1 - tanh^2 c')
 //     A_i = C g i (1 - i);  A_f = C c f (1 - f);  A_g = C i (1 - g^2);  directly to c: C f
 struct LSTM {
-    static constexpr int STAGES = 1;
+    static constexpr int STAGES = 1, BACK_STAGES = 1;
     static constexpr Size KEPT{4}, COLUMNS{4}, CARRIED{0};
     static constexpr std::array<Size, 2> PARTS = {{H1, H1}};
     static constexpr std::array<bool, 2> FULL = {{false, true}};

@@ -84,14 +84,11 @@ template <class Cell, class T> struct Replica {
     }
 };
 
-// f(0), f(1) ... f(N - 1), each number known to the compiler; or from the last to the first.
+// f(0), f(1) ... f(N - 1), each number known to the compiler.
 template <class F, int... I> inline void in_order(F f, std::integer_sequence<int, I...>) {
     (f(std::integral_constant<int, I>{}), ...);
 }
-template <int N, bool BACK = false, class F> inline void stages(F f) {
-    in_order([&](auto i) { f(std::integral_constant<int, BACK ? N - 1 - i : +i>{}); },
-             std::make_integer_sequence<int, N>{});
-}
+template <int N, class F> inline void stages(F f) { in_order(f, std::make_integer_sequence<int, N>{}); }
 
 // ---------------------------------------------------------------- forward
 
@@ -103,7 +100,7 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
     long start[PANELS + 1] = {};  // where each panel's columns begin in a row of a, and the width of the row
     T* matrices[PANELS + 1][SOURCES + 1] = {};  // packed; null where the source has no part in the panel
     T *begin;                                   // [tables, width]: b, or b + W x for each token
-    T *a, *ring[PARTS], *ring_kept;             // of ROWS sequences; the rings serve where none are kept
+    T *a, *ring[PARTS], *ring_kept, *carried;             // of ROWS sequences; the rings serve where none are kept
     const T* begins[ROWS];
 
     ForwardPass(const Problem& p, long r, Scratch<T>& scratch) : Base(p, r, scratch) {
@@ -116,6 +113,7 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
         a = scratch.take(ROWS * start[PANELS]);
         for (long i = 0; i < PARTS; i++) ring[i] = scratch.take(2 * ROWS * Cell::PARTS[i].of(H));
         ring_kept = scratch.take(ROWS * kept_width);
+        carried = scratch.take(ROWS * Cell::CARRIED.of(H));
     }
 
     long size(const Term& term) const {
@@ -187,7 +185,8 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
         for (long row = 0; row < rows; row++) {
             if (STAGE == 0) fetch<1>(next + row * kept_width, kept_width);
             Cell::template forward<STAGE, T>(
-                {H, a + row * start[PANELS], start, before, after, kept + row * kept_width, this->vectors});
+                {H, a + row * start[PANELS], start, before, after, kept + row * kept_width, this->vectors,
+                 carried + row * Cell::CARRIED.of(H)});
             for (long i = 0; i < PARTS; i++) before[i] += Cell::PARTS[i].of(H), after[i] += Cell::PARTS[i].of(H);
         }
     }
@@ -313,7 +312,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
     // One step back: A_t, the norms, and d before the step.
     void step(long t, T* A_t) {
         V<T> squares[PARTS] = {};
-        stages<Cell::STAGES, true>([&](auto stage) {
+        stages<Cell::BACK_STAGES>([&](auto stage) {
             pointwise<stage>(t, A_t, squares);
             multiply_out(stage, A_t);
         });
@@ -338,7 +337,7 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         for (long i = PARTS; i < TARGETS; i++) products_row[i] = products[i];
         const T* kept = this->kept(t);
         for (long b = 0; b < B; b++) {
-            if (STAGE == Cell::STAGES - 1 && t > 0) {
+            if (STAGE == 0 && t > 0) {
                 fetch<0>(this->kept(t - 1) + b * kept_width, kept_width);
                 for (long i = 0; i < PARTS; i++) fetch<0>(before[i] - B * Cell::PARTS[i].of(H), Cell::PARTS[i].of(H));
             }

@@ -33,9 +33,10 @@ struct Problem {
 
 // A cell is a struct with these tables and functions. One step goes forward in stages: the columns `a` of a stage's
 // panels are products of rows with weights; then a function of a single sequence turns them into new parts of the state,
-// into rows for the products of the next stage, and into numbers kept for the way back. Backward, the stages run in the
-// other order, and each writes A = dL/da of its panels.
+// into rows for the products of the next stage, and into numbers kept for the way back. One step back has stages of its
+// own: a function writes columns of A = dL/da, and products with A give what the functions of later stages read.
 //
+//     STAGES, BACK_STAGES//
 //     PARTS              widths of the parts of the state        KEPT      width of what a step keeps
 //     SOURCES            rows that products read                 PANELS    columns computed together
 //     TERMS, ADDED       which weights they are made of          VECTORS   weights that the functions read themselves
@@ -92,6 +93,7 @@ template <class T> struct Forward {
     T* const* after;
     T* kept;
     const T* const* vectors;
+    T* carried;  // from one loop to another, CARRIED numbers
 };
 template <class T> struct Backward {
     long H;
@@ -104,7 +106,7 @@ template <class T> struct Backward {
     T* A;
     T* const* direct;  // what of dL/d(part before) does not pass through products
     T* const* full;    // dL/d(part after) in full, where FULL
-    T* carried;        // from one stage to the next, CARRIED numbers
+    T* carried;
     V<T>* squares;     // sums of the squares of dL/d(part after) in full
 };
 

@@ -60,6 +60,25 @@ template <class T, class Body> inline void units(long H, Body body) {
     if (j < H) body(j, H - j);
 }
 
+// The first n lanes of x, and `rest` in the others.
+template <class T> inline V<T> only(V<T> x, Full<T>, T = 0) { return x; }
+template <class T> inline V<T> only(V<T> x, long n, T rest = 0) {
+    for (long i = n; i < L<T>; i++) x[i] = rest;
+    return x;
+}
+
+// The larger of two; NaN if one is.
+template <class T> inline V<T> larger(V<T> x, V<T> y) {
+    V<T> found = x > y ? x : y;
+    return x != x ? x : found;
+}
+
+template <class T> inline T highest(V<T> v) {
+    T found = v[0];
+    for (long i = 1; i < L<T>; i++) found = v[i] > found || v[i] != v[i] ? v[i] : found;
+    return found;
+}
+
 template <class T> inline T sum(V<T> v) {
     T even = 0, odd = 0;
     for (long i = 0; i < L<T>; i += 2) even += v[i], odd += v[i + 1];
