@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline import report, search, train
+from pipeline import pair, report, search, train
 from pipeline.reports.links import report as linked_report
 from pipeline.runs.search import WROTE
 from pipeline.settings import compose
@@ -51,13 +51,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = " ".join(f"paths.{name}={folder / name}" for name in ("data", "results", "state"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setattr(report, "CONF", folder)
+        patch.setattr("pipeline.reports.pairs.CONF", folder)
         (folder / "grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [gru]}\n")
-        for main in (search.main, train.main):
+        for main in (search.main, train.main, pair.main, report.main):
             ended = run_stage(main, f"{SMALL} {paths}")
             assert ended.status == 0, ended.err
-        ended = run_stage(report.main, f"{SMALL} {paths}")
-        assert ended.status == 0, ended.err
     return folder
 
 
