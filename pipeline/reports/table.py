@@ -116,8 +116,9 @@ def table(grid: Comparison) -> str:
     """horizons.md: one row a pair, and the order of the cells on each task."""
     shown = columns("markdown")
     head = [column.head for column in shown]
-    rows = [head, ["---"] * len(head), *([column.text(grid, pair) for column in shown] for pair in grid.pairs)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rows = [[column.text(grid, pair) for column in shown] for pair in grid.pairs]
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    lines.insert(1, f"|{'---|' * len(head)}")
     told = {
         ORDER_AGAIN if grid.another else ORDER: [grid.order(task) for task in grid.rankings],
         PLAIN: [pair.title for pair in grid.pairs if grid.another and pair.name not in grid.another],
