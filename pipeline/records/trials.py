@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from pipeline.base.errors import UserError, first_line
 from pipeline.records.reading import MAKER
 from pipeline.study.record import PER_REPLICA, TrialRecord
 
-ELSEWHERE = ("figures", "signature", "profiles", "curves")  # no columns of these names, or not among the first
-KNOWN = tuple(field.name for field in fields(TrialRecord) if field.name not in ELSEWHERE)
+KNOWN = ("ordinal", "aim", "length", "replicas", "solved", "budget", "cost", *PER_REPLICA)  # columns of every file
 
 
 def write_trials(path: Path, trials: Sequence[TrialRecord]) -> None:

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from socket import gethostname
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from pipeline.learning.scoreboard import Outcome
 from pipeline.learning.signature import majority
 from pipeline.settings import Settings
 from pipeline.settings.fingerprint import fingerprint
-from pipeline.study.trials import TrialResult
+from pipeline.study.record import WHEN, Profile, TrialResult
 
 POINTS = 128  # steps through time that a trial's gradient profile keeps
 
@@ -52,38 +50,36 @@ class Trial:
 
 
 def result(done: TrainedReplicas, budget: int) -> TrialResult:
-    """What a study keeps of a trial."""
-    rows = done.outcomes
+    """Return what a study keeps of a trial."""
+    rows, shown = done.outcomes, done.recorder.through_time
+    moments = dict(zip(WHEN, (shown[0], shown[-1]), strict=True))
     return TrialResult(
         length=done.length,
-        solved=tuple(row.solved for row in rows),
-        updates=tuple(row.updates_to_solve for row in rows),
-        diverged=tuple(row.diverged for row in rows),
-        best_score=tuple(inf if row.best_score is None else row.best_score for row in rows),
+        replicas=len(rows),
+        solved=sum(row.solved for row in rows),
         budget=budget,
         cost=float(done.cost),
-        extra={
-            "updates_to_loose_goal": [row.updates_to_loose_goal for row in rows],
-            "gradient": _gradient(list(done.recorder.latest.values())),
-            "plateau": _plateau(rows),
-            "signature": majority([row.signature for row in rows]),
-            "profiles": [
-                _profile(record) for record in (done.recorder.through_time[0], done.recorder.through_time[-1])
-            ],
-            "curves": done.recorder.curves,
-        },
+        updates=tuple(row.updates_to_solve for row in rows),
+        diverged=tuple(row.diverged for row in rows),
+        best_score=tuple(None if row.best_score is None else finite(row.best_score) for row in rows),
+        seeds=tuple(row.replica for row in rows),
+        updates_to_loose_goal=tuple(row.updates_to_loose_goal for row in rows),
+        figures=_gradient(list(done.recorder.latest.values())) | _plateau(rows),
+        signature=majority([row.signature for row in rows]),
+        profiles=tuple(map(_profile, moments.values())),
+        curves=tuple(done.recorder.curves),
     )
 
 
-def _gradient(latest: list[Mapping[str, float]]) -> dict[str, float | None]:
-    """The last gradient figures of a trial: medians over its replicas, of what is finite."""
+def _gradient(latest: list[Mapping[str, float]]) -> dict[str, float | int | None]:
+    """Return the last gradient figures of a trial: medians over its replicas, of what is finite."""
     every = [{name: value for name, value in figures.items() if np.isfinite(value)} for figures in latest]
     values = {name: [figures[name] for figures in every if name in figures] for name in latest[0]}
     return {name: finite(float(np.median(found))) if found else None for name, found in values.items()}
 
 
 def _plateau(rows: Sequence[Outcome]) -> dict[str, float | int | None]:
-    """The gradient's decay and reach at init, and where replicas left the plateau of chance: medians over replicas."""
+    """Return the gradient's decay and reach at init and where replicas left the plateau of chance, as medians."""
     init = [row.decay_init for row in rows if row.decay_init is not None]
     left = [row.decay_exit for row in rows if row.decay_exit is not None]
     columns: dict[str, float | int | None] = {}
@@ -94,10 +90,10 @@ def _plateau(rows: Sequence[Outcome]) -> dict[str, float | int | None]:
     return columns | {"exited": sum(row.updates_to_exit is not None for row in rows)}
 
 
-def _profile(record: ThroughTime) -> dict[str, Any]:
-    """log2 ‖∂L/∂h_t‖ over t at one update: median, least and greatest over the replicas, at `POINTS` steps at most."""
+def _profile(record: ThroughTime) -> Profile:
+    """Return log2 ‖∂L/∂h_t‖ over t at one update: median, least and greatest over the replicas, at `POINTS` steps."""
     norms = record.log2_norms["h"]
     steps = np.unique(np.linspace(0, norms.shape[1] - 1, POINTS).round().astype(int))
     band = {"median": np.median(norms, axis=0), "least": norms.min(axis=0), "greatest": norms.max(axis=0)}
-    rounded = {name: [round(float(value), 3) for value in values[steps]] for name, values in band.items()}
-    return {"update": record.update, "steps": [int(step) + 1 for step in steps], **rounded}
+    rounded = {name: tuple(round(float(value), 3) for value in values[steps]) for name, values in band.items()}
+    return Profile(update=record.update, steps=tuple(int(step) + 1 for step in steps), **rounded)

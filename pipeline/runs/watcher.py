@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from optuna import Study
+from optuna.trial import FrozenTrial
 
 from pipeline.base.terminal import duration
 from pipeline.horizon.acquisition import remaining_compute
@@ -14,8 +15,7 @@ from pipeline.records.wording import short
 from pipeline.runs.work import Work
 from pipeline.study.claims import Claim
 from pipeline.study.record import TrialRecord
-from pipeline.study.results import read_study
-from pipeline.study.trials import TrialResult
+from pipeline.study.results import read_study, records_in
 
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
@@ -53,16 +53,18 @@ class Watcher:
             doing = f"T={self.length}, update {update}, {curve['replicas/solved']:.0f} solved"
             self.work.display.progress(self.share, doing, self.answer, self.remains)
 
-    def finished(self, claim: Claim, trial: TrialResult, found: Findings) -> None:
+    def finished(self, claim: Claim, trials: Sequence[FrozenTrial], found: Findings) -> None:
         """Show what a trial gave, and what all of them say now."""
-        self.log_new(read_study(self.study))
+        records = records_in(trials, self.study.study_name)
+        self.log_new(records)
+        trial = next(each for each in records if each.ordinal == claim.ordinal)
         lower, upper = (2**octaves for octaves in found.posterior.interval(found.options.level))
         interval = {"search/lower": lower, "search/median": 2 ** found.posterior.quantile(0.5), "search/upper": upper}
         self.work.run.metrics(found.updates_run, {**interval, "search/length": trial.length})
         self.work.run.flush()
         self.answer, self.remains = f"horizon {short(lower)} to {short(upper)}", self.left(found)
         aim = " (for T90)" if claim.aim == "t90" else ""
-        solved, gone = f"{sum(trial.solved)} of {len(trial.solved)} solved", duration(self.work.seconds)
+        solved, gone = f"{trial.solved} of {trial.replicas} solved", duration(self.work.seconds)
         between = f"horizon between {short(lower)} and {short(upper)}"
         self.work.display.print(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.remains}")
 

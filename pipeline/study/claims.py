@@ -24,7 +24,8 @@ from pipeline.base import processes
 from pipeline.base.errors import UserError
 from pipeline.horizon.options import SearchOptions
 from pipeline.study import liveness
-from pipeline.study.trials import LENGTH, TrialResult, all_trials, attributes, seeds_of
+from pipeline.study.record import TrialResult
+from pipeline.study.trials import LENGTH, all_trials, attributes, seeds_of
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 
@@ -69,7 +70,7 @@ def finish(study: Study, mine: Claim, result: TrialResult) -> bool:
     try:
         for name, value in attributes(result).items():
             mine.trial.set_user_attr(name, value)
-        study.tell(mine.trial, sum(result.solved) / len(result.solved))
+        study.tell(mine.trial, result.share)
     except UpdateFinishedTrialError:
         return False
     except ValueError:

@@ -24,14 +24,16 @@ from pipeline.horizon.stopping import reason_to_stop, wants_ninety
 from pipeline.study import claims
 from pipeline.study.claims import Claim
 from pipeline.study.liveness import HEARTBEAT
-from pipeline.study.trials import TrialResult, all_trials, observations, observations_in
+from pipeline.study.record import TrialResult
+from pipeline.study.trials import all_trials, observations, observations_in
 
 POLL = 0.2  # seconds between looks at trials that other processes run
 LOOK = 1.0  # the same while trials run here as well
 
 RunTrial = Callable[[int, Sequence[int]], TrialResult]  # (length, seeds) -> what training its replicas gave
 OnStart = Callable[[Claim], None]
-OnFinish = Callable[[Claim, TrialResult, Findings], None]
+OnFinish = Callable[[Claim, Sequence[FrozenTrial], Findings], None]
+"""(the trial that ended, all trials of the study then, what the finished ones say)"""
 OnEnd = Callable[["Search"], None]
 
 
@@ -132,9 +134,10 @@ class Search:
             self.error = self.error or error
             claims.close(self.study, claim.number)
         elif claims.finish(self.study, claim, future.result()):
-            found = self._findings(all_trials(self.study))
+            trials = all_trials(self.study)
+            found = self._findings(trials)
             if self.on_finish:
-                self.on_finish(claim, future.result(), found)
+                self.on_finish(claim, trials, found)
 
     def _findings(self, trials: Sequence[FrozenTrial]) -> Findings:
         """Return what the finished ones say, computed only if there are others than at the last event."""

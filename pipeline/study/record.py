@@ -1,7 +1,7 @@
-"""A finished trial with all that is kept of it: what a study, trials.csv and gradients.parquet state."""
+"""One trial with all that is kept of it: what a study, trials.csv and gradients.parquet state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pipeline.horizon.observation import Observation
@@ -28,12 +28,10 @@ class Profile:
             raise ValueError("a profile has one value a step")
 
 
-@dataclass(frozen=True)
-class TrialRecord:
-    """One finished trial of a search; tuples hold one value a replica."""
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """The result of training some replicas at one length; tuples hold one value a replica."""
 
-    ordinal: int
-    aim: str  # what it was asked for: "t50" or "t90"
     length: int
     replicas: int
     solved: int  # replicas
@@ -44,8 +42,8 @@ class TrialRecord:
     best_score: tuple[float | None, ...]
     seeds: tuple[int, ...]
     updates_to_loose_goal: tuple[int | None, ...]
-    figures: Figures  # of the gradient, each the median over the replicas; None where it is not known
-    signature: str | None  # why replicas failed, see learning.signature
+    figures: Figures = field(default_factory=dict)  # of the gradient, medians over the replicas; None: not known
+    signature: str | None = None  # why replicas failed, see learning.signature
     profiles: tuple[Profile, ...] = ()  # at its first and last recorded update, or none: not in trials.csv
     curves: tuple[Mapping[str, float], ...] = ()  # what was measured during training, by update: in the study alone
 
@@ -65,6 +63,14 @@ class TrialRecord:
     def score(self) -> str:
         """How many solved, in words: `6/8`."""
         return f"{self.solved}/{self.replicas}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord(TrialResult):
+    """One finished trial of a search."""
+
+    ordinal: int  # among the trials that are not retries
+    aim: str  # what it was asked for: "t50" or "t90"
 
     @property
     def observation(self) -> Observation:

@@ -1,49 +1,21 @@
-"""Trials of a study: what training one gave, as the study records it, and finished ones as the posterior reads them."""
+"""Trials of a study: what it records of one, and finished ones as the posterior reads them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.base.numbers import finite
+from pipeline.base.trees import as_json
 from pipeline.horizon.observation import Observation
+from pipeline.study.record import TrialResult
 
 LENGTH = "length"  # the one parameter of a study
 
 
-@dataclass(frozen=True)
-class TrialResult:
-    """The result of training some replicas at one length; tuples hold one value a replica."""
-
-    length: int
-    solved: tuple[bool, ...]
-    updates: tuple[int | None, ...]  # update at which it was solved, None where it was not
-    diverged: tuple[bool, ...]
-    best_score: tuple[float, ...]
-    budget: int  # updates that each replica is allowed
-    cost: float  # replica x updates x length that was run
-    extra: dict[str, Any] = field(default_factory=dict)  # whatever else is to be recorded; JSON
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where `updates` contradicts `solved`."""
-        if self.solved != tuple(update is not None for update in self.updates):
-            raise ValueError(f"solved {self.solved} and updates {self.updates} disagree")
-
-
 def attributes(result: TrialResult) -> dict[str, Any]:
-    """Return what a study records of a result, as JSON values."""
-    return {
-        "solved": sum(result.solved),
-        "replicas": len(result.solved),
-        "updates": list(result.updates),
-        "diverged": list(result.diverged),
-        "best_score": [finite(score) for score in result.best_score],
-        "budget": result.budget,
-        "cost": float(result.cost),
-        "extra": result.extra,
-    }
+    """Return what a study records of a result, as JSON values; its length is the parameter of the trial."""
+    return {name: value for name, value in as_json(result).items() if name != LENGTH}
 
 
 def seeds_of(ordinal: int, replicas: int) -> list[int]:

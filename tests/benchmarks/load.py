@@ -32,7 +32,7 @@ from pipeline.study import claims
 from pipeline.study.driver import search
 from pipeline.study.opening import open_study
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import LENGTH, attributes, seeds_of
+from pipeline.study.trials import LENGTH, attributes
 from pipeline.tracking.links import LISTED
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.stored import StoredRun
@@ -136,10 +136,9 @@ def long_study(storage: str, trials: int) -> Row:
 def finished(ordinal: int) -> optuna.trial.FrozenTrial:
     """A trial as a search records it, near the horizon of the toy."""
     done = Toy().trial(30 + ordinal % 20, ordinal)
-    known = {"ordinal": ordinal, "aim": "t50", "seeds": seeds_of(ordinal, 4)} | attributes(done)
+    known = {"ordinal": ordinal, "aim": "t50"} | attributes(done)
     space = {LENGTH: IntDistribution(4, 256, log=True)}
-    value = sum(done.solved) / len(done.solved)
-    return create_trial(value=value, params={LENGTH: done.length}, distributions=space, user_attrs=known)
+    return create_trial(value=done.share, params={LENGTH: done.length}, distributions=space, user_attrs=known)
 
 
 # ---------------------------------------------------------------- many runs

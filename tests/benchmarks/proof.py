@@ -23,7 +23,7 @@ from pipeline.runs.trial import Trial
 from pipeline.settings import Settings
 from pipeline.study import driver
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import observations
+from pipeline.study.trials import observations, seeds_of
 from tests.conftest import compose
 
 SEEDS = range(1, 11)
@@ -44,8 +44,8 @@ def dense(settings: Settings, middle: float) -> list[Observation]:
     options, trial = settings.search, Trial(settings, held_out_of(settings))
     rungs = ladder(options.length_min, options.length_max, options.per_octave)
     near = [length for length in rungs if abs(np.log2(length / middle)) <= AROUND]
-    results = [trial(length, ordinal) for length in near for ordinal in range(DENSE_TRIALS)]
-    return [Observation(result.length, sum(result.solved), len(result.solved)) for result in results]
+    results = [trial(length, seeds_of(each, options.replicas)) for length in near for each in range(DENSE_TRIALS)]
+    return [Observation(result.length, result.solved, result.replicas) for result in results]
 
 
 def described(belief: Posterior, level: float) -> dict[str, float]:

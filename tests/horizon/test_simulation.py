@@ -10,12 +10,12 @@ from numpy.random import Generator
 
 from pipeline.executors.inline import Inline
 from pipeline.study.driver import search
+from pipeline.study.record import TrialResult
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import TrialResult
 from tests.benchmarks.search import figures, generator, outcomes
 from tests.benchmarks.search_designs import FULL_GRID, OURS, ascending
 from tests.benchmarks.search_simulation import OPTIONS, Outcome, simulate, simulate_crew
-from tests.benchmarks.search_truth import Truth, standard
+from tests.benchmarks.search_truth import BUDGET, Truth, standard
 
 CELLS = 60
 
@@ -63,8 +63,9 @@ def test_the_simulation_asks_as_the_driver_does() -> None:
 
         def trial(length: int, seeds: Sequence[int], cell: Truth = truth, draw: Generator = draw) -> TrialResult:
             seen = cell.trial(length, len(seeds), draw)
-            solved = tuple(update is not None for update in seen.updates)
-            return TrialResult(length, solved, seen.updates, (False,) * 4, (0.0,) * 4, seen.budget, seen.cost)
+            each = {"updates": seen.updates, "updates_to_loose_goal": seen.updates, "seeds": tuple(seeds)}
+            each |= {"diverged": (False,) * 4, "best_score": (0.0,) * 4}
+            return TrialResult(length=length, replicas=4, solved=seen.solved, budget=BUDGET, cost=seen.cost, **each)
 
         study = optuna.create_study(direction="maximize", sampler=HorizonSampler.of(options))
         search(study, trial, options, Inline())

@@ -43,7 +43,7 @@ def test_the_decay_is_told_at_the_first_update_and_where_the_plateau_ends() -> N
     first = done.recorder.through_time[0].log2_norms["h"]
     slopes = [np.polyfit(np.arange(12), norms, 1)[0] for norms in first]
     np.testing.assert_allclose([row.decay_init for row in done.outcomes], 2.0 ** -np.array(slopes), rtol=1e-5)
-    columns = result(done, 150).extra["plateau"]
+    columns = result(done, 150).figures
     left = [row.decay_exit for row in done.outcomes if row.decay_exit is not None]
     assert columns["exited"] == len(left) > 0
     assert np.isclose(columns["decay_init"], np.median([row.decay_init for row in done.outcomes]), rtol=1e-5)

@@ -8,9 +8,9 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from pipeline.horizon.observation import Observation
-from pipeline.study.trials import LENGTH, finished
+from pipeline.study.trials import finished
 
-LISTS = ("updates", "diverged", "best_score", "seeds")  # one value a replica
+CLOCK = ("owner", "heartbeat", "retry")  # of what a study notes of a trial: differs from run to run
 Row: TypeAlias = dict[str, Any]
 
 
@@ -20,11 +20,8 @@ def trial_rows(study: Study) -> list[Row]:
 
 
 def _row(trial: FrozenTrial) -> Row:
-    known = trial.user_attrs
-    row: Row = {name: known.get(name) for name in ("ordinal", "aim")} | {LENGTH: trial.params[LENGTH]}
-    row |= {name: known.get(name) for name in ("replicas", "solved", "budget", "cost")}
-    row |= {name: json.dumps(known.get(name, [])) for name in LISTS}
-    return row | {"extra": json.dumps(known.get("extra", {}), sort_keys=True)}
+    known = {name: value for name, value in trial.user_attrs.items() if name not in CLOCK} | trial.params
+    return known | {name: json.dumps(each) for name, each in known.items() if isinstance(each, list | dict)}
 
 
 def observations_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Observation]:

@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.base import processes
 from pipeline.base.errors import UserError
@@ -25,8 +25,9 @@ from pipeline.horizon.options import SearchOptions
 from pipeline.study import driver, liveness
 from pipeline.study.claims import Claim
 from pipeline.study.driver import Search, run, search
+from pipeline.study.record import TrialResult
 from pipeline.study.sampler import HorizonSampler
-from pipeline.study.trials import TrialResult, observations
+from pipeline.study.trials import observations
 from tests.study import toy_search
 from tests.study.rows import observations_of_rows, trial_rows
 from tests.study.toy import Toy, options
@@ -144,8 +145,8 @@ def test_callbacks_see_every_trial_and_the_posterior_after_it() -> None:
     left: list[float] = []
     study = new_study(chosen)
 
-    def on_finish(claim: Claim, result: TrialResult, found: Findings) -> None:
-        assert claim.length == result.length
+    def on_finish(claim: Claim, trials: Sequence[FrozenTrial], found: Findings) -> None:
+        assert trials[claim.number].params == {"length": claim.length}
         assert found.seen == observations(study)
         widths.append(found.posterior.octaves(0.9))
         left.append(remaining_compute(found))

@@ -63,7 +63,7 @@ def test_two_samplers_on_the_same_trials_ask_alike() -> None:
         for ordinal in range(12):
             trial = study.ask()
             result = Toy().trial(trial.suggest_int("length", 4, 256, log=True), ordinal)
-            study.tell(trial, sum(result.solved) / 4)
+            study.tell(trial, result.share)
     first, second = [[trial.params for trial in study.trials] for study in studies]
     assert first == second
 

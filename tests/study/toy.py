@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.study.trials import TrialResult, seeds_of
+from pipeline.study.record import TrialResult
+from pipeline.study.trials import seeds_of
 
 DEFAULTS: dict[str, Any] = {
     "length_min": 4,
@@ -52,12 +53,15 @@ class Toy:
         updates = [self.replica(length, seed) for seed in seeds]
         return TrialResult(
             length=length,
-            solved=tuple(update is not None for update in updates),
+            replicas=len(seeds),
+            solved=sum(update is not None for update in updates),
+            budget=self.budget,
+            cost=float(sum((update or self.budget) * length for update in updates)),
             updates=tuple(updates),
             diverged=(False,) * len(seeds),
             best_score=tuple(1.0 if update else 0.5 for update in updates),
-            budget=self.budget,
-            cost=float(sum((update or self.budget) * length for update in updates)),
+            seeds=tuple(seeds),
+            updates_to_loose_goal=tuple(updates),
         )
 
     def trial(self, length: int, ordinal: int) -> TrialResult:
