@@ -62,9 +62,8 @@ STATEMENTS = (
     "horizon/ranking.py",
 )
 """What is said of trials: a search is written anew, from the trials that it has."""
-FIGURES = "figures"
-DRAWN = ("pair", "report")  # stages whose outs a colour changes; pictures of a search or a training only show its outs
 ASIDE = (
+    "base/checking.py",
     "base/deciding.py",
     "base/errors.py",
     "base/files.py",
@@ -76,7 +75,7 @@ ASIDE = (
     "base/terminal.py",
     "base/trees.py",
     "executors",
-    FIGURES,
+    "figures",
     "runs/notes.py",
     "runs/search_summary.py",
     "runs/studies.py",
@@ -91,17 +90,20 @@ ASIDE = (
     "study/storage.py",
     "tracking",
 )
-"""What changes no result: reading settings, whose values count instead, showing, keeping, starting again."""
+"""What changes no result: reading settings, whose values count instead, showing, keeping, starting again.
+
+A picture among the outs of a search or a training shows what lies beside it, and is drawn anew with that.
+"""
 STAGES = {
     "prepare": ("runs/prepared.py",),
     "train": ("runs/prepared.py", "runs/train.py"),
     "search": ("runs/search.py", *TRIALS),
     "tune": ("runs/tune.py", *TRIALS, *CHOICES),
     "retune": ("runs/retune.py", *TRIALS, *CHOICES),
-    "pair": ("reports/pairs.py",),
-    "report": ("reports/page.py",),
+    "pair": ("reports/pairs.py", "figures"),
+    "report": ("reports/page.py", "figures"),
 }
-"""Where the code of a stage begins: at what its command calls, and at what is only named in conf/."""
+"""Where the code of a stage begins: at what its command calls, and at what is only named in conf/ or is its work."""
 
 
 @cache
@@ -117,9 +119,7 @@ def code_in(root: Path) -> Code:
 
 def digests(code: Code) -> dict[str, Any]:
     """Return the content of code.json: a digest for each stage, and for each option of conf/cell and conf/task."""
-    drawn = with_figures(code)
-    files = files_of_stages(code)
-    stages: dict[str, Any] = {name: (drawn if name in DRAWN else code).digest(files[name]) for name in STAGES}
+    stages: dict[str, Any] = {name: code.digest(files) for name, files in files_of_stages(code).items()}
     conf = code.root / "conf"
     for group in ("cell", "task"):
         options = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf / group).glob("*.yaml"))}
@@ -129,13 +129,7 @@ def digests(code: Code) -> dict[str, Any]:
 
 def files_of_stages(code: Code) -> dict[str, set[str]]:
     """Return the files behind each stage, without those of cells and tasks."""
-    drawn = with_figures(code)
-    return {name: (drawn if name in DRAWN else code).reached(*places) for name, places in STAGES.items()}
-
-
-def with_figures(code: Code) -> Code:
-    """Return the code for the stages whose outs are made to be looked at."""
-    return Code(code.root, aside=tuple(place for place in code.aside if place != FIGURES))
+    return {name: code.reached(*places) for name, places in STAGES.items()}
 
 
 def of_parts(code: Code, conf: Path, settings: Mapping[str, Any], *others: str) -> str:

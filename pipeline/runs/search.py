@@ -131,9 +131,16 @@ def outline(work: Work, found: HorizonRecord) -> dict[str, str]:
         "T90": phrase(found.t90),
         "ended because": reason(found),
         "trials": f"{found.trials} of {found.replicas} replicas, {duration(work.seconds)}",
+        **tied(work.settings),
         "files": str(work.folder),
         "MLflow": work.run.link(work.settings.address),
     }
+
+
+def tied(settings: Settings) -> dict[str, str]:
+    """Name the settings of the cell that followed each trial's length: with fixed ones, the horizon is another."""
+    names = ", ".join(f"cell.{name}" for name in settings.cell.tied)
+    return {"tied to the length": names} if names else {}
 
 
 def reason(found: HorizonRecord) -> str:
