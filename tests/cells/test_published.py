@@ -31,6 +31,7 @@ from pipeline.learning.fit import Problem, one_update
 from pipeline.learning.groups import grouped
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
+from pipeline.runs.search import tied
 from tests.conftest import compose, options
 
 HIDDEN, INPUTS, LENGTH = 400, 6, 200
@@ -255,3 +256,17 @@ def test_every_cell_says_what_it_is_and_keeps_what_is_not_trained(name: str) -> 
 def test_settings_out_of_range_are_refused(cell: str, name: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"^cell\.{name} (must be|is) .*; got"):
         _ = compose(f"cell={cell}", f"cell.{name}={value}").cell
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (("cell=gru",), {}),
+        (("cell=gru", "cell.chrono=40"), {}),
+        (("cell=gru", "cell.chrono=tied"), {"tied to the length": "cell.chrono"}),
+        (("cell=indrnn",), {"tied to the length": "cell.length"}),
+        (("cell=indrnn", "cell.length=500"), {}),
+    ],
+)
+def test_a_search_says_which_settings_followed_the_length(overrides: tuple[str, ...], expected: dict[str, str]) -> None:
+    assert tied(compose(*overrides)) == expected
