@@ -92,7 +92,19 @@ class Watcher:
 def tuning_record(settings: Settings, study: Study, question: Question, chosen: Chosen, base: Searched) -> TuningRecord:
     """Return what the tuning found."""
     winner = chosen.order[0]
-    places = [standing.as_dict() | {"octaves": round(standing.octaves, 4)} for standing in chosen.order]
+    places = [
+        Place(
+            values=dict(standing.values),
+            plain=standing.plain,
+            lengths=tuple(standing.lengths),
+            solved=tuple(standing.solved),
+            seeds=standing.seeds,
+            cost=standing.cost,
+            known=standing.known,
+            octaves=round(standing.octaves, 4),
+        )
+        for standing in chosen.order
+    ]
     return TuningRecord(
         task=settings.names["task"],
         cell=settings.names["cell"],
@@ -105,9 +117,9 @@ def tuning_record(settings: Settings, study: Study, question: Question, chosen: 
         budget=question.budget,
         chosen=dict(winner.values),
         changed=not winner.plain,
-        order=tuple(Place(**place) for place in places),
+        order=tuple(places),
         importance=dict(chosen.importance),
-        curve=MeasuredCurve(**chosen.curve),
+        curve=MeasuredCurve(**{name: tuple(v) if isinstance(v, list) else v for name, v in chosen.curve.items()}),
         plain=base,
         plain_settings=dict(question.plain),
     )

@@ -37,6 +37,7 @@ FILES = {
     "gradients.parquet",
     "weights.safetensors",
     "gradients.svg",
+    "curves.csv",
     "curves.svg",
 }
 
