@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optuna import Study
 
@@ -25,6 +26,7 @@ from pipeline.settings.tuned import file_of
 from pipeline.settings.tuned_file import write_tuned
 from pipeline.study.opening import annotate
 from pipeline.tuning.climbing import Climb
+from pipeline.tuning.final import Standing
 from pipeline.tuning.record import MeasuredCurve, Place, TuningRecord, flow
 from pipeline.tuning.rounds import Chosen, Question
 from pipeline.tuning.space import DIGITS
@@ -92,19 +94,6 @@ class Watcher:
 def tuning_record(settings: Settings, study: Study, question: Question, chosen: Chosen, base: Searched) -> TuningRecord:
     """Return what the tuning found."""
     winner = chosen.order[0]
-    places = [
-        Place(
-            values=dict(standing.values),
-            plain=standing.plain,
-            lengths=tuple(standing.lengths),
-            solved=tuple(standing.solved),
-            seeds=standing.seeds,
-            cost=standing.cost,
-            known=standing.known,
-            octaves=round(standing.octaves, 4),
-        )
-        for standing in chosen.order
-    ]
     return TuningRecord(
         task=settings.names["task"],
         cell=settings.names["cell"],
@@ -117,12 +106,32 @@ def tuning_record(settings: Settings, study: Study, question: Question, chosen: 
         budget=question.budget,
         chosen=dict(winner.values),
         changed=not winner.plain,
-        order=tuple(places),
+        order=tuple(map(place, chosen.order)),
         importance=dict(chosen.importance),
-        curve=MeasuredCurve(**{name: tuple(v) if isinstance(v, list) else v for name, v in chosen.curve.items()}),
+        curve=measured_curve(chosen.curve),
         plain=base,
         plain_settings=dict(question.plain),
     )
+
+
+def place(standing: Standing) -> Place:
+    """Return how some settings did in the last round."""
+    return Place(
+        values=dict(standing.values),
+        plain=standing.plain,
+        lengths=tuple(standing.lengths),
+        solved=tuple(standing.solved),
+        seeds=standing.seeds,
+        cost=standing.cost,
+        known=standing.known,
+        octaves=round(standing.octaves, 4),
+    )
+
+
+def measured_curve(curve: Mapping[str, Any]) -> MeasuredCurve:
+    """Return the curve over the learning rate, see `tuning.final.rate_curve`."""
+    rates, solved = tuple(curve["rates"]), tuple(curve["solved"])
+    return MeasuredCurve(curve["length"], curve["seeds"], rates, solved, cost=curve["cost"])
 
 
 def write(folder: Path, found: TuningRecord, chosen: Chosen, title: str) -> None:
