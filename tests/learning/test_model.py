@@ -74,7 +74,9 @@ def test_the_gradient_by_hand_is_that_of_autograd(cell: Cell, kind: str) -> None
         for _ in range(2):  # the memory of the first is used again
             losses = model.gradient(inputs, targets, 2, objective(kind), norms)
         assert not losses.requires_grad
-        found[kernel] = losses, model.rows.grad, norms
+        least = max(float(norm.max()) for norm in norms.values()) - 40
+        above = {name: norm.clamp(min=least) for name, norm in norms.items()}  # below is rounding, as of the sLSTM's m
+        found[kernel] = losses, model.rows.grad, above
     torch.testing.assert_close(found["auto"], found["stepwise"], rtol=1e-9, atol=1e-12)
 
 
