@@ -131,6 +131,8 @@ def is_about(sentence: str, words: Sequence[str]) -> bool:
     """Whether a sentence is one, and names something of one of the words: all of it, its setting, or the group."""
     names = [re.split("[=@]", word.lstrip("+~"))[0] for word in words]
     mentioned = [*words, *names, *(name.partition(".")[0] for name in names)]
+    if any(name.startswith("tune.c") for name in names):
+        mentioned.append("cell.")  # without a space of its own, a cell is tried with the settings of every cell
     one = "\n" not in sentence.strip() and "Traceback" not in sentence and not sentence.endswith(".")
     return one and any((each and each in sentence) or repr(each) in sentence for each in mentioned)
 
