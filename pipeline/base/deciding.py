@@ -60,6 +60,7 @@ STATEMENTS = (
     "horizon/random_effects.py",
     "horizon/rank_correlation.py",
     "horizon/ranking.py",
+    "study/record.py",
 )
 """What is said of trials: a search is written anew, from the trials that it has."""
 ASIDE = (
