@@ -1,10 +1,13 @@
 # make repro: measure every horizon. make test: check that all of it works. Both set up .venv first, once.
-# make test-long: before a release; the same tests with other draws, whether the committed results are of this code, and a
-# hundred kills.
+# make test-long: before a release; the same tests with other draws (TEST_SEED=7 draws those again), more of them, whether
+# the committed results are of this code, and every fault.
 # make tune: settings for each pair. make retune: how much of a horizon is the luck of that choice.
 # make papers: published experiments and ours. make bench: the ratios that are claimed. make ui: MLflow on this machine.
 VENV := .venv
 READY := $(VENV)/.ready
+SPREAD := --numprocesses auto --dist loadgroup
+TEST_SEED ?= $(shell date +%s)
+INPUT_CASES ?= 5000
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: repro test test-long check bench ui papers tune retune
@@ -13,10 +16,11 @@ repro: $(READY)
 	$(VENV)/bin/dvc repro
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
+	$(VENV)/bin/python -m pytest $(SPREAD)
 
 test-long: $(READY)
-	INPUT_CASES=1000 $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal -m "release or not release" --hypothesis-seed=random
+	@echo "draws by TEST_SEED=$(TEST_SEED)"
+	TEST_SEED=$(TEST_SEED) INPUT_CASES=$(INPUT_CASES) $(VENV)/bin/python -m pytest $(SPREAD) -m ""
 	$(VENV)/bin/python -m tests.benchmarks.faults
 
 check: $(READY)

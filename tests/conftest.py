@@ -17,9 +17,12 @@ from pipeline import settings
 from pipeline.cells.cell import Cell
 from pipeline.settings import CONF
 from pipeline.tasks.task import Task
-from tests.base import commands, stores
+from tests.base import commands, draws, stores
 
 ROOT = Path(__file__).parent.parent
+
+
+draws.use()
 
 
 def options(group: str) -> list[str]:

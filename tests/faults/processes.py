@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.base.draws import SEED
 from tests.faults.drivers import Driver, Search, ToySearch, ended_with
 from tests.faults.evidence import Evidence, combined
 from tests.faults.real import RealSearch
 
-SEED = 20
 DAY = 86_400
 
 

@@ -42,7 +42,7 @@ SMALL = (
     "search.tuned=false",
     "tracking.enabled=false",
 )
-CASES = os.environ.get("INPUT_CASES")  # so many of each kind, and not the same each time: for a longer look
+LINES = int(os.environ.get("INPUT_CASES", "160"))  # more, for a longer look
 OPTIONAL = """
     betas eps weight_decay amsgrad foreach fused capturable centered differentiable maximize nesterov dampening params
 """  # that an optimizer may have beside those in conf/
@@ -164,13 +164,7 @@ def lines(draw: st.DrawFn) -> Line:
     return Line(parts, tuple(draw(st.lists(words(parts), min_size=1, max_size=draw(st.sampled_from((1, 1, 2, 3)))))))
 
 
-def cases(count: int) -> examples:
-    """So many cases, the same each time; as many as $INPUT_CASES says, and others each time, where it is set."""
+def cases(share: float = 1.0) -> examples:
+    """Return settings for so many cases; see tests.base.draws."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return examples(
-        max_examples=int(CASES or count),
-        derandomize=CASES is None,
-        database=None,
-        deadline=None,
-        suppress_health_check=checks,
-    )
+    return examples(max_examples=max(1, round(share * LINES)), deadline=None, suppress_health_check=checks)

@@ -12,11 +12,11 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 
-from pipeline import retune, search, tune
+from pipeline import retune, search
 from pipeline.runs.retune import first_choice
-from tests.conftest import compose, run_stage
+from tests.conftest import Ended, compose, run_stage
 from tests.dvc.test_dvc import GRID
-from tests.runs.test_tune import PAIR, arguments
+from tests.runs.small_tuning import PAIR, arguments
 
 
 def times(folder: Path) -> dict[tuple[str, int], object]:
@@ -34,11 +34,11 @@ FILE = f"results/retune/{PAIR}/retune.json"
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a first choice."""
-    folder = tmp_path_factory.mktemp("first")
-    done = run_stage(tune.main, arguments(folder, "tracking.enabled=false"))
-    assert done.status == 0, done.err
+def first(tuned_once: tuple[Path, Ended], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a first choice, whose runs are not kept."""
+    folder = tmp_path_factory.mktemp("first") / "copy"
+    shutil.copytree(tuned_once[0], folder)
+    (folder / "state" / "mlflow.db").unlink()
     return folder
 
 
@@ -103,7 +103,7 @@ def test_mlflow_holds_one_parent_with_a_run_for_each_choice(undisturbed: Path) -
     assert all(f"| {each['seed']} |" in parents[0].data.tags["mlflow.note.content"] for each in told)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_after_a_choice_it_goes_on_and_ends_with_the_same_bytes(
     first: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -149,9 +149,7 @@ def test_a_first_choice_that_was_made_anew_counts_as_well(first: Path, tmp_path:
     path = folder / "tuned" / f"{PAIR}.yaml"
     study = json.loads((folder / f"results/tune/{PAIR}/tune.json").read_text())["study"]
     path.write_text(path.read_text().replace(study, f"{study}-2"))
-    done = run_stage(retune.main, arguments(folder, "tracking.enabled=false", "retune.choices=1"))
-    assert done.status == 0, done.err
-    assert json.loads((folder / FILE).read_text())["first_study"] == f"{study}-2"
+    assert first_choice(compose(*arguments(folder).split())).study == f"{study}-2"
 
 
 @pytest.mark.slow
@@ -168,15 +166,17 @@ def test_a_first_choice_whose_plain_search_is_damaged_is_a_sentence(first: Path,
 
 @pytest.mark.slow
 def test_a_choice_that_the_file_has_is_not_made_again_without_its_study(undisturbed: Path, tmp_path: Path) -> None:
-    """Such as on another machine, or with one more choice asked for."""
+    """Such as on another machine, where one more choice is asked for."""
     shutil.copytree(undisturbed, folder := tmp_path / "copy")
     (folder / "state/.state/optuna.db").unlink()
-    done = run_stage(retune.main, arguments(folder, "tracking.enabled=false", "retune.choices=3"))
+    both = (folder / FILE).read_bytes()
+    known = json.loads(both)
+    (folder / FILE).write_text(json.dumps(known | {"choices": known["choices"][:1]}))
+    done = run_stage(retune.main, arguments(folder, "tracking.enabled=false"))
     assert done.status == 0, done.err
-    told = [json.loads((each / FILE).read_text())["choices"] for each in (undisturbed, folder)]
-    assert told[1][:2] == told[0] and len(told[1]) == 3
-    assert {name.rpartition("-")[0] for name, _ in times(folder)} == {f"tune-{PAIR}", PAIR}
-    assert len({name for name, _ in times(folder)}) == 2  # of the third
+    assert (folder / FILE).read_bytes() == both
+    second = known["choices"][1]
+    assert {name for name, _ in times(folder)} == {second["study"], second["horizon"]["study"]}
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_the_same_search_again_trains_nothing_and_writes_the_same_bytes(undistur
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("patience", [0.0, 0.4])
+@pytest.mark.parametrize("patience", [0.0, pytest.param(0.4, marks=pytest.mark.long)])
 def test_a_search_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
     undisturbed: Path, tmp_path: Path, patience: float
 ) -> None:
@@ -118,13 +118,13 @@ def test_a_search_killed_in_the_middle_goes_on_and_ends_with_the_same_bytes(
     assert outs(tmp_path) == outs(undisturbed)
 
 
-@pytest.mark.slow
-def test_a_search_killed_at_twenty_random_points_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_search_killed_at_a_hundred_random_points_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     quiet = ("tracking.enabled=false", "training.threads=1")
-    command = ["python", "-m", "tests.runs.killed_search", "20", *SMALL, *quiet, *paths(tmp_path / "SEARCH")]
+    command = ["python", "-m", "tests.runs.killed_search", "100", *SMALL, *quiet, *paths(tmp_path / "SEARCH")]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     ended = json.loads(done.stdout.splitlines()[-1])
-    assert ended["killed"] == 20
+    assert ended["killed"] == 100
     assert set(ended["statuses"]) == {0}, done.stderr
     for number in range(len(ended["statuses"])):
         assert outs(tmp_path / str(number)) == outs(undisturbed)

@@ -17,35 +17,7 @@ from pipeline import search, tune
 from pipeline.data import streams
 from pipeline.settings.tuned import tuned
 from tests.conftest import Ended, compose, run_stage
-
-SMALL = [
-    "task=temporal_order",
-    "cell=lstm",
-    "cell.hidden=8",
-    "data.held_out=60",
-    "training.updates=60",
-    "training.probe_every=20",
-    "training.threads=1",
-    "task.goal=0.6",
-    "task.loose_goal=0.7",
-    "search.length_max=40",
-    "search.replicas=2",
-    "search.trials=3",
-    "search.t90=false",
-    "tune.first=4",
-    "tune.settings=4",
-    "tune.generations=2",
-    "tune.searches=6",
-    "tune.seeds=2",
-    "tune.rates=3",
-    "tune.rate_seeds=2",
-]
-PAIR = "temporal_order-lstm"
-
-
-def arguments(folder: Path, *more: str) -> str:
-    paths = [f"paths.{name}={folder / name}" for name in ("data", "results", "state", "tuned")]
-    return " ".join([*SMALL, *paths, *more])
+from tests.runs.small_tuning import PAIR, arguments
 
 
 def outs(folder: Path) -> dict[str, bytes]:
@@ -53,17 +25,9 @@ def outs(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    done = run_stage(tune.main, arguments(folder))
-    assert done.status == 0, done.err
-    return folder, done
-
-
 @pytest.mark.slow
-def test_a_tuning_writes_its_choice_with_where_it_comes_from(undisturbed: tuple[Path, Ended]) -> None:
-    folder, done = undisturbed
+def test_a_tuning_writes_its_choice_with_where_it_comes_from(tuned_once: tuple[Path, Ended]) -> None:
+    folder, done = tuned_once
     files = outs(folder)
     assert set(files) == {"tune.json", "trials.csv", "learning_rate.svg", f"{PAIR}.yaml"}
     told, written = json.loads(files["tune.json"]), yaml.safe_load(files[f"{PAIR}.yaml"])
@@ -80,8 +44,8 @@ def test_a_tuning_writes_its_choice_with_where_it_comes_from(undisturbed: tuple[
 
 
 @pytest.mark.slow
-def test_mlflow_holds_one_parent_with_a_run_for_each_settings(undisturbed: tuple[Path, Ended]) -> None:
-    folder, _ = undisturbed
+def test_mlflow_holds_one_parent_with_a_run_for_each_settings(tuned_once: tuple[Path, Ended]) -> None:
+    folder, _ = tuned_once
     client = MlflowClient(f"sqlite:///{folder / 'state' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("temporal_order")
     assert experiment is not None
@@ -97,9 +61,9 @@ def test_mlflow_holds_one_parent_with_a_run_for_each_settings(undisturbed: tuple
 
 
 @pytest.mark.slow
-def test_a_search_goes_by_the_choice_and_tells_so(undisturbed: tuple[Path, Ended], tmp_path: Path) -> None:
+def test_a_search_goes_by_the_choice_and_tells_so(tuned_once: tuple[Path, Ended], tmp_path: Path) -> None:
     """The study of the plain search that tuning made is the one that search.tuned=false goes on with."""
-    folder, _ = undisturbed
+    folder, _ = tuned_once
     shutil.copytree(folder, tmp_path / "copy")
     line = [word for word in arguments(tmp_path / "copy").split() if not word.startswith("tune.")]
     plain = run_stage(search.main, " ".join([*line, "search.tuned=false", "tracking.enabled=false"]))
@@ -116,9 +80,9 @@ def test_a_search_goes_by_the_choice_and_tells_so(undisturbed: tuple[Path, Ended
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["generation 1", "generation 2"])
+@pytest.mark.parametrize("moment", ["generation 1", pytest.param("generation 2", marks=pytest.mark.long)])
 def test_a_tuning_killed_in_the_middle_ends_with_the_same_bytes(
-    undisturbed: tuple[Path, Ended], tmp_path: Path, moment: str
+    tuned_once: tuple[Path, Ended], tmp_path: Path, moment: str
 ) -> None:
     said = tmp_path / "said.txt"
     child = os.fork()
@@ -136,7 +100,7 @@ def test_a_tuning_killed_in_the_middle_ends_with_the_same_bytes(
     assert not (tmp_path / "tuned").exists()
     done = run_stage(tune.main, arguments(tmp_path))
     assert done.status == 0, done.err
-    assert outs(tmp_path) == outs(undisturbed[0])
+    assert outs(tmp_path) == outs(tuned_once[0])
 
 
 def test_two_processes_do_not_tune_one_pair_at_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from optuna.storages import BaseStorage
 
 from pipeline.study import opening as study_module
+from tests.base.draws import SEED
 from tests.study import toy_search
 from tests.study.toy_search import outcome
 
@@ -75,11 +76,20 @@ def test_killed_at_every_write_it_ends_with_the_same_trials_and_horizon(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["sqlite:///", "journal:"])
-def test_killed_at_20_random_moments_it_ends_with_the_same_trials_and_horizon(tmp_path: Path, scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "kills"),
+    [
+        ("journal:", 5),  # which the test above does not use
+        pytest.param("journal:", 50, marks=pytest.mark.long),
+        pytest.param("sqlite:///", 50, marks=pytest.mark.long),
+    ],
+)
+def test_killed_at_random_moments_it_ends_with_the_same_trials_and_horizon(
+    tmp_path: Path, scheme: str, kills: int
+) -> None:
     run_to_end(f"{scheme}{tmp_path}/undisturbed")
-    storage, draw = f"{scheme}{tmp_path}/killed", random.Random(3)
-    for _ in range(20):
+    storage, draw = f"{scheme}{tmp_path}/killed", random.Random(SEED)
+    for _ in range(kills):
         process = fork.Process(target=toy_search.run, args=(storage, 0.02))
         process.start()
         time.sleep(draw.uniform(0, 0.3))
