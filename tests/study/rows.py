@@ -21,7 +21,8 @@ def trial_rows(study: Study) -> list[Row]:
 
 def _row(trial: FrozenTrial) -> Row:
     known = {name: value for name, value in trial.user_attrs.items() if name not in CLOCK} | trial.params
-    return known | {name: json.dumps(each) for name, each in known.items() if isinstance(each, list | dict)}
+    texts = {name: json.dumps(each) for name, each in known.items() if isinstance(each, list | dict)}
+    return dict(sorted((known | texts).items()))  # the order in a store is that of its rows, PostgreSQL's any
 
 
 def observations_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Observation]:
