@@ -7,7 +7,8 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,20 @@ from safetensors.numpy import save
 from pipeline import pair, prepare, report, search, train, tune
 from pipeline.base.errors import UserError
 from pipeline.base.trees import as_json
+from pipeline.data.held_out import HeldOut
 from pipeline.figures import style
+from pipeline.records.horizon import read_horizon
+from pipeline.records.outcome import read_outcome
+from pipeline.records.settings import read_settings
+from pipeline.records.training import read_curves, read_norms
+from pipeline.records.trials import read_trials
 from pipeline.reports import pairs
+from pipeline.reports.svg import inline
 from pipeline.runs import weights
-from tests.conftest import Ended, run_stage
+from pipeline.runs.studies import search_study
+from pipeline.settings import Settings
+from pipeline.settings.tuned_file import read_tuned
+from tests.conftest import Ended, compose, run_stage
 from tests.input.lines import SMALL
 from tests.records.made import provenance
 
@@ -147,53 +158,89 @@ DAMAGES: Mapping[str, Callable[[Path], bytes]] = {
     "another program's": foreign,
     "a pickle": bomb,
 }
-READERS: Mapping[str, Callable[[], None]] = {
-    "data/adding/held_out/00012.npz": train.main,
-    "data/adding/task.json": train.main,
-    f"tuned/{PAIR}.yaml": train.main,
-    f"results/search/{PAIR}/horizon.json": pair.main,
-    f"results/search/{PAIR}/trials.csv": pair.main,
-    f"results/search/{PAIR}/gradients.parquet": pair.main,
-    f"results/search/{PAIR}/settings.json": pair.main,
-    f"results/train/{PAIR}/outcome.json": pair.main,
-    f"results/train/{PAIR}/curves.csv": pair.main,
-    f"results/train/{PAIR}/gradients.parquet": pair.main,
-    f"results/pairs/{PAIR}/pair.json": report.main,
-    f"results/pairs/{PAIR}/search/course.svg": report.main,
-    "state/.state/optuna.db": search.main,
+READERS: Mapping[str, tuple[Callable[[], None], Callable[[Path], object]]] = {  # the command, and what it reads with
+    "data/adding/held_out/00012.npz": (train.main, lambda path: prepared(path).sequences(12)),
+    "data/adding/task.json": (train.main, lambda path: prepared(path).description()),
+    f"tuned/{PAIR}.yaml": (train.main, read_tuned),
+    f"results/search/{PAIR}/horizon.json": (pair.main, read_horizon),
+    f"results/search/{PAIR}/trials.csv": (pair.main, read_trials),
+    f"results/search/{PAIR}/gradients.parquet": (pair.main, lambda path: pairs.read_files(path.parents[2], PAIR)),
+    f"results/search/{PAIR}/settings.json": (pair.main, read_settings),
+    f"results/train/{PAIR}/outcome.json": (pair.main, read_outcome),
+    f"results/train/{PAIR}/curves.csv": (pair.main, read_curves),
+    f"results/train/{PAIR}/gradients.parquet": (pair.main, read_norms),
+    f"results/pairs/{PAIR}/pair.json": (report.main, lambda path: pairs.read_pair(path.parent)),
+    f"results/pairs/{PAIR}/search/course.svg": (report.main, lambda path: inline(path, "course", "its words")),
+    "state/.state/optuna.db": (search.main, lambda path: studies(path)),
 }
 NEW = (f"tuned/{PAIR}.yaml", "state/.state/optuna.db")  # an empty one is one that nobody has written to yet
+
+
+@cache
+def settings_of_the_pair() -> Settings:
+    """Settings as the stages have them, but for the folders."""
+    return compose(*MADE, "cell=rnn")
+
+
+def prepared(path: Path) -> HeldOut:
+    """The held-out sequences to which a file belongs."""
+    settings = settings_of_the_pair()
+    folder = next(folder for folder in path.parents if folder.name == "adding")
+    return HeldOut(settings.task, settings.data.seed, settings.data.held_out, folder)
+
+
+def studies(path: Path) -> object:
+    """The studies of a database, as a search opens them."""
+    settings = settings_of_the_pair()
+    return search_study(replace(settings, paths=replace(settings.paths, state=str(path.parents[1]))))
 
 
 def refused(place: Place, name: str) -> None:
     """The command that reads a file names it in one sentence, and leaves everything as it was."""
     before = place.content()
-    ended = place.run(READERS[name], *(["search.tuned=true"] if name.startswith("tuned") else []))
+    ended = place.run(READERS[name][0], *(["search.tuned=true"] if name.startswith("tuned") else []))
     assert (ended.status, ended.out) == (2, ""), ended
-    assert len(ended.err.splitlines()) == 1 and ended.err.startswith("error: ")
-    assert str(place.folder / name) in ended.err
+    assert ended.err.startswith("error: ")
+    assert_names(ended.err.rstrip("\n"), place.folder / name)
     assert place.content() == before
 
 
-CASES = [
-    (name, damage)
-    for name in READERS
-    for damage in DAMAGES
-    if damage != "cut" or name.endswith((".csv", ".db"))
-    if damage != "empty" or name not in NEW
-]
+def assert_names(sentence: str, path: Path) -> None:
+    """It is one sentence, and names the file."""
+    assert len(sentence.splitlines()) == 1 and str(path) in sentence, sentence
 
 
-@pytest.mark.parametrize(("name", "damage"), CASES)
+def unreadable(place: Place, name: str) -> None:
+    """The reader of a file names it in one sentence, and leaves everything as it was."""
+    before = place.content()
+    with pytest.raises(UserError) as refusal:
+        READERS[name][1](place.folder / name)
+    assert_names(str(refusal.value), place.folder / name)
+    assert place.content() == before
+
+
+def damages(name: str) -> list[str]:
+    """The damages that leave something else than the file."""
+    short = ["cut"] if not name.endswith((".csv", ".db")) else []
+    return [damage for damage in DAMAGES if damage not in short and not (damage == "empty" and name in NEW)]
+
+
+@pytest.mark.parametrize("name", READERS)
 def test_a_damaged_file_is_named_and_left_as_it_is(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    """By the command once, and by what it reads the file with whatever the damage."""
     mark = tmp_path / "mark"
     monkeypatch.setenv("MARK", str(mark))
     path = place.folder / name
-    path.write_bytes(DAMAGES[damage](path))
+    whole = path.read_bytes()
+    for damage in damages(name):
+        path.write_bytes(whole)
+        path.write_bytes(DAMAGES[damage](path))
+        unreadable(place, name)
+        assert not mark.exists(), damage
+    path.write_bytes(whole[: len(whole) // 2])
     refused(place, name)
-    assert not mark.exists()
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -201,7 +248,7 @@ def test_a_folder_in_place_of_a_file_is_named(place: Place, name: str) -> None:
     path = place.folder / name
     path.unlink()
     path.mkdir()
-    refused(place, name)
+    unreadable(place, name)
 
 
 @pytest.mark.parametrize("name", ["data/adding/task.json", *NEW])
@@ -209,7 +256,7 @@ def test_a_link_to_nothing_is_a_file_that_can_not_be_read(place: Place, name: st
     path = place.folder / name
     path.unlink()
     path.symlink_to(path)
-    refused(place, name)
+    unreadable(place, name)
 
 
 SWAPPED = {
