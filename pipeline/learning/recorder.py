@@ -53,6 +53,7 @@ class Recorder:
     latest: dict[int, dict[str, float]] = field(default_factory=dict)  # last gradient figures of each replica
     first: dict[int, dict[str, float]] = field(default_factory=dict)  # figures of the first inspection of each replica
     exits: dict[int, Exit] = field(default_factory=dict)
+    first_losses: Float[ndarray, " replica"] = field(default_factory=lambda: np.zeros(0))  # at the first update
     nonfinite: set[int] = field(default_factory=set)  # whose loss or gradient was not finite
     _begun: int = 0
     _clipped: list[tuple[ndarray, ndarray]] = field(
@@ -73,7 +74,9 @@ class Recorder:
         log2_norms: Callable[[], State],
     ) -> None:
         """Take one update; `log2_norms` is called only where the update is kept, or a replica leaves its plateau."""
-        self._begun, self._last = max(self._begun, len(positions)), (positions, log2_norms)
+        if not self._begun:
+            self._begun, self.first_losses = len(positions), losses
+        self._last = positions, log2_norms
         self._clipped.append((positions, norms > self.clip))
         broken = positions[~(np.isfinite(losses) & np.isfinite(norms))]
         self.nonfinite |= {int(position) for position in broken}

@@ -81,7 +81,7 @@ def train_replicas(
     posed = problem(task, options, length, seeds, held_out)
     inspector = Inspector(options.inspect_every, options.updates, task.channels, posed.objective, recorder.inspection)
     weights = fit(model, make_optimizer, posed, options, board, recorder, inspector)
-    outcomes = [explained(row, position, recorder) for position, row in enumerate(board.outcomes(seeds))]
+    outcomes = [explained(row, position, recorder, task.chance) for position, row in enumerate(board.outcomes(seeds))]
     ran = [outcome.updates_run for outcome in outcomes]
     cost = sum(steps_trained(options.seed, updates, options.shortest, length) for updates in ran)
     return TrainedReplicas(length, outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
@@ -112,11 +112,13 @@ def problem(task: Task, options: TrainingOptions, length: int, seeds: Sequence[i
     )
 
 
-def explained(outcome: Outcome, position: int, recorder: Recorder) -> Outcome:
+def explained(outcome: Outcome, position: int, recorder: Recorder, chance: float) -> Outcome:
     """Return the outcome of a replica with what the gradient says about it."""
     norms, left = recorder.norms_of(position), recorder.exits.get(position)
     init = gradients.decay(norms[0][None], recorder.answers)
-    seen = evidence(norms, recorder.answers, outcome.diverged, recorder.first[position], recorder.latest[position])
+    worse = (outcome.best_score or 0.0) / max(chance, float(recorder.first_losses[position]))
+    first, last = recorder.first[position], recorder.latest[position]
+    seen = evidence(norms, recorder.answers, outcome.diverged, first, last, worse)
     return replace(
         outcome,
         updates_to_exit=left.update if left else None,

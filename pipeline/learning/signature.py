@@ -6,8 +6,9 @@ largest n_t before the first answer is more than tenfold (`GROWN`) that at the f
 exploding  its loss or gradient became not finite; or the gradient has grown in at least a quarter (`OFTEN`) of the
            recorded updates, and the recurrence bears it out: the largest Lyapunov exponent is above 0, or the spectral
            radius has risen (`RISEN`) since the first inspection (Pascanu et al. 2013: a radius above 1, and rising); or
-           it has grown in any, and the spectral radius is now tenfold (`BLOWN`): one step threw the weights so far
-           that all units saturate, and nothing comes back any more.
+           the spectral radius is now tenfold (`BLOWN`), and above ten or the gradient has grown in any recorded update:
+           one step threw the weights so far that all units saturate, and nothing comes back any more; or even its best
+           score is three times (`WORSE`) that of no training at all: of chance, and of its weights at the first update.
 vanishing  else, if in the median recorded update the first quarter of the steps or more (`EARLY`) got next to nothing:
            n_t below 1e-4 of the largest (gradient/vanished). Then what those steps hold has no say in the update, and
            clipping can't change that.
@@ -35,6 +36,7 @@ OFTEN = 0.25  # share of recorded updates: explosions come and go, as a clipped 
 EARLY = 0.25  # share of steps: as for gradient/signal_to_noise, and where the default tasks put what is to be kept
 RISEN = 1.05  # factor: noise of training moves a spectral radius by less
 BLOWN = 10.0  # factor: no sequence of small steps on a healthy gradient moves a radius that far within a budget
+WORSE = 3.0  # factor: the loss at the first update is of one batch, and misses that of the weights by less
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,16 @@ class Evidence:
     vanished: float  # gradient/vanished in the median recorded update
     radius: tuple[float, float]  # weight/spectral_radius at the first and at the last inspection
     lyapunov: float  # jacobian/lyapunov at the last inspection
+    worse: float = 0.0  # best held-out score, by the greater of chance and the loss at the first update
 
 
 def signature(evidence: Evidence) -> str:
     """Return one of `SIGNATURES`."""
     first, last = evidence.radius
     borne_out = evidence.lyapunov > 0 or last > RISEN * first
-    blown_up = evidence.grown > 0 and last > BLOWN * first
-    if evidence.diverged or (evidence.grown >= OFTEN and borne_out) or blown_up:
+    blown_up = last > BLOWN * first and (evidence.grown > 0 or last > BLOWN)
+    lost = evidence.diverged or evidence.worse > WORSE
+    if lost or blown_up or (evidence.grown >= OFTEN and borne_out):
         return EXPLODING
     return VANISHING if evidence.vanished >= EARLY else NEITHER
 
@@ -64,6 +68,7 @@ def evidence(
     diverged: bool,
     first: Mapping[str, float],
     last: Mapping[str, float],
+    worse: float = 0.0,
 ) -> Evidence:
     """Return the evidence, from log2 n_t at each recorded update and the figures of the first and last inspection."""
     sound = [norms[None] for norms in log2_norms if np.isfinite(norms).all()]
@@ -73,6 +78,7 @@ def evidence(
         vanished=float(np.median([gradients.vanished(norms)[0] for norms in sound])) if sound else 0.0,
         radius=(first["weight/spectral_radius"], last["weight/spectral_radius"]),
         lyapunov=last["jacobian/lyapunov"],
+        worse=worse,
     )
 
 

@@ -14,6 +14,11 @@ def trial_id(trial: FrozenTrial) -> int:
     return trial._trial_id
 
 
+def note(study: Study, trial: FrozenTrial, name: str, value: str) -> None:
+    """Set a user attribute of a trial that is just being told, and so is still running."""
+    study._storage.set_trial_user_attr(trial._trial_id, name, value)
+
+
 def cached(database: RDBStorage) -> BaseStorage:
     """Return a storage that keeps finished trials in memory, as `optuna.create_study` does with a database."""
     return _CachedStorage(database)

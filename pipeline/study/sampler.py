@@ -1,18 +1,22 @@
 """An Optuna sampler that searches for the length at which half of the replicas still solve a task."""
 
+from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.base.errors import UserError
 from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import reason_to_stop
-from pipeline.study.trials import LENGTH, observations
+from pipeline.study import optuna_private
+from pipeline.study.trials import LENGTH, REFUSED, observations, told
 
 
 class HorizonSampler(BaseSampler):
@@ -62,31 +66,33 @@ class HorizonSampler(BaseSampler):
     ) -> None:
         """Search between two lengths; the other settings are those of `SearchOptions`, under the same names.
 
+        Raises ValueError for the first that has another type or is out of its range.
         `independent_sampler` samples any parameter other than `length`; without it, another parameter is an error.
         """
-        self.options = SearchOptions(
-            length_min=shortest,
-            length_max=longest,
-            replicas=replicas,
-            factor=factor,
-            level=level,
-            certainty=certainty,
-            trials=10**9,
-            compute=None,
-            leap=leap,
-            per_octave=per_octave,
-            t90=t90,
-            t90_trials=t90_trials,
-            budgets=1,
-            fresh=False,
+        self.options = _checked(
+            SearchOptions(
+                length_min=_whole("shortest", shortest),
+                length_max=_whole("longest", longest),
+                replicas=_whole("replicas", replicas),
+                factor=_number("factor", factor),
+                level=_number("level", level),
+                certainty=_number("certainty", certainty),
+                trials=10**9,
+                compute=None,
+                leap=_number("leap", leap),
+                per_octave=_whole("per_octave", per_octave),
+                t90=t90,
+                t90_trials=_whole("t90_trials", t90_trials),
+                budgets=1,
+                fresh=False,
+            )
         )
-        self.options.check()
         self.independent_sampler = independent_sampler
 
     @classmethod
     def of(cls, options: SearchOptions) -> "HorizonSampler":
-        """Return the sampler of a search with these options."""
-        sampler = cls(options.length_min, options.length_max)
+        """Return the sampler of a search with these options, which are checked where they are read."""
+        sampler = cls(1, 2)
         sampler.options = options
         return sampler
 
@@ -106,22 +112,41 @@ class HorizonSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the next length, or nothing where the study does not ask for one."""
+        """Return nothing: a length is chosen where it is asked for, for only there its distribution can be checked."""
         require_one_objective(study)
-        return {LENGTH: next_question(self._findings(study))[0]} if LENGTH in search_space else {}
+        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Leave any other parameter to the independent sampler; raise ValueError if there is none."""
+        """Return the next length, and leave any other parameter to the independent sampler.
+
+        Raises ValueError where there is none, and where the length has another distribution than it must have.
+        """
         require_one_objective(study)
-        if self.independent_sampler is None:
+        wanted = self.infer_relative_search_space(study, trial).get(param_name)
+        if wanted is not None and wanted == param_distribution:
+            return next_question(self._findings(study))[0]
+        if self.independent_sampler is None or wanted is not None:
             low, high = self.options.length_min, self.options.length_max
             raise ValueError(
                 f"HorizonSampler suggests one parameter, suggest_int({LENGTH!r}, {low}, {high}, log=True); "
                 f"got {param_name!r}, {param_distribution}"
             )
         return self.independent_sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Raise ValueError where a trial was told something else than a share of its replicas.
+
+        Optuna keeps its value all the same, so the trial is marked, and counts for nothing.
+        """
+        if state != TrialState.COMPLETE or not values or LENGTH not in trial.params:
+            return
+        try:
+            told(trial.number, trial.params[LENGTH], values[0], trial.user_attrs, self.options.replicas)
+        except ValueError as error:
+            optuna_private.note(study, trial, REFUSED, str(error))
+            raise
 
     def reseed_rng(self) -> None:
         """Reseed the independent sampler; the length is not drawn at random."""
@@ -136,3 +161,30 @@ def require_one_objective(study: Study) -> None:
     """Raise ValueError where trials have more values than the share that solved."""
     if len(study.directions) > 1:
         raise ValueError("HorizonSampler needs a study with one objective, the share of the replicas that solved")
+
+
+def _whole(name: str, value: Any) -> int:
+    """Return a whole number, also one of numpy's; raise ValueError for anything else."""
+    try:
+        if not isinstance(value, bool):
+            return index(value)
+    except TypeError:
+        pass
+    raise ValueError(f"HorizonSampler: {name} must be a whole number; got {value!r}")
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a number; raise ValueError for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"HorizonSampler: {name} must be a number; got {value!r}")
+
+
+def _checked(options: SearchOptions) -> SearchOptions:
+    """Return the options; raise ValueError for the first value that is out of its range, in the sampler's words."""
+    try:
+        options.check()
+    except UserError as error:
+        words = str(error).replace("search.length_min", "shortest").replace("search.length_max", "longest")
+        raise ValueError(f"HorizonSampler: {words.replace('search.', '')}") from error
+    return options

@@ -28,6 +28,12 @@ LONG = ("training.length=50", "training.updates=20", "training.record_every=5", 
         ({"grown": 0.25}, "neither"),  # the recurrence does not bear it out
         ({"grown": 0.24, "lyapunov": 0.3, "radius": (1.0, 2.0)}, "neither"),  # too seldom
         ({"grown": 0.01, "vanished": 0.9, "radius": (2.0, 50.0)}, "exploding"),  # thrown into saturation
+        (
+            {"vanished": 0.9, "radius": (0.6, 3414.0), "lyapunov": float("nan")},
+            "exploding",
+        ),  # the same, by the first step
+        ({"vanished": 0.9, "worse": 3.1}, "exploding"),  # no training at all would have been better
+        ({"vanished": 0.9, "worse": 2.9}, "vanishing"),
         ({"vanished": 0.9, "radius": (0.06, 0.9), "lyapunov": -0.5}, "vanishing"),  # small weights that learn
         ({"lyapunov": float("nan"), "radius": (float("nan"), float("nan"))}, "neither"),  # a cell without these figures
     ],
@@ -60,6 +66,8 @@ def test_the_majority_is_the_commonest_and_nothing_where_all_solved(found: list[
     assert all(failing.count(answer) >= failing.count(each) for each in failing)
 
 
+THROWN = ("optimizer.lr=50", "training.clip=inf", "training.length=20")
+
 KNOWN = [
     ("temporal_order", "rnn", (*LONG, "cell.init=basic_tanh", "cell.gain=0.5"), "vanishing"),
     ("temporal_order", "gru", (*LONG, "cell.init=sigmoid"), "vanishing"),
@@ -67,6 +75,8 @@ KNOWN = [
     ("temporal_order", "rnn", (*LONG, "cell.gain=4.0", "cell.hidden=16"), "exploding"),  # chaotic, clipped
     ("temporal_order", "rnn", (*LONG, *NO_CLIP, "cell.gain=3.0", "cell.hidden=16"), "exploding"),
     ("adding", "rnn", (*NO_CLIP, "optimizer.lr=1e30", "training.updates=22"), "exploding"),  # not finite
+    ("adding", "rnn", (*THROWN, "training.updates=20"), "exploding"),  # a hundred times worse than chance
+    ("temporal_order", "gru", (*THROWN, "training.updates=20"), "exploding"),
     ("temporal_order", "rnn", ("optimizer.lr=1e-5",), "neither"),  # short, but the steps are too small
     ("adding", "lstm", ("cell.forget_bias=2.0", "training.updates=3"), "neither"),  # too few updates
     ("parity", "gru", ("cell.update_bias=1.0", "optimizer.lr=1e-5"), "neither"),

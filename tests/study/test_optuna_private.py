@@ -31,3 +31,9 @@ def test_a_metric_has_a_name() -> None:
     study = optuna.create_study()
     optuna_private.name_metric(study, "share solved")
     assert study.metric_names == ["share solved"]
+
+
+def test_a_trial_that_is_being_told_takes_a_note() -> None:
+    study = optuna.create_study()
+    optuna_private.note(study, study.ask()._cached_frozen_trial, "refused", "why")
+    assert study.trials[0].user_attrs == {"refused": "why"}

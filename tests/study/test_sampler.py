@@ -1,9 +1,13 @@
 """The sampler: Optuna's own contract, and what it asks for."""
 
+import inspect
+import re
 from collections.abc import Callable
+from math import inf, nan
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 
@@ -13,6 +17,7 @@ from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.posterior import posterior
 from pipeline.study.sampler import HorizonSampler
+from pipeline.study.trials import observations
 from tests.study.toy import Toy, options, seen
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -33,6 +38,86 @@ def test_another_parameter_is_an_error() -> None:
         study.ask().suggest_float("x", 0, 1)
 
 
+WHOLE = "length must be a whole number of at least 1; got"
+SHARE = "the value must be the share of the replicas that solved, from 0 to 1; got"
+WRONG = [
+    (inf, {}, f"{SHARE} inf"),
+    (1.5, {}, f"{SHARE} 1.5"),
+    (-0.2, {}, f"{SHARE} -0.2"),
+    (0.37, {}, "the value must be a share of 4 replicas; got 0.37"),
+    (0.5, {"replicas": 2.5}, "replicas must be a whole number from 1 to 256; got 2.5"),
+    (0.5, {"replicas": "4"}, "replicas must be a whole number from 1 to 256; got '4'"),
+    (0.5, {"solved": 9}, "solved must be a whole number from 0 to 4; got 9"),
+    (0.5, {"solved": 1}, "the value must be a share of 4 replicas, those solved; got 0.5"),
+    (0.5, {"updates": [3]}, "updates must hold, for each of 4 replicas, when it solved, or None; got [3]"),
+    (0.5, {"budget": "x"}, "budget must be a number of at least 0; got 'x'"),
+]
+
+
+@pytest.mark.parametrize(("value", "noted", "sentence"), WRONG)
+def test_a_trial_that_is_told_something_else_is_one_sentence_and_counts_for_nothing(
+    value: float, noted: dict, sentence: str
+) -> None:
+    sampler = HorizonSampler(4, 64)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.suggest_int("length", 4, 64, log=True)
+        for name, each in noted.items() if trial.number == 0 else ():
+            trial.set_user_attr(name, each)
+        return value if trial.number == 0 else 1.0
+
+    with pytest.raises(ValueError, match=f"^{re.escape(f'trial 0: {sentence}')}$"):
+        study.optimize(objective, n_trials=1)
+    study.optimize(objective, n_trials=2)
+    assert [trial.params["length"] for trial in study.trials] == [4, 4, 8]
+    assert [trial.length for trial in observations(study)] == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"replicas": 2.5}, "replicas must be a whole number; got 2.5"),
+        ({"replicas": "4"}, "replicas must be a whole number; got '4'"),
+        ({"replicas": True}, "replicas must be a whole number; got True"),
+        ({"replicas": 0}, "replicas must be from 1 to 256; got 0"),
+        ({"shortest": 4.5}, "shortest must be a whole number; got 4.5"),
+        ({"longest": 4}, "longest must be above shortest (4); got 4"),
+        ({"factor": "2"}, "factor must be a number; got '2'"),
+        ({"level": nan}, "level is a probability, above 0 and below 1; got nan"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_in_the_samplers_own_words(given: dict, sentence: str) -> None:
+    unchecked = inspect.unwrap(HorizonSampler.__init__)  # by jaxtyping, which only tests have
+    with pytest.raises(ValueError, match=f"^{re.escape(f'HorizonSampler: {sentence}')}$"):
+        unchecked(HorizonSampler(4, 64), **({"shortest": 4, "longest": 64} | given))
+
+
+OTHER_LENGTHS: dict[str, Callable[[optuna.Trial], object]] = {
+    "a float": lambda trial: trial.suggest_float("length", 4, 64, log=True),
+    "a word": lambda trial: trial.suggest_categorical("length", ["short", "long"]),
+    "another range": lambda trial: trial.suggest_int("length", 2, 32, log=True),
+    "no octaves": lambda trial: trial.suggest_int("length", 4, 64),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_LENGTHS)
+def test_a_length_of_another_kind_is_an_error_before_anything_is_recorded(kind: str) -> None:
+    study = optuna.create_study(direction="maximize", sampler=HorizonSampler(4, 64))
+    with pytest.raises(ValueError, match=r"suggest_int\('length', 4, 64, log=True\); got 'length', "):
+        OTHER_LENGTHS[kind](study.ask())
+    assert not study.trials[0].params
+
+
+@pytest.mark.parametrize(("length", "shown"), [(17.5, "17.5"), ("long", "'long'")])
+def test_a_study_of_something_else_is_an_error_that_names_its_trial(length: object, shown: str) -> None:
+    study = optuna.create_study(direction="maximize", sampler=HorizonSampler(4, 64))
+    kind = FloatDistribution(4, 64) if isinstance(length, float) else CategoricalDistribution(["long"])
+    study.add_trial(optuna.create_trial(params={"length": length}, distributions={"length": kind}, value=0.5))
+    with pytest.raises(ValueError, match=f"^trial 0: {WHOLE} {shown}$"):
+        study.ask(HorizonSampler(4, 64).infer_relative_search_space(study, study.trials[0]))
+
+
 def test_it_starts_at_the_shortest_length_and_climbs_by_octaves() -> None:
     study = optuna.create_study(direction="maximize", sampler=HorizonSampler(4, 512))
     lengths = []
@@ -43,7 +128,7 @@ def test_it_starts_at_the_shortest_length_and_climbs_by_octaves() -> None:
     assert lengths == [4, 8, 16, 32, 64]
 
 
-def test_it_asks_by_relative_sampling_with_fixed_distributions_too() -> None:
+def test_it_asks_with_fixed_distributions_too() -> None:
     sampler = HorizonSampler(4, 512)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     trial = study.ask(sampler.infer_relative_search_space(study, study.ask()._cached_frozen_trial))
