@@ -1,4 +1,4 @@
-"""Fills README's tables from the files that hold their numbers: `python -m tests.base.readme`. A test compares them."""
+"""The pages of the project; `python -m tests.base.readme` fills their tables from the files of results."""
 
 import json
 import re
@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGES = (  # README, and what it leads to
+    ROOT / "README.md",
+    ROOT / "conf/README.md",
+    *sorted(ROOT.glob("pipeline/*/README.md")),
+    ROOT / "results/README.md",
+)
+CLUSTER = ROOT / "pipeline/executors/README.md"  # needs servers, so tests/services types it in
 CELLS = ("rnn", "gru", "lstm")
 
 
@@ -34,8 +40,14 @@ def kernels() -> str:
     return "\n".join(lines)
 
 
+def blocks(language: str) -> list[str]:
+    """Every fenced block of the pages, but for those on clusters."""
+    pages = "\n".join(page.read_text() for page in PAGES if page != CLUSTER)
+    return re.findall(rf"```{language}\n(.*?)```", pages, flags=re.DOTALL)
+
+
 def filled(text: str) -> str:
-    """README with every marked section as its file says."""
+    """A page with every marked section as its file says."""
     for name, section in {"horizons": horizons, "search": search, "kernels": kernels}.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         text = re.sub(rf"{begin}.*?{end}", lambda _: f"{begin}\n{section()}\n{end}", text, flags=re.DOTALL)  # noqa: B023
@@ -57,4 +69,5 @@ def _mark(reached: bool) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))

@@ -1,4 +1,4 @@
-"""What README promises can be typed in."""
+"""What README and its pages promise can be typed in."""
 
 import re
 import shlex
@@ -14,20 +14,30 @@ from dvc.cli import parse_args
 
 from pipeline import search
 from tests.base.commands import COLD, ROOT, cold_run, copy_of_the_project, paths, run
-from tests.base.readme import filled
+from tests.base.readme import PAGES, blocks, filled
 from tests.conftest import run_stage
 
 README = (ROOT / "README.md").read_text()
-ALONE = re.sub(r"\n## From laptop to cluster\n.*?(?=\n## )", "", README, flags=re.DOTALL)  # see services/test_page.py
-QUICK = ("training.updates=40", "training.probe_every=20", "data.held_out=50", "search.trials=2", "training.replicas=2")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", ALONE, flags=re.DOTALL)
+QUICK = (
+    "training.updates=40",
+    "training.probe_every=20",
+    "data.held_out=50",
+    "search.trials=2",
+    "training.replicas=2",
+    "cell.hidden=4",
+    "tune.first=2",
+    "tune.settings=2",
+    "tune.generations=1",
+    "tune.finalists=1",
+    "tune.seeds=1",
+    "tune.rates=2",
+    "tune.rate_seeds=1",
+)
 
 
 DVC = re.findall(r"^dvc (.*?)(?: {2,}#.*)?$", "\n".join(blocks("bash")), flags=re.MULTILINE)
-COMMANDS = re.findall(r"python -m pipeline\.(\w+)(.*)", "\n".join(blocks("bash")))
+TYPED = re.findall(r"python -m pipeline\.(\w+)([^#\n]*)", "\n".join(blocks("bash")))
+COMMANDS = sorted({(name, " ".join(words.split())) for name, words in TYPED})
 
 
 @pytest.mark.slow
@@ -36,7 +46,7 @@ def test_every_command_of_the_readme_runs(module: str, arguments: str, tmp_path:
     given = arguments.split()
     names = {word.partition("=")[0] for word in given}
     quick = [word for word in QUICK if word.partition("=")[0] not in names]
-    given += [*quick, "cell.hidden=4", "tracking.enabled=false", *paths(tmp_path)]
+    given += [*quick, "tracking.enabled=false", *paths(tmp_path)]
     if module == "retune":  # needs a first choice
         assert run("tune", *given).returncode == 0
     first = arguments == next(words for name, words in COMMANDS if name == module)
@@ -55,7 +65,8 @@ def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> Non
 
 
 def test_the_tables_of_the_readme_are_those_of_the_result_files() -> None:
-    assert filled(README) == README
+    for page in PAGES:
+        assert filled(page.read_text()) == page.read_text(), page
     assert README.count("| temporal order |") == 3
 
 
@@ -85,6 +96,16 @@ def test_the_folders_that_the_readme_draws_exist() -> None:
 def test_dvc_knows_the_commands_of_the_readme(command: str) -> None:
     """Whether they give what README says is tested in test_repro, on a project that has results."""
     parse_args(shlex.split(command))
+
+
+def test_every_link_leads_to_a_file() -> None:
+    missing = [
+        (page.relative_to(ROOT), link)
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text())
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert missing == []
 
 
 def test_every_picture_of_the_readme_is_made_by_a_stage() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,8 @@ from pipeline.learning.recorder import columns
 from pipeline.learning.replicas import TrainedReplicas, train_replicas
 from pipeline.runs import weights
 from pipeline.tracking.store import uri
-from tests.conftest import ROOT, Ended, compose, run_stage
+from tests.base.readme import blocks
+from tests.conftest import Ended, compose, run_stage
 
 SIZES = (
     "task=temporal_order cell=lstm cell.hidden=6 training.length=12 training.updates=22 training.replicas=3 "
@@ -194,9 +194,8 @@ def test_the_weights_are_a_model_in_mlflow_that_reads_any_length(place: Workplac
         torch.testing.assert_close(answers, truth, rtol=1e-4, atol=1e-5)
 
 
-def test_the_example_of_the_readme_reads_any_length(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    code = next(block for block in blocks if "import load" in block)
+def test_the_example_of_the_pages_reads_any_length(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    code = next(block for block in blocks("python") if "import load" in block)
     named = code.replace("results/train/temporal_order-gru", str(place.results))
     assert named != code
     exec(named, {})

@@ -1,4 +1,4 @@
-"""README's page "From laptop to cluster", typed in: what it promises of results, stores and passwords is so."""
+"""The page on clusters (pipeline/executors/README.md), typed in: what it promises of results and passwords is so."""
 
 import os
 import re
@@ -18,6 +18,7 @@ from pipeline.search import main
 from tests import services
 from tests.base import warm
 from tests.base.commands import ROOT, small_project
+from tests.base.readme import CLUSTER
 from tests.conftest import run_stage
 from tests.services.database import Postgres, binary
 from tests.services.server import HOST, PATIENCE, free_port, surroundings
@@ -52,7 +53,7 @@ class Team:
 
 def commands() -> list[str]:
     """The page's command lines."""
-    page = (ROOT / "README.md").read_text().partition("\n## From laptop to cluster\n")[2].partition("\n## ")[0]
+    page = CLUSTER.read_text().partition("\n## From laptop to cluster\n")[2]
     blocks = "".join(re.findall(r"```bash\n(.*?)```", page, flags=re.DOTALL))
     return blocks.replace("\\\n", " ").splitlines()
 
