@@ -2,6 +2,7 @@
 # make test-long: before a release; the same tests with other draws (TEST_SEED=7 draws those again), more of them, whether
 # the committed results are of this code, and every fault.
 # make tune: settings for each pair. make retune: how much of a horizon is the luck of that choice.
+# make atlas: every cell on every task (hours; killed and started again, it goes on).
 # make papers: published experiments and ours. make bench: the ratios that are claimed. make ui: MLflow on this machine.
 VENV := .venv
 READY := $(VENV)/.ready
@@ -10,7 +11,7 @@ TEST_SEED ?= $(shell date +%s)
 INPUT_CASES ?= 5000
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-long check bench ui papers tune retune
+.PHONY: repro test test-long check bench ui papers tune retune atlas
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
@@ -40,6 +41,9 @@ tune: $(READY)
 
 retune: $(READY)
 	$(VENV)/bin/dvc repro pipeline/dvc/tuning/dvc.yaml:retune
+
+atlas: $(READY)
+	$(VENV)/bin/dvc repro pipeline/dvc/atlas/dvc.yaml
 
 ui: $(READY)
 	$(VENV)/bin/python -m pipeline.ui

@@ -49,6 +49,8 @@ TRIALS = (
 """Which trials a search runs and how they end: they name its study."""
 CHOICES = ("runs/race.py", "tuning")
 """Which settings are chosen for a pair: with those above they name the study of a choice."""
+RATES = ("runs/learning_rate.py",)
+"""Which learning rate the atlas chooses for a pair, beside those two."""
 PARTS = ("cells", "tasks")
 """One module for each cell and task: only its own pair's results depend on it."""
 STATEMENTS = (
@@ -60,6 +62,7 @@ STATEMENTS = (
     "horizon/random_effects.py",
     "horizon/rank_correlation.py",
     "horizon/ranking.py",
+    "horizon/representation.py",
     "study/record.py",
 )
 """What is said of trials: a search is written anew, from the trials that it has."""
@@ -101,6 +104,7 @@ STAGES = {
     "search": ("runs/search.py", *TRIALS),
     "tune": ("runs/tune.py", *TRIALS, *CHOICES),
     "retune": ("runs/retune.py", *TRIALS, *CHOICES),
+    "atlas": ("runs/atlas.py", *TRIALS, *CHOICES),
     "pair": ("reports/pairs.py", "figures"),
     "report": ("reports/page.py", "figures"),
 }

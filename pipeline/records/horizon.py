@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.base.trees import as_json
 from pipeline.horizon.answer import Horizon, horizon_from
@@ -11,11 +11,15 @@ from pipeline.horizon.estimate import Estimate
 from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior, posterior
+from pipeline.horizon.representation import cannot_represent
 from pipeline.learning.signature import majority
 from pipeline.records.reading import MAKER, read_json
 from pipeline.study.record import TrialRecord
 from pipeline.tasks.task import Task
 from pipeline.tuning.record import Tuned
+
+if TYPE_CHECKING:  # torch
+    from pipeline.cells.cell import Cell
 
 QUESTION = ("task", "cell", "goal", "chance", "length_min", "length_max")  # come first
 
@@ -41,6 +45,10 @@ class HorizonRecord(Horizon):
     signature: str | None = None  # of the gradient where replicas fail, see learning.signature
     loose: Loose
     tuned: Tuned | None = None  # where the settings come from; None where they are the plain ones
+    kind: str = ""  # what a layer of the cell is, see cells.cell.KINDS
+    layers: int = 1
+    tied: tuple[str, ...] = ()  # settings of the cell that followed each trial's length
+    cannot_represent: str | None = None  # why the cell can't represent the task; None where no reason is known
 
     @property
     def pair(self) -> str:
@@ -69,8 +77,13 @@ def horizon_record(
     trials: Sequence[TrialRecord],
     search: SearchOptions,
     tuned: Tuned | None = None,
+    cell: "Cell | None" = None,
 ) -> HorizonRecord:
-    """Return the answer of a search with its question, and what the same trials say of the easier goal."""
+    """Return the answer of a search with its question, and what the same trials say of the easier goal.
+
+    Where the cell can't represent the task, no signature of the gradient is given: it does not fail for that reason.
+    """
+    about = about_cell(cell, names["task"], task) if cell else {}
     loose = horizon_from([trial.loosely for trial in trials], search)
     return HorizonRecord(
         **vars(found),
@@ -80,10 +93,18 @@ def horizon_record(
         chance=task.chance,
         length_min=search.length_min,
         length_max=search.length_max,
-        signature=signature_beyond(trials, found.t50),
+        signature=None if about.get("cannot_represent") else signature_beyond(trials, found.t50),
         loose=Loose(task.loose_goal, not_below(loose.t50, found.t50)),
         tuned=tuned,
+        **about,
     )
+
+
+def about_cell(cell: "Cell", name: str, task: Task) -> dict[str, Any]:
+    """Return what a cell is and what bounds it on a task, beside all training."""
+    layers, message = int(getattr(cell, "layers", 1)), int(getattr(task, "message", 0))
+    cannot = cannot_represent(cell.kind, layers, name, message)
+    return {"kind": cell.kind, "layers": layers, "tied": cell.tied, "cannot_represent": cannot}
 
 
 def signature_beyond(trials: Sequence[TrialRecord], t50: Estimate) -> str | None:

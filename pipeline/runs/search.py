@@ -75,7 +75,8 @@ class SearchRun:
         trials = read_study(self.study)
         self.watcher.log_new(trials)
         answer = horizon_from([trial.observation for trial in trials], settings.search)
-        found = horizon_record(settings.names, settings.task, answer, trials, settings.search, summary(settings))
+        parts = settings.names, settings.task
+        found = horizon_record(*parts, answer, trials, settings.search, summary(settings), settings.cell)
         with work.results() as folder:
             write(folder, settings, trials, found)
         log_answer(work, self.study, trials, found)
@@ -128,19 +129,14 @@ def outline(work: Work, found: HorizonRecord) -> dict[str, str]:
     """Return what the command prints at its end."""
     return {
         "horizon T50": phrase(found.t50),
+        "but": f"the cell {found.cannot_represent}" if found.cannot_represent else "",
         "T90": phrase(found.t90),
         "ended because": reason(found),
         "trials": f"{found.trials} of {found.replicas} replicas, {duration(work.seconds)}",
-        **tied(work.settings),
+        "tied to the length": ", ".join(f"cell.{name}" for name in found.tied),
         "files": str(work.folder),
         "MLflow": work.run.link(work.settings.address),
     }
-
-
-def tied(settings: Settings) -> dict[str, str]:
-    """Name the settings of the cell that followed each trial's length: with fixed ones, the horizon is another."""
-    names = ", ".join(f"cell.{name}" for name in settings.cell.tied)
-    return {"tied to the length": names} if names else {}
 
 
 def reason(found: HorizonRecord) -> str:

@@ -1,7 +1,9 @@
-"""The searches of a grid side by side on one executor."""
+"""Searches side by side on one executor: those of a grid, or any."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.base.errors import UserError, first_line
 from pipeline.base.terminal import Display, open_display
@@ -14,33 +16,50 @@ from pipeline.study import driver
 
 def sweep(settings: Settings) -> None:
     """Find every horizon of the grid."""
-    failed: list[str] = []
-    with open_display("sweep") as display, ExitStack() as stack, settings.part("executor") as executor:
-        members = [Member.open(each, display, stack, executor.remote) for each in map(tuned, grid(settings))]
+    with open_display("sweep") as display, settings.part("executor") as executor:
+        members = {each.title: each for each in map(tuned, grid(settings))}
+        failed = run_together(members, display, executor)
+    require_none(failed, len(members), "searches")
+    display.print(f"{len(members)} horizons in {settings.results / 'search'}")
+
+
+def run_together(searches: Mapping[str, Settings], display: Display, executor: Any) -> dict[str, str]:
+    """Run searches side by side, each under a name, and return one sentence for each that failed."""
+    failed: dict[str, str] = {}
+    with ExitStack() as stack:
+        members = [Member.open(name, settings, display, stack, executor.remote) for name, settings in searches.items()]
 
         def conclude(ended: driver.Search) -> None:
-            failed.extend(member.conclude() for member in members if member.driven is ended)
+            for member in members:
+                if member.driven is ended and (sentence := member.conclude()):
+                    failed[member.name] = sentence
 
         driver.run([member.driven for member in members], executor, executor.workers, conclude)
-    if sentences := list(filter(None, failed)):
-        raise UserError(f"{len(sentences)} of {len(members)} searches failed: {'; '.join(sentences)}")
-    display.print(f"{len(members)} horizons in {settings.results / 'search'}")
+    return failed
+
+
+def require_none(failed: Mapping[str, str], of: int, what: str) -> None:
+    """Raise `UserError` that names what failed, if anything did."""
+    if failed:
+        sentences = "; ".join(f"{name}: {sentence}" for name, sentence in failed.items())
+        raise UserError(f"{len(failed)} of {of} {what} failed: {sentences}")
 
 
 @dataclass(frozen=True)
 class Member:
     """A search that is under way beside others, with a run of its own that ends as the search ends."""
 
+    name: str
     search: SearchRun
     driven: driver.Search
     end: ExitStack
 
     @classmethod
-    def open(cls, settings: Settings, display: Display, stack: ExitStack, remote: bool) -> "Member":
+    def open(cls, name: str, settings: Settings, display: Display, stack: ExitStack, remote: bool) -> "Member":
         """Open a search; what `conclude` does not end, `stack` does."""
         end = stack.enter_context(ExitStack())
-        search = end.enter_context(open_search(settings, display.beside(settings.title)))
-        return cls(search, search.driven(remote, workers=1), end)
+        search = end.enter_context(open_search(settings, display.beside(name)))
+        return cls(name, search, search.driven(remote, workers=1), end)
 
     def conclude(self) -> str:
         """Write the answer; return a sentence if the search failed, for that does not end the others."""
@@ -51,5 +70,5 @@ class Member:
                 self.search.conclude()
         except Exception as error:
             self.search.work.display.print(f"failed: {first_line(error)}")
-            return f"{self.search.work.settings.title}: {first_line(error)}"
+            return first_line(error)
         return ""

@@ -67,13 +67,20 @@ def grid(settings: Settings) -> list[Settings]:
     """Return the same settings for each pair of a sweep, as the command of one pair would get them."""
     require(settings.experiment is None, "experiment", "names one pair, so it is for search", settings.experiment)
     given = [each for each in settings.overrides if each.partition("=")[0] not in ("task", "cell")]
-    found = []
-    for task, cell in settings.sweep.pairs():
-        config, names = composed([*given, f"task={task}", f"cell={cell}"])
-        with open_dict(config):
-            config.update({name: settings.tree[name] for name in ELSEWHERE})
-        found.append(check(config, names, settings.folder, given))
-    return found
+    return [beside(settings, given, f"task={task}", f"cell={cell}") for task, cell in settings.sweep.pairs()]
+
+
+def beside(settings: Settings, given: Sequence[str], *pair: str) -> Settings:
+    """Return the settings of another line, whose results go where these go; the words of `pair` are not recorded.
+
+    Raises `UserError` for the first word or value that is wrong.
+    """
+    require_line([*given, *pair])
+    with in_one_sentence():
+        config, names = composed([*given, *pair])
+    with open_dict(config):
+        config.update({name: settings.tree[name] for name in ELSEWHERE})
+    return check(config, names, settings.folder, given)
 
 
 def check(

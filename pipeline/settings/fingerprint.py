@@ -25,5 +25,12 @@ def choice_fingerprint(settings: Settings) -> str:
     return _short(options | own, fingerprint(settings), code.digest(code.below(*deciding.CHOICES)))
 
 
+def rate_fingerprint(settings: Settings) -> str:
+    """Return a digest of what decides which learning rate `atlas` chooses for a pair."""
+    options, code = settings.atlas, deciding.project()
+    tried = {"rates": options.rates, "seeds": options.seeds, "climb": options.climb}
+    return _short(tried, fingerprint(settings), code.digest(code.below(*deciding.CHOICES, *deciding.RATES)))
+
+
 def _short(tree: Mapping[str, Any], *code: str) -> str:
     return digest(json.dumps(deciding.by_class(tree), sort_keys=True, default=dict), *code, digits=8)

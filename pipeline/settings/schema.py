@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import isinf
+from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # a stage imports numpy and torch only where it uses a part
     import pipeline.tuning.record
 
 MOST = 1024  # choices of settings that one command may make
+MATCHED = "matched"  # in the place of a width: that which gives a cell as many weights as the LSTM has
 
 
 def _words_of(group: str) -> Rule:
@@ -36,6 +37,29 @@ def _words_of(group: str) -> Rule:
         f"must be null, or a list of {', '.join(known)}",
         lambda words: isinstance(words, list) and words != [] and all(word in known for word in words),
     )
+
+
+_WIDTHS = Rule(
+    f"is a list of units, or {MATCHED}",
+    lambda widths: (
+        isinstance(widths, list)
+        and widths != []
+        and all(each == MATCHED or (type(each) is int and each >= 1) for each in widths)
+    ),
+)
+_RATES = Rule(
+    "is a rising list of numbers above 0",
+    lambda rates: (
+        isinstance(rates, list)
+        and rates != []
+        and all(type(rate) in (int, float) and 0 < rate < inf for rate in rates)
+        and sorted(set(rates)) == rates
+    ),
+)
+_LINE = Rule(
+    "is a list of words of a command line",
+    lambda words: isinstance(words, list) and all(isinstance(word, str) for word in words),
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +107,22 @@ class Retune(Section):
 
 
 @dataclass(frozen=True)
+class Atlas(Section):
+    """Which cells `atlas` places on which tasks, and at what cost."""
+
+    section: ClassVar[str] = "atlas"
+
+    tasks: Annotated[list[str] | None, _words_of("task")]
+    cells: Annotated[list[str] | None, _words_of("cell")]
+    variants: Mapping[str, Any]  # more rows by their names: the words of a command line
+    widths: Annotated[list[int | str], _WIDTHS]
+    settings: Annotated[list[str], _LINE]  # of every pair
+    rates: Annotated[list[float], _RATES]
+    seeds: Annotated[int, between(1, MOST)]  # of each rate
+    climb: Annotated[int, at_least(1)]  # whole budgets x steps that the choice of a rate may cost
+
+
+@dataclass(frozen=True)
 class Paths(Section):
     """Where files go: relative to the project, or absolute."""
 
@@ -95,7 +135,7 @@ class Paths(Section):
 
 
 SECTIONS = (Data, TrainingOptions, SearchOptions, Sweep, Tracking, Paths)  # that every stage shows and keeps
-OWN = (TuneOptions, Retune)  # of one stage each
+OWN = (TuneOptions, Retune, Atlas)  # of one stage each
 
 
 @dataclass(frozen=True)
@@ -110,9 +150,11 @@ class Settings:
     paths: Paths
     tune: TuneOptions
     retune: Retune
+    atlas: Atlas
     parts: Mapping[str, Mapping[str, Any]]  # the values of the part that was chosen in each group of conf/
     names: Mapping[str, str]  # what was chosen there: {"task": "adding", "cell": "rnn", …}
     folder: str | None = None  # of this job of a multirun, below its results
+    home: str | None = None  # of a pair whose results stand apart, below all results: atlas/32/adding-lstm
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
     overrides: Sequence[str] = ()  # of the command line, without where things go
     tuned: "pipeline.tuning.record.Provenance | None" = None  # where tuned settings come from, if they are in use
@@ -196,6 +238,8 @@ class Settings:
 
     def results_of(self, name: str) -> Path:
         """Return the folder of a stage's results for this pair or experiment; each job of a multirun has its own."""
+        if self.home is not None:
+            return self.results / self.home / name
         if self.experiment is not None:
             return self.results / "experiment" / self.experiment / name / (self.folder or "")
         if self.folder is not None:

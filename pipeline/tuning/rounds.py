@@ -34,7 +34,7 @@ default grid cost 2 to 10 of these units (LOG.md, "An easier copy").
 """
 
 EACH_SEED = 2**20  # seeds of replicas that one `tune.seed` has
-GENERATIONS, FINAL, CURVE = (block * 2**18 for block in range(3))  # where those of each kind of round begin
+GENERATIONS, FINAL, CURVE, RATES = (block * 2**18 for block in range(4))  # where those of each kind of round begin
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pipeline.base.deciding import (
     ASIDE,
     CHOICES,
     PARTS,
+    RATES,
     STAGES,
     STATEMENTS,
     TRIALS,
@@ -32,7 +33,7 @@ from tests.conftest import compose
 
 PAIRS = [("adding", "rnn"), ("adding", "lstm"), ("copy", "rnn")]
 EVERY = {"-".join(pair) for pair in PAIRS}
-TRAINED = {"train", "search", "tune", "retune"}
+TRAINED = {"train", "search", "tune", "retune", "atlas"}
 SEARCHED = TRAINED - {"train"}
 SHOWN = {"pair", "report"}
 
@@ -91,7 +92,7 @@ def test_every_module_that_a_trial_or_a_choice_reaches_is_in_exactly_one_list() 
 
 def test_every_place_that_a_list_names_is_there() -> None:
     code = project()
-    every = (*TRIALS, *CHOICES, *PARTS, *STATEMENTS, *ASIDE, *(each for at in STAGES.values() for each in at))
+    every = (*TRIALS, *CHOICES, *RATES, *PARTS, *STATEMENTS, *ASIDE, *(each for at in STAGES.values() for each in at))
     assert [place for place in every if not code.below(place)] == []
 
 
@@ -113,7 +114,7 @@ def test_files_with_other_names_make_nothing_stale(copy: Path, before: dict[str,
         ("kernels/native/activations.h", TRAINED),
         ("horizon/acquisition.py", SEARCHED),
         ("horizon/diagnostics.py", SEARCHED | SHOWN),  # what is said of trials
-        ("tuning/space.py", {"tune", "retune", *SHOWN}),
+        ("tuning/space.py", {"tune", "retune", "atlas", *SHOWN}),
         ("figures/style.py", SHOWN),  # a colour
         ("reports/svg.py", {"report"}),
         ("tasks/symbol_order.py", {"task.temporal_order", "task.temporal_order_3"}),
@@ -151,7 +152,7 @@ def test_files_stand_behind_the_stages_that_they_decide() -> None:
         "reports/svg.py": {"report"},
         "study/sampler.py": SEARCHED,
         "runs/trial.py": SEARCHED,
-        "runs/race.py": {"tune", "retune"},
+        "runs/race.py": {"tune", "retune", "atlas"},
         "study/storage.py": set(),
     }
     assert {file: {name for name, files in behind.items() if file in files} for file in expected} == expected

@@ -31,7 +31,7 @@ from pipeline.learning.fit import Problem, one_update
 from pipeline.learning.groups import grouped
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
-from pipeline.runs.search import tied
+from pipeline.records.horizon import about_cell
 from tests.conftest import compose, options
 
 HIDDEN, INPUTS, LENGTH = 400, 6, 200
@@ -261,12 +261,15 @@ def test_settings_out_of_range_are_refused(cell: str, name: str, value: object) 
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (("cell=gru",), {}),
-        (("cell=gru", "cell.chrono=40"), {}),
-        (("cell=gru", "cell.chrono=tied"), {"tied to the length": "cell.chrono"}),
-        (("cell=indrnn",), {"tied to the length": "cell.length"}),
-        (("cell=indrnn", "cell.length=500"), {}),
+        (("cell=gru",), ()),
+        (("cell=gru", "cell.chrono=40"), ()),
+        (("cell=gru", "cell.chrono=tied"), ("chrono",)),
+        (("cell=indrnn",), ("length",)),
+        (("cell=indrnn", "cell.length=500"), ()),
     ],
 )
-def test_a_search_says_which_settings_followed_the_length(overrides: tuple[str, ...], expected: dict[str, str]) -> None:
-    assert tied(compose(*overrides)) == expected
+def test_a_horizon_says_which_settings_followed_the_length(
+    overrides: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    settings = compose(*overrides)
+    assert about_cell(settings.cell, "adding", settings.task)["tied"] == expected

@@ -18,6 +18,7 @@ STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages
 GRID: dict[str, list[str]] = yaml.safe_load((ROOT / "conf/grid.yaml").read_text())["grid"]
 BESIDE: dict[str, Any] = yaml.safe_load((ROOT / "pipeline/dvc/tuning/dvc.yaml").read_text())["stages"]
 TUNING, RETUNING = BESIDE["tune"], BESIDE["retune"]
+ATLAS: dict[str, Any] = yaml.safe_load((ROOT / "pipeline/dvc/atlas/dvc.yaml").read_text())["stages"]["atlas"]
 PAIRS = [(task, cell) for task in GRID["tasks"] for cell in GRID["cells"]]
 CODE = "results/code.json"
 IRRELEVANT = {
@@ -166,6 +167,17 @@ def test_choosing_again_depends_on_all_that_a_choice_does_and_has_no_out_that_th
     ]
     assert files[0] | {"conf/retune.yaml": None} == files[1]
     assert "outs" not in RETUNING and RETUNING["wdir"] == "../../.."
+
+
+def test_the_atlas_is_no_stage_of_the_default_pipeline_and_keeps_what_it_wrote() -> None:
+    """DVC removes the outs of a stage before it runs it, unless they persist: a run that was killed must go on."""
+    read = {dep for stage in STAGES.values() for dep in stage.get("deps", [])}
+    assert not [dep for dep in read if dep.startswith("results/atlas")]
+    assert all(entry == {"cache": False, "persist": True} for out in ATLAS["outs"] for entry in out.values())
+    search = {next(iter(param)) for param in STAGES["search"]["params"]}
+    params = {next(iter(param)) for param in ATLAS["params"]}
+    assert {path for path in search if "$" not in path} | {"conf/atlas.yaml"} == params
+    assert {"conf/cell", "conf/task"} == set(ATLAS["deps"]) and set(keys_of(ATLAS, CODE)) == {"atlas", "cell", "task"}
 
 
 def test_git_tracks_nothing_that_dvc_keeps() -> None:
