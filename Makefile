@@ -15,6 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
+	@$(VENV)/bin/python -m pipeline.reports.ending
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest $(SPREAD)

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.settings.test_start import started
 
-COMMANDS = sorted(path for path in (ROOT / "pipeline").glob("*.py") if path.name != "__init__.py")
+COMMANDS = sorted(path for path in (ROOT / "pipeline").glob("*.py") if not path.name.startswith("__"))
 
 
 def test_a_training_that_shows_no_runs_imports_neither_mlflow_nor_optuna(tmp_path: Path) -> None:

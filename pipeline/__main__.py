@@ -1,0 +1,24 @@
+"""The commands of the pipeline, a line each: `python -m pipeline`."""
+
+import ast
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def commands() -> dict[str, str]:
+    """Return the first sentence of every command by its name, without importing one."""
+    files = [path for path in sorted(FOLDER.glob("*.py")) if not path.stem.startswith("__")]
+    return {path.stem: (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0] for path in files}
+
+
+def main() -> None:
+    """Print them."""
+    found = commands()
+    width = max(map(len, found))
+    print("python -m pipeline.NAME, or horizon-NAME; --help lists its settings\n")
+    print("\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in found.items()))
+
+
+if __name__ == "__main__":
+    main()
