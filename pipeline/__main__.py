@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from pipeline.base.terminal import print_line
+
 FOLDER = Path(__file__).parent
 
 
@@ -16,8 +18,8 @@ def main() -> None:
     """Print them."""
     found = commands()
     width = max(map(len, found))
-    print("python -m pipeline.NAME, or horizon-NAME; --help lists its settings\n")
-    print("\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in found.items()))
+    lines = [f"  {name:<{width}}  {sentence}" for name, sentence in found.items()]
+    print_line("\n".join(["python -m pipeline.NAME, or horizon-NAME; --help lists its settings", "", *lines]))
 
 
 if __name__ == "__main__":
