@@ -4,6 +4,7 @@
 # make tune: settings for each pair. make retune: how much of a horizon is the luck of that choice.
 # make atlas: every cell on every task (hours; killed and started again, it goes on).
 # make papers: published experiments and ours. make bench: the ratios that are claimed. make ui: MLflow on this machine.
+# make notebooks: notebooks/ in JupyterLab, which it installs first.
 VENV := .venv
 READY := $(VENV)/.ready
 SPREAD := --numprocesses auto --dist loadgroup
@@ -11,7 +12,7 @@ TEST_SEED ?= $(shell date +%s)
 INPUT_CASES ?= 5000
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-long check bench ui papers tune retune atlas
+.PHONY: repro test test-long check bench ui notebooks papers tune retune atlas
 
 repro: $(READY)
 	$(VENV)/bin/dvc repro
@@ -48,6 +49,10 @@ atlas: $(READY)
 
 ui: $(READY)
 	$(VENV)/bin/python -m pipeline.ui
+
+notebooks: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev,notebooks]' --constraint constraints.txt
+	$(VENV)/bin/jupyter lab notebooks
 
 $(READY): pyproject.toml constraints.txt
 	python3 -m venv $(VENV)

@@ -78,7 +78,7 @@ def test_the_sampler_on_a_toy_finds_what_the_toy_hides(capsys: pytest.CaptureFix
 
 
 def test_make_knows_the_targets_that_the_readme_names() -> None:
-    for target in re.findall(r"\bmake (repro|test|check|ui|bench|tune|retune|papers)\b", README):
+    for target in re.findall(r"\bmake (repro|test|check|ui|notebooks|bench|tune|retune|papers)\b", README):
         done = subprocess.run(["make", "-n", target], cwd=ROOT, env=COLD, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
