@@ -23,13 +23,13 @@ LENGTH = {"field": "length", "type": "quantitative", "scale": {"type": "log", "b
 
 
 def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as a script that sets `vegaEmbed`."""
+    """Return Vega, Vega-Lite and Vega-Embed as a script that sets `vegaEmbed`."""
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return re.sub("</script", r"<\\/script", script, flags=re.IGNORECASE)
 
 
 def curve(fitted: SolvedShare) -> Points:
-    """The fitted chance to solve at some lengths, with its band."""
+    """Return the fitted chance to solve at some lengths, with its band."""
     bands = {name: getattr(fitted, name) for name in ("median", "lower", "upper")}
     return tuple(
         {"length": float(fitted.grid[i])} | {name: round(float(band[i]), 3) for name, band in bands.items()}
@@ -38,7 +38,7 @@ def curve(fitted: SolvedShare) -> Points:
 
 
 def path(profile: Profile) -> Points:
-    """log10 ‖∂L/∂h_t‖, the median over the replicas, over the steps from the end."""
+    """Return log10 ‖∂L/∂h_t‖, the median over the replicas, over the steps from the end."""
     return tuple(
         {"step": profile.steps[i] - profile.steps[-1], "norm": round(LOG10_2 * profile.median[i], 2)}
         for i in _thin(len(profile.steps))
@@ -46,7 +46,7 @@ def path(profile: Profile) -> Points:
 
 
 def points(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """What each trial showed."""
+    """Return what each trial showed."""
     return [
         _known(trial) | {"updates": ", ".join("–" if update is None else str(update) for update in trial.updates)}
         for trial in trials
@@ -54,7 +54,7 @@ def points(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
 
 
 def lines(trials: Sequence[TrialRecord], paths: Sequence[Points]) -> list[dict[str, Any]]:
-    """The gradient through time of each trial."""
+    """Return the gradient through time of each trial."""
     return [_known(trial) | {"path": path} for trial, path in zip(trials, paths, strict=True)]
 
 
@@ -64,12 +64,12 @@ def _known(trial: TrialRecord) -> dict[str, Any]:
 
 
 def _thin(count: int) -> list[int]:
-    """Positions of at most `POINTS` of so many."""
+    """Return positions of at most `POINTS` of so many."""
     return [int(place) for place in np.unique(np.linspace(0, count - 1, POINTS).round().astype(int))]
 
 
 def shares_chart(cells: Sequence[str]) -> dict[str, Any]:
-    """The solved share against length for every cell on the task that is chosen; data `curves` and `points`."""
+    """Return the solved share against length for every cell on the task that is chosen; data `curves` and `points`."""
     color = {"field": "cell", "type": "nominal", "scale": {"domain": list(cells)}, "title": "cell"}
     color |= {"legend": {"symbolOpacity": 1}}
     axis = {"type": "quantitative", "axis": {"format": "%"}, "title": "share of replicas that solve"}
@@ -96,7 +96,7 @@ def shares_chart(cells: Sequence[str]) -> dict[str, Any]:
 
 
 def gradients_chart() -> dict[str, Any]:
-    """The gradient through time of every trial of the chosen pair, coloured by the share that solved; data `lines`."""
+    """Return the gradient through time of every trial of the chosen pair, colored by its solved share; data `lines`."""
     nearest = {"type": "point", "on": "pointerover", "fields": ["trial"], "nearest": True, "clear": "pointerout"}
     color = {"field": "share", "type": "quantitative", "scale": {"scheme": "viridis", "domain": [0, 1]}}
     color |= {"legend": {"format": "%"}, "title": "share that solved"}

@@ -27,7 +27,7 @@ class KnobPoint:
 
 
 def predicted(knobs: Sequence[KnobPoint], when: Mapping[str, str]) -> Figure:
-    """The horizon against the decay of the gradient, a panel for each moment of training, `when`."""
+    """Draw the horizon against the decay of the gradient, a panel for each moment of training, `when`."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.0 * len(when), 3.8), layout="constrained")
         panels = figure.subplots(1, len(when), sharey=True, squeeze=False)[0]
@@ -47,7 +47,7 @@ def predicted(knobs: Sequence[KnobPoint], when: Mapping[str, str]) -> Figure:
 
 
 def _reaches(axes: Axes) -> None:
-    """A second axis above: the reach ξ = -1 / ln(decay) of some decays, as far as they lie in the panel."""
+    """Draw a second axis above: the reach ξ = -1 / ln(decay) of some decays, as far as they lie in the panel."""
     shortest, longest = axes.get_xlim()
     reaches = [reach for reach in REACHES if shortest <= np.exp(-1 / reach) <= longest]
     above = axes.secondary_xaxis("top")
@@ -56,7 +56,7 @@ def _reaches(axes: Axes) -> None:
 
 
 def _knob_series(axes: Axes, knobs: Mapping[KnobPoint, float], color: str, name: str) -> None:
-    """The horizons over the decays of one knob, whose values stand beside the points."""
+    """Draw the horizons over the decays of one knob, whose values stand beside the points."""
     lower, upper = (np.array([getattr(knob, end) for knob in knobs], dtype=float) for end in ("lower", "upper"))
     middle = np.array([knob.median or np.nan for knob in knobs], dtype=float)
     middle = np.where(np.isnan(middle), np.sqrt(lower * upper), middle)

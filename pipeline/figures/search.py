@@ -21,7 +21,7 @@ from pipeline.study.record import TrialRecord
 
 
 def horizon_figure(share: SolvedShare, horizon: HorizonRecord, title: str) -> Figure:
-    """Solved share against length with the fitted curve and its band; below, the posterior of the horizon.
+    """Draw solved share against length with the fitted curve and its band; below, the posterior of the horizon.
 
     `title` says of which cell and task.
     """
@@ -45,7 +45,7 @@ def horizon_figure(share: SolvedShare, horizon: HorizonRecord, title: str) -> Fi
 
 
 def course_figure(search: Course, horizon: HorizonRecord, title: str) -> Figure:
-    """A search trial by trial: the length that was asked, the share that solved, and the interval after it."""
+    """Draw a search trial by trial: the length that was asked, the share that solved, and the interval after it."""
     figure, axes = canvas(6.0, 3.6)
     trials = np.arange(1, len(search.lengths) + 1)
     level, shortest, longest = horizon.level, horizon.length_min, horizon.length_max
@@ -69,7 +69,7 @@ def course_figure(search: Course, horizon: HorizonRecord, title: str) -> Figure:
 
 
 def through_time(trials: Sequence[TrialRecord], title: str) -> Figure:
-    """‖∂L/∂h_t‖ over t in a few trials, each at its first (dashed) and last recorded update; see `contrast`."""
+    """Draw ‖∂L/∂h_t‖ over t in a few trials, each at its first (dashed) and last recorded update; see `contrast`."""
     figure, axes = canvas(6.0, 3.6)
     for trial in trials:
         color = COLORS[0] if trial.share >= 0.5 else COLORS[1]
@@ -87,7 +87,7 @@ def through_time(trials: Sequence[TrialRecord], title: str) -> Figure:
 
 
 def _counts(axes: Axes, share: SolvedShare) -> None:
-    """How many replicas stand behind each point where some fail; neighbours have theirs on different sides."""
+    """Draw how many replicas stand behind each point where some fail; neighbours have theirs on different sides."""
     text: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY}
     mixed = [row for row in zip(share.lengths, share.solved, share.tried, strict=True) if 0 < row[1] < row[2]]
     for place, (length, solved, tried) in enumerate(mixed):
@@ -96,7 +96,7 @@ def _counts(axes: Axes, share: SolvedShare) -> None:
 
 
 def _posterior(axes: Axes, share: SolvedShare, horizon: HorizonRecord) -> None:
-    """The density of the horizon, and the interval of T90 as a bar."""
+    """Draw the density of the horizon, and the interval of T90 as a bar."""
     axes.fill_between(share.places, 0, share.density, color=COLORS[0], alpha=0.35, linewidth=0)
     _interval(axes, horizon)
     ninety = horizon.t90
@@ -111,14 +111,14 @@ def _posterior(axes: Axes, share: SolvedShare, horizon: HorizonRecord) -> None:
 
 
 def _interval(axes: Axes, horizon: HorizonRecord) -> None:
-    """The horizon as a vertical line in a shaded interval, or nothing where it is censored."""
+    """Draw the horizon as a vertical line in a shaded interval, or nothing where it is censored."""
     if not horizon.t50.censored and horizon.t50.median:
         axes.axvspan(*horizon.t50.within(horizon.length_min, horizon.length_max), color=GREY, alpha=0.12, linewidth=0)
         axes.axvline(horizon.t50.median, color=GREY, linewidth=1)
 
 
 def _high(horizon: HorizonRecord) -> bool:
-    """Whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
+    """Return whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
     middle = (horizon.length_min * horizon.length_max) ** 0.5
     return horizon.t50.censored == "above" or (horizon.t50.median or 0) > middle
 

@@ -39,7 +39,7 @@ class Course:
 
 
 def solved_share(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> SolvedShare:
-    """The tried lengths with their counts, and the fitted curve with its band."""
+    """Return the tried lengths with their counts, and the fitted curve with its band."""
     lengths = sorted({trial.length for trial in trials})
     at = {length: [trial for trial in trials if trial.length == length] for length in lengths}
     grid = np.unique(np.geomspace(horizon.length_min, horizon.length_max, 200).round().astype(int))
@@ -59,7 +59,7 @@ def solved_share(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> Solve
 
 
 def course(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> Course:
-    """The interval after each trial."""
+    """Return the interval after each trial."""
     seen = [trial.observation for trial in trials]
     beliefs = [posterior(seen[: count + 1], horizon.grid) for count in range(len(seen))]
     ends = np.array([belief.interval(horizon.level) for belief in beliefs])

@@ -33,7 +33,7 @@ STYLE = {
 
 
 def look(position: int) -> tuple[str, str]:
-    """Colour and marker of the cell at this place of the grid; the first 36 differ from each other."""
+    """Return colour and marker of the cell at this place of the grid; the first 36 differ from each other."""
     colors, markers = len(COLORS), len(MARKERS)
     return COLORS[position % colors], MARKERS[(position + position // colors) % markers]
 
@@ -48,14 +48,14 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure of one panel; sizes in inches."""
+    """Return an empty figure of one panel; sizes in inches."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.add_subplot()
 
 
 def lengths(axes: Axes, shortest: int, longest: int) -> None:
-    """A log2 axis of lengths with plain numbers."""
+    """Draw a log2 axis of lengths with plain numbers."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(shortest / 1.15, longest * 1.15)
     powers = [2**power for power in range(20) if shortest <= 2**power <= longest]

@@ -14,7 +14,7 @@ from pipeline.records.outcome import OutcomeRecord
 
 
 def gradient_heat_map(table: Mapping[str, ndarray], title: str) -> Figure:
-    """log10 ‖∂L/∂h_t‖ over (step, update), the median over the replicas that still trained."""
+    """Draw log10 ‖∂L/∂h_t‖ over (step, update), the median over the replicas that still trained."""
     updates, rows = np.unique(table["update"], return_inverse=True)
     steps, columns = np.unique(table["step"], return_inverse=True)
     grid = np.full((len(updates), len(steps)), np.nan)
@@ -30,7 +30,7 @@ def gradient_heat_map(table: Mapping[str, ndarray], title: str) -> Figure:
 
 
 def learning_curves(curves: Sequence[Mapping[str, float]], goal: float, chance: float, title: str) -> Figure:
-    """Held-out score, the median and the best of the replicas, against updates, with goal and chance."""
+    """Draw the held-out score, the median and the best of the replicas, against updates, with goal and chance."""
     figure, axes = canvas(6.0, 3.2)
     probes = [curve for curve in curves if "score/held_out" in curve]
     updates = [curve["update"] for curve in probes]

@@ -13,7 +13,7 @@ from pipeline.tuning.record import RateCurve, TuningRecord
 
 
 def tuning_figure(rows: Sequence[Mapping[str, Any]], found: TuningRecord, title: str) -> Figure:
-    """How far every setting came that was tried, over its learning rate; and the share that solves, all else fixed."""
+    """Draw how far each setting that was tried came, over its learning rate; and the solved share, all else fixed."""
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = sorted({row.get("optimizer.name", "") for row in rows})
@@ -36,7 +36,7 @@ def tuning_figure(rows: Sequence[Mapping[str, Any]], found: TuningRecord, title:
 
 
 def learning_rates(horizons: Sequence[HorizonRecord], labels: Mapping[str, str]) -> Figure:
-    """The share of seeds that solve over the learning rate, for the cells of one task that were tuned."""
+    """Draw the share of seeds that solve over the learning rate, for the cells of one task that were tuned."""
     figure, axes = canvas(5.0, 3.4)
     for position, record in enumerate(horizons):
         if record.tuned:

@@ -48,7 +48,7 @@ def with_profiles(path: Path, trials: Sequence[TrialRecord], maker: str = MAKER)
 
 
 def _profiles(rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int, str], Profile]:
-    """The profiles by trial, length and moment."""
+    """Return the profiles by trial, length and moment."""
     groups: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["trial"], row["length"], row["when"]), []).append(row)

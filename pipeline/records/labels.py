@@ -5,12 +5,12 @@ from typing import Any
 
 
 def label(name: str) -> str:
-    """A name as a reader writes it: `temporal order`."""
+    """Return a name as a reader writes it: `temporal order`."""
     return name.replace("_", " ")
 
 
 def cell_label(name: str, part: Mapping[str, Any]) -> str:
-    """The name of a cell as its class spells it, `LSTM`; one that is not named after its class, in plain words.
+    """Return the name of a cell as its class spells it, `LSTM`; one that is not named after its class, in plain words.
 
     `part` is the file of conf/cell that has this name.
     """
@@ -19,5 +19,5 @@ def cell_label(name: str, part: Mapping[str, Any]) -> str:
 
 
 def title(task: str, cell: str, part: Mapping[str, Any]) -> str:
-    """What the figures of a pair are of: `LSTM on temporal order`."""
+    """Return what the figures of a pair are of: `LSTM on temporal order`."""
     return f"{cell_label(cell, part)} on {label(task)}"

@@ -17,7 +17,7 @@ VAGUE = 8  # upper / lower limit beyond which a median says more about the prior
 
 
 def phrase(estimate: Estimate) -> str:
-    """An estimate in words: `58 (46 to 71)`, `above 512`, `below 8`, or one limit where the trials give no more."""
+    """Return an estimate in words: `58 (46 to 71)`, `above 512`, `below 8`, or one limit where no more is known."""
     median, lower, upper = estimate.median, estimate.lower, estimate.upper
     if estimate.censored == "undefined":
         return f"undefined (P = {estimate.probability:.2f})"
@@ -31,29 +31,29 @@ def phrase(estimate: Estimate) -> str:
 
 
 def short(value: float | None) -> str:
-    """A length with two digits at least and no false precision; a question mark where it is not known."""
+    """Return a length with two digits at least and no false precision; a question mark where it is not known."""
     if value is None:
         return "?"
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def probability(chance: float) -> str:
-    """A probability with two digits, never rounded to certainty."""
+    """Return a probability with two digits, never rounded to certainty."""
     if chance >= 0.995:
         return "above 0.99"
     return "below 0.01" if chance < 0.005 else f"{chance:.2f}"
 
 
 def plain_phrase(horizon: HorizonRecord) -> str:
-    """The horizon with the plain settings beside a tuned one; a dash where there are no tuned settings."""
+    """Return the horizon with the plain settings beside a tuned one; a dash where there are no tuned settings."""
     return phrase(horizon.tuned.plain) if horizon.tuned else "–"
 
 
 def cost_phrase(horizon: HorizonRecord) -> str:
-    """What the choice of settings cost, in searches with these settings: `1.85`; a dash where nothing was chosen."""
+    """Return what the tuning cost, in searches with the tuned settings: `1.85`; a dash where nothing was tuned."""
     return f"{horizon.tuned.cost / horizon.compute:.3g}" if horizon.tuned else "–"
 
 
 def words(settings: Mapping[str, Any]) -> str:
-    """Settings in words: `training.clip 0.03, cell.forget_bias 6`."""
+    """Return settings in words: `training.clip 0.03, cell.forget_bias 6`."""
     return ", ".join(f"{name} {value:g}" for name, value in settings.items())

@@ -25,7 +25,7 @@ def report(settings: Settings) -> list[str]:
 
 
 def with_links(page: str, known: Mapping[str, Mapping[str, str]]) -> str:
-    """The page with an address in each place that names a known run by one of its tags."""
+    """Return the page with an address in each place that names a known run by one of its tags."""
 
     def link(found: re.Match[str]) -> str:
         address = known.get(found[1], {}).get(found[2])

@@ -32,7 +32,7 @@ def write_report(settings: Settings) -> None:
 
 
 def draw(folder: Path, drawn: Path, grid: Comparison) -> None:
-    """The figures that compare pairs."""
+    """Return the figures that compare pairs."""
     again = {name: another.t50 for name, another in grid.another.items()}
     style.save(overview([pair.horizon for pair in grid.pairs], grid.labels, again), folder / "overview.svg")
     for task in grid.tasks:
@@ -43,7 +43,7 @@ def draw(folder: Path, drawn: Path, grid: Comparison) -> None:
 
 
 def page(folder: Path, drawn: Path, pairs: Path, grid: Comparison) -> str:
-    """index.html: everything in one file. `folder`, `drawn` and `pairs` hold the figures."""
+    """Return index.html: everything in one file. `folder`, `drawn` and `pairs` hold the figures."""
     return rendered(
         "report.html",
         grid=grid,
@@ -66,7 +66,7 @@ def page(folder: Path, drawn: Path, pairs: Path, grid: Comparison) -> str:
 
 
 def explored(pair: Pair) -> dict[str, Any]:
-    """What the interactive charts show of one pair."""
+    """Return what the interactive charts show of one pair."""
     return {
         "task": pair.horizon.task,
         "cell": pair.label,
@@ -77,7 +77,7 @@ def explored(pair: Pair) -> dict[str, Any]:
 
 
 def charts(grid: Comparison) -> dict[str, Any]:
-    """The interactive charts."""
+    """Return the interactive charts."""
     return {
         "shares": interactive.shares_chart(list(grid.labels.values())),
         "gradients": interactive.gradients_chart(),
@@ -85,5 +85,5 @@ def charts(grid: Comparison) -> dict[str, Any]:
 
 
 def safe(content: Mapping[str, Any]) -> str:
-    """JSON that may stand inside a <script> element."""
+    """Return JSON that may stand inside a <script> element."""
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")

@@ -66,7 +66,7 @@ class Knob:
         return self.horizon.cell
 
     def decay(self, when: str) -> float:
-        """The factor of the gradient per step back at a moment, the median over the trials; NaN where none has it."""
+        """Return the gradient's factor per step back at a moment, the median over the trials; NaN where none has it."""
         known = [decay for trial in self.trials if (decay := trial.figures[f"decay_{when}"]) is not None]
         return float(np.median(known)) if known else np.nan
 
@@ -95,7 +95,7 @@ class Knob:
         return self.horizon.belief(self.trials)
 
     def to_json(self) -> dict[str, Any]:
-        """What published.json states of it."""
+        """Return what published.json states of it."""
         known = {"cell": self.cell, "knob": self.name, "value": self.value}
         known |= {"decay": self.decays, "reach": self.reaches, "t50": as_json(self.horizon.t50)}
         return known | {name: getattr(self.horizon, name) for name in ("length_min", "length_max")}
@@ -118,7 +118,7 @@ def write_papers(settings: Settings) -> None:
 
 
 def answer(results: Path, experiment: str) -> Answer:
-    """What an experiment gave, a search or a training; raises `UserError` where it has not been run."""
+    """Return what an experiment gave, a search or a training; raises `UserError` where it has not been run."""
     folder, settings = results / "experiment" / experiment, compose(f"+experiment={experiment}")
     if (folder / "search" / "horizon.json").exists():
         horizon = read_horizon(folder / "search" / "horizon.json", MAKER)
@@ -130,7 +130,7 @@ def answer(results: Path, experiment: str) -> Answer:
 
 
 def described(settings: Settings) -> str:
-    """Generator, sizes and budget in one line."""
+    """Return generator, sizes and budget in one line."""
     cell, optimizer, training = (settings.tree[name] for name in ("cell", "optimizer", "training"))
     knobs = {name: value for name, value in cell.items() if name not in ("_target_", "hidden")}
     goal = settings.task.goal
@@ -144,7 +144,7 @@ def described(settings: Settings) -> str:
 
 
 def trained(outcome: OutcomeRecord, batch: int) -> str:
-    """How many replicas of a training solved, and how many sequences that took."""
+    """Return how many replicas of a training solved, and how many sequences that took."""
     updates = [row.updates_to_solve for row in outcome.replicas if row.updates_to_solve is not None]
     solved = f"{outcome.solved} of {len(outcome.replicas)} replicas solved"
     if not updates:
@@ -155,13 +155,13 @@ def trained(outcome: OutcomeRecord, batch: int) -> str:
 
 
 def read_knobs(results: Path, experiment: str) -> list[Knob]:
-    """The searches of one multirun, by the value of the knob that it moves."""
+    """Return the searches of one multirun, by the value of the knob that it moves."""
     folder = results / "experiment" / experiment / "search"
     return sorted((read_knob(path.parent) for path in folder.glob("*/horizon.json")), key=lambda knob: knob.value)
 
 
 def read_knob(folder: Path) -> Knob:
-    """One search, in a folder that is named by the override that made it: `cell.gain=0.8`."""
+    """Return one search, in a folder that is named by the override that made it: `cell.gain=0.8`."""
     name, _, value = folder.name.removeprefix("cell.").partition("=")
     horizon = read_horizon(folder / "horizon.json", MAKER)
     spelled = cell_label(horizon.cell, read_settings(folder / "settings.json", MAKER).cell)
@@ -169,23 +169,23 @@ def read_knob(folder: Path) -> Knob:
 
 
 def correlations(knobs: Sequence[Knob], level: float) -> dict[str, dict[str, RankCorrelation | None]]:
-    """Horizon against decay: over all settings, and over those of each cell."""
+    """Return horizon against decay: over all settings, and over those of each cell."""
     groups = {"all": list(knobs)} | {cell: [knob for knob in knobs if knob.cell == cell] for cell in cells(knobs)}
     return {name: {when: correlation(group, when, level) for when in WHEN} for name, group in groups.items()}
 
 
 def correlation(knobs: Sequence[Knob], when: str, level: float) -> RankCorrelation | None:
-    """Horizon against decay at one moment of training; xi = -1 / ln decay has the same ranks, as far as it exists."""
+    """Return horizon against decay at one moment of training; xi = -1 / ln decay has the same ranks where it exists."""
     return rank_correlation([knob.belief for knob in knobs], [knob.decay(when) for knob in knobs], level)
 
 
 def cells(knobs: Sequence[Knob]) -> list[str]:
-    """The cells that were tried, in their order."""
+    """Return the cells that were tried, in their order."""
     return list(dict.fromkeys(knob.cell for knob in knobs))
 
 
 def verdict(found: RankCorrelation | None) -> str:
-    """What a rank correlation says, in words."""
+    """Return what a rank correlation says, in words."""
     if found is None:
         return "too few settings to say"
     words = {1: "a slower decay goes with a longer horizon", -1: "a slower decay goes with a SHORTER horizon"}
@@ -199,7 +199,7 @@ def content(
     knobs: Sequence[Knob],
     found: Mapping[str, Mapping[str, RankCorrelation | None]],
 ) -> dict[str, Any]:
-    """The content of published.json."""
+    """Return the content of published.json."""
     numbers = {
         group: {when: value and asdict(value) for when, value in values.items()} for group, values in found.items()
     }
@@ -208,7 +208,7 @@ def content(
 
 
 def table(claims: Sequence[Claim], answers: Sequence[Answer]) -> str:
-    """published.md: one row a claim."""
+    """Return published.md: one row a claim."""
     head = ("source", "published", "ours", "our setting", "where they differ")
     rows = [
         (claim.source, claim.published, ours.ours, ours.setting, claim.remark)
@@ -225,7 +225,7 @@ def page(
     found: Mapping[str, Mapping[str, RankCorrelation | None]],
     level: float,
 ) -> str:
-    """index.html: everything in one file."""
+    """Return index.html: everything in one file."""
     verdicts = {group: {when: verdict(value) for when, value in values.items()} for group, values in found.items()}
     return rendered(
         "papers.html",

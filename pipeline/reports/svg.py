@@ -26,7 +26,7 @@ WIDTH = 432.0  # points, where a figure does not say
 
 
 def inline(path: Path, name: str, words: str, maker: str = MAKER) -> Markup:
-    """The <svg> element of a file; its ids begin with its name in the page, so that none comes twice.
+    """Return the <svg> element of a file; its ids begin with its name in the page, so that none comes twice.
 
     `words` are read aloud. Raises `UserError` where the file is no figure of ours.
     """
@@ -60,12 +60,12 @@ def _read(path: Path, maker: str) -> Element:
 
 
 def _local(name: str) -> str:
-    """A name without its namespace: in a page, a browser knows what belongs to SVG."""
+    """Return a name without its namespace: in a page, a browser knows what belongs to SVG."""
     return name.rpartition("}")[2]
 
 
 def _adapted(key: str, value: str, prefix: str) -> str:
-    """An attribute with the names and colours of the page."""
+    """Return an attribute with the names and colours of the page."""
     if key == "id":
         return f"{prefix}{value}"
     if key == "href" and value.startswith("#"):
@@ -85,7 +85,7 @@ def _value(value: str, prefix: str) -> str:
 
 
 def _runs(element: Element) -> bool:
-    """Whether an element can run code."""
+    """Return whether an element can run code."""
     attributes = element.attrib.items()
     named = any(key.lower().startswith("on") or "javascript:" in value.lower() for key, value in attributes)
     return element.tag.lower() in ("script", "foreignobject") or named
