@@ -131,13 +131,12 @@ class Cell(ABC):
         return tuple(part.expand(shape) for part, shape in zip(given, shapes, strict=True))
 
 
-def require_chrono(longest: int | float | str | None, name: str, bias: float) -> None:
-    """Raise `UserError` where `cell.chrono` is out of its range, or another setting wants the same bias."""
+def require_chrono(longest: int | float | str | None) -> None:
+    """Raise `UserError` where `cell.chrono` is out of its range."""
     rule = "is the longest time to keep a unit, in steps, at least 3; tied: that of each training; or null"
     require(
         longest in (None, TIED) or (isinstance(longest, int | float) and longest >= 3), "cell.chrono", rule, longest
     )
-    require(longest is None or bias == 0, f"cell.{name}", "must be 0 where cell.chrono sets this bias", bias)
 
 
 def require_length(length: int | float | str, name: str) -> None:

@@ -29,7 +29,7 @@ class GRU(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_chrono(self.chrono, "update_bias", self.update_bias)
+        require_chrono(self.chrono)
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         bias_ih = initialization.bias(self.init, 3 * self.hidden, self.hidden, random)
@@ -42,7 +42,8 @@ class GRU(Cell):
         }
         if self.chrono is not None:
             keep = slice(self.hidden, 2 * self.hidden)
-            weights["bias_ih"][keep] = initialization.chrono(in_steps(self.chrono), self.hidden, random)
+            drawn = initialization.chrono(in_steps(self.chrono), self.hidden, random)
+            weights["bias_ih"][keep] = drawn + self.update_bias
             weights["bias_hh"][keep] = 0.0
         return weights
 

@@ -1,6 +1,7 @@
 """The linear recurrent unit."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pipeline.base.errors import require
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, State, Weights
+from pipeline.cells.cell import Cell, Group, State, Weights
 
 EDGE = 1e-6  # drawn shares stay so far from 0 and 1, where a logarithm would be infinite
 
@@ -36,15 +37,22 @@ class LRU(Cell):
     r_min: float = 0.0  # least modulus in the beginning
     r_max: float = 1.0  # and the greatest
     phase: float = 6.28  # greatest phase in the beginning, in radians
+    rate: float = 1.0  # multiple of the learning rate for nu, theta and gamma
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.r_min < self.r_max <= 1, "cell.r_min", "must be from 0 to below cell.r_max <= 1", self.r_min)
         require(0 < self.phase <= 2 * math.pi, "cell.phase", "must be above 0 and at most 2 pi", self.phase)
+        require(0 < self.rate < math.inf, "cell.rate", "must be above 0 and finite", self.rate)
 
     @property
     def widths(self) -> tuple[int, ...]:
         return (2 * self.hidden,)
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        modes = dict.fromkeys(("nu", "theta", "gamma"), Group(self.rate))
+        return modes if self.rate != 1 else {}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         share, turn = torch.rand(2, self.hidden, generator=random).double().clamp(EDGE, 1 - EDGE)

@@ -34,7 +34,7 @@ class LSTM(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_chrono(self.chrono, "forget_bias", self.forget_bias)
+        require_chrono(self.chrono)
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         bias_ih = initialization.bias(self.init, 4 * self.hidden, self.hidden, random)
@@ -47,7 +47,7 @@ class LSTM(Cell):
         }
         if self.chrono is not None:
             forget = initialization.chrono(in_steps(self.chrono), self.hidden, random)
-            weights["bias_ih"][: 2 * self.hidden] = torch.cat([-forget, forget])
+            weights["bias_ih"][: 2 * self.hidden] = torch.cat([-forget, forget + self.forget_bias])
             weights["bias_hh"][: 2 * self.hidden] = 0.0
         return weights
 

@@ -43,7 +43,7 @@ class SLSTM(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.forget in FORGET, "cell.forget", f"must be one of {', '.join(FORGET)}", self.forget)
-        require_chrono(self.chrono, "forget", 0.0)
+        require_chrono(self.chrono)
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         rows, hidden = 4 * self.hidden, self.hidden

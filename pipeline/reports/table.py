@@ -20,6 +20,8 @@ NOT_AGAIN = (
 )
 PLAIN = "With plain settings, for none were chosen (`python -m pipeline.tune`), so without the luck of a choice:"
 BEYOND = "Chosen at an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
+CANNOT = "∗ Horizons that say nothing about gradients:"
+TIED = "Settings of the cell that followed each trial's length; with fixed ones the horizon is another:"
 LEGEND = (
     "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
     "solve. "
@@ -81,7 +83,7 @@ COLUMNS = (
     Column("cell", lambda grid, pair: pair.label, html=_linked),
     Column(
         "horizon T50",
-        lambda grid, pair: phrase(pair.horizon.t50),
+        lambda grid, pair: phrase(pair.horizon.t50) + (" ∗" if pair.horizon.cannot_represent else ""),
         lambda grid, pair: place(pair.horizon.t50),
         lambda pair, text: Markup("<strong>{}</strong>").format(text),
     ),
@@ -123,6 +125,8 @@ def table(grid: Comparison) -> str:
         ORDER_AGAIN if grid.another else ORDER: [grid.order(task) for task in grid.rankings],
         PLAIN: [pair.title for pair in grid.pairs if grid.another and pair.name not in grid.another],
         NOT_AGAIN: [pair.title for pair in grid.pairs if pair.name in grid.another and not pair.choices],
+        CANNOT: [f"{pair.label} {why}" for pair in grid.pairs if (why := pair.horizon.cannot_represent)],
+        TIED: [f"{pair.title}: {', '.join(pair.horizon.tied)}" for pair in grid.pairs if pair.horizon.tied],
         BEYOND: [f"{pair.title}: {words(pair.at_boundary)}" for pair in grid.pairs if pair.at_boundary],
     }
     more = [

@@ -112,7 +112,7 @@ def text(found: Sequence[Placed]) -> str:
         parts.append(table(HEAD, [each.row for each in found if each.width == width]))
     horizons = [each.horizon for each in known if each.horizon]
     limits = sorted({f"- {each.cell} {each.cannot_represent}" for each in horizons if each.cannot_represent})
-    parts += ["∗ Not for its gradients:", "\n".join(limits)] if limits else []
+    parts += ["∗ Horizons that say nothing about gradients:", "\n".join(limits)] if limits else []
     kinds = sorted({each.kind for each in horizons if each.kind})
     parts += ["What a layer is:", "\n".join(f"- {kind}: {KINDS[kind]}" for kind in kinds)] if kinds else []
     return "\n\n".join(parts) + "\n"

@@ -29,7 +29,7 @@ def parse_space(settings: Settings) -> tuple[Space, Values]:
     options, cell = settings.tune, settings.names["cell"]
     own = options.cells.get(cell)
     require(own is None or isinstance(own, Mapping), f"tune.cells.{cell}", "is a group of settings", own)
-    space = space_of(options.space, own)
+    space = space_of(options.space, own, settings.cell.inits)
     tree = {**settings.tree, "optimizer": settings.tree["optimizer"] | {"name": settings.names["optimizer"]}}
     plain: Values = {}
     for name in {"optimizer.name": None, "training.clip": None, **space}:

@@ -91,8 +91,8 @@ def text(
     for section, values in settings.items():
         lines.append(f"{section}:")
         for name, value in values.items():
-            known = plain.get(f"{section}.{name}")
-            comment = "as in the optimizer's own file" if known is None else f"plain: {scalar(known)}"
+            full = f"{section}.{name}"
+            comment = f"plain: {scalar(plain[full])}" if full in plain else "as in the optimizer's own file"
             lines.append(f"  {name}: {scalar(value)}" + ("" if name.startswith("_") else f" # {comment}"))
     return "\n".join([*lines, "provenance:", *_tree(provenance, "  "), ""])
 

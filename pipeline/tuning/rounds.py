@@ -24,7 +24,8 @@ from pipeline.horizon.ladder import ladder
 from pipeline.tuning.climbing import Climb, Entrant, Train, climb, octaves_climbed
 from pipeline.tuning.final import PER_OCTAVE, Standing, compete, ranked, rate_curve
 from pipeline.tuning.options import TuneOptions
-from pipeline.tuning.space import Space, Values, distributions, holds, propose, rounded
+from pipeline.tuning.proposing import distributions, propose
+from pipeline.tuning.space import Space, Values, holds, rounded
 
 TYPICAL = 5.0
 """What a search costs, in units of its replicas x its budget x the horizon that it finds.

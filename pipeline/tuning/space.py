@@ -1,16 +1,9 @@
-"""The space of settings: which values each of them may take, and asking an Optuna sampler for the next ones."""
+"""The space of settings: which values each of them may take."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, log
 from typing import Any, TypeAlias
-
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
 
 from pipeline.base.errors import UserError, require
 
@@ -27,10 +20,6 @@ class Choices:
 
     values: tuple[Any, ...]
 
-    def distribution(self) -> BaseDistribution:
-        """Return it as Optuna knows it."""
-        return CategoricalDistribution(self.values)
-
     def holds(self, value: Any) -> bool:
         """Return whether the value is one of them."""
         return value in self.values
@@ -43,10 +32,6 @@ class Range:
     low: float
     high: float
     log: bool = False
-
-    def distribution(self) -> BaseDistribution:
-        """Return it as Optuna knows it."""
-        return FloatDistribution(self.low, self.high, log=self.log)
 
     def holds(self, value: Any) -> bool:
         """Return whether the value lies between them."""
@@ -66,13 +51,16 @@ class Range:
 Space: TypeAlias = dict[str, Choices | Range]
 
 
-def space_of(common: Mapping[str, Any], own: Mapping[str, Any] | None) -> Space:
-    """Return what may vary for one cell, by full names; raise `UserError` where that can't be read or may not vary."""
+def space_of(common: Mapping[str, Any], own: Mapping[str, Any] | None, inits: Sequence[str] | None = None) -> Space:
+    """Return what may vary for one cell, by full names; raise `UserError` where that can't be read or may not vary.
+
+    Of the initial weights that are common to all cells, only those in `inits` are tried, which the cell knows.
+    """
     groups = {f"tune.space.{section}": values for section, values in common.items()} | {"tune.cells": own}
     for name, values in groups.items():
         require(values is None or isinstance(values, Mapping), name, "is a group of settings", values)
     tree = {section: dict(values or {}) for section, values in common.items()}
-    tree["cell"] = tree.get("cell", {}) | dict(own or {})
+    tree["cell"] = _known(tree.get("cell", {}), inits) | dict(own or {})
     found: Space = {}
     for section, values in tree.items():
         require(section in VARIED, "tune.space", f"can hold {', '.join(VARIED)}", section)
@@ -85,8 +73,17 @@ def space_of(common: Mapping[str, Any], own: Mapping[str, Any] | None) -> Space:
     return found
 
 
+def _known(cell: dict[str, Any], inits: Sequence[str] | None) -> dict[str, Any]:
+    """Return what is common to all cells, as far as one cell knows it."""
+    given = cell.get("init")
+    if inits is None or not isinstance(given, list):
+        return cell
+    found = [each for each in given if each in inits]
+    return {**cell, "init": found} if found else {name: value for name, value in cell.items() if name != "init"}
+
+
 def _read(name: str, given: Any) -> Choices | Range:
-    if isinstance(given, list) and given and all(isinstance(value, str | int | float | bool) for value in given):
+    if isinstance(given, list) and given and all(isinstance(value, str | int | float | bool | None) for value in given):
         return Choices(tuple(given))
     if isinstance(given, Mapping) and {"low", "high"} <= set(given) <= {"low", "high", "log"}:
         low, high, log = given["low"], given["high"], bool(given.get("log", False))
@@ -114,17 +111,3 @@ def at_boundary(space: Space, values: Mapping[str, Any]) -> dict[str, float]:
         for name, span in space.items()
         if isinstance(span, Range) and span.at_boundary(values.get(name))
     }
-
-
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Return the space as Optuna knows it."""
-    return {name: span.distribution() for name, span in space.items()}
-
-
-def propose(space: Space, sampler: BaseSampler, seen: Sequence[FrozenTrial], count: int) -> list[dict[str, Any]]:
-    """Return the next `count` settings: a pure function of a fresh sampler and the trials that it may see."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.add_trials(list(seen))
-        return [study.ask(distributions(space)).params for _ in range(count)]

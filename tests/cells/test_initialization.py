@@ -150,13 +150,22 @@ def test_chrono_draws_how_long_each_unit_is_kept_and_leaves_the_rest(kind: type[
     assert all(torch.equal(drawn[name], plain[name]) for name in drawn)
 
 
+@pytest.mark.parametrize("kind", [GRU, LSTM])
+def test_a_bias_is_added_to_that_of_the_chrono_init(kind: Callable[..., Cell]) -> None:
+    plain, moved = (kind(5, "torch", bias, 9).weights(3, torch.Generator().manual_seed(1)) for bias in (0.0, 2.0))
+    difference = moved["bias_ih"] - plain["bias_ih"]
+    assert (
+        torch.allclose(difference[5:10], torch.tensor(2.0)) and not difference[:5].any() and not difference[10:].any()
+    )
+    assert all(torch.equal(moved[name], plain[name]) for name in moved if name != "bias_ih")
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
         (lambda: RNN(5, "torch", 0.0), "cell.gain must be above 0 and finite; got 0.0"),
         (lambda: LSTM(5, "torch", 0.0, 2), "cell.chrono is the longest time .* at least 3; tied: .*; or null; got 2"),
-        (lambda: GRU(5, "torch", 1.0, 9), "cell.update_bias must be 0 where cell.chrono sets this bias; got 1.0"),
-        (lambda: LSTM(5, "torch", 1.0, 9), "cell.forget_bias must be 0 where cell.chrono sets this bias; got 1.0"),
+        (lambda: GRU(5, "torch", 0.0, 1), "cell.chrono is the longest time .*; got 1"),
     ],
 )
 def test_knobs_out_of_range_are_refused(make: Callable[[], Cell], sentence: str) -> None:

@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from pipeline.study import driver
 from pipeline.study.opening import open_study
 from pipeline.study.results import read_study
-from pipeline.tuning.space import propose
+from pipeline.tuning.proposing import propose
 
 MUCH = 3_000_000  # multiplications, roughly, that a test may ask for
 

@@ -10,7 +10,7 @@ from pipeline.base.errors import UserError
 from pipeline.horizon.estimate import Estimate
 from pipeline.reports.comparison import compare
 from pipeline.reports.pairs import Pair
-from pipeline.reports.table import BEYOND, COLUMNS, NOT_AGAIN, PLAIN, again_phrase, columns, table
+from pipeline.reports.table import BEYOND, CANNOT, COLUMNS, NOT_AGAIN, PLAIN, TIED, again_phrase, columns, table
 from tests.records.made import RESULTS, choice, committed, estimate, searched, tuned
 from tests.reports.grid import between, pair
 
@@ -42,6 +42,15 @@ def test_the_table_names_pairs_that_were_chosen_at_an_end_and_no_others() -> Non
     at_end = replace(first, at_boundary={"training.clip": 0.03, "cell.forget_bias": 6.0})
     lines = table(compare([at_end, *others]))
     assert lines.rstrip().endswith(f"{BEYOND}\n\n- {first.title}: training.clip 0.03, cell.forget_bias 6")
+
+
+def test_the_table_marks_a_cell_that_cannot_represent_its_task_and_says_what_followed_the_length() -> None:
+    because = "cannot represent temporal order with 1 layer, because it is a toy"
+    marked = table(compare([pair("temporal_order-rnn", cannot_represent=because, tied=("longest",))]))
+    plain = table(compare([pair("temporal_order-rnn")]))
+    assert cells(marked, 0)["horizon T50"] == cells(plain, 0)["horizon T50"] + " ∗"
+    assert f"{CANNOT}\n\n- RNN {because}\n" in marked and "- temporal order × RNN: longest" in marked
+    assert "∗" not in plain and TIED not in plain
 
 
 def cells(text: str, row: int) -> dict[str, str]:

@@ -78,7 +78,7 @@ def test_prepare_imports_what_it_uses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("room", ["page", "pairs", "papers"])
-def test_reports_need_no_torch(room: str) -> None:
+def test_reports_need_no_torch_and_no_optuna(room: str) -> None:
     line = f"import json, sys, pipeline.reports.{room}; print(json.dumps(sorted(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not set(json.loads(process.stdout)) & {"torch", "mlflow", "dvc"}
+    assert not set(json.loads(process.stdout)) & {"torch", "mlflow", "optuna", "dvc"}

@@ -1,11 +1,13 @@
 """Which settings may vary, and asking for the next ones."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.tuning.space import Choices, Range, holds, propose, rounded, space_of
+from pipeline.tuning.proposing import propose
+from pipeline.tuning.space import Choices, Range, holds, rounded, space_of
 from tests.conftest import compose, options
 from tests.tuning.toy_tuning import PLAIN, question, sampler
 
@@ -19,6 +21,23 @@ def test_the_space_of_every_cell_holds_its_plain_settings_and_can_be_used(cell: 
     space, plain = parse_space(compose("task=copy", f"cell={cell}"))
     assert holds(space, plain)
     assert {"optimizer.name", "optimizer.lr", "training.clip", "cell.init"} <= set(space)
+
+
+def test_of_the_initial_weights_of_every_cell_those_are_tried_that_the_cell_knows() -> None:
+    common = {"optimizer": LR, "cell": {"init": ["orthogonal", "torch"]}}
+    assert space_of(common, None, ("published", "torch"))["cell.init"] == Choices(("torch",))
+    assert "cell.init" not in space_of(common, None, ("published",))
+    assert space_of(common, {"init": ["published"]}, ("published",))["cell.init"] == Choices(("published",))
+
+
+@pytest.mark.parametrize("cell", ["minlstm", "lru"])
+def test_a_cell_without_an_entry_of_its_own_can_be_tuned(cell: str) -> None:
+    from pipeline.runs.choosing import parse_space
+
+    settings = compose("task=copy", f"cell={cell}")
+    cells = {name: own for name, own in settings.tune.cells.items() if name != cell}
+    space, _ = parse_space(replace(settings, tune=replace(settings.tune, cells=cells)))
+    assert "optimizer.lr" in space and space.get("cell.init") in (None, Choices(("torch",)))
 
 
 def test_a_cells_own_knob_is_one_line() -> None:
