@@ -5,8 +5,9 @@
     python -m pipeline.search task=adding cell=lstm executor=dask executor.address=tcp://host:8786
 
 writes results/search/TASK-CELL/: horizon.json, metrics.json, settings.json, trials.csv, gradients.parquet, figures;
-a parent run with one run for each trial in MLflow; and an Optuna study. Killed and started again, it goes on from the
-last finished trial.
+a parent run with one run for each trial in MLflow; and an Optuna study. With other settings than those of conf/ it
+writes a folder below results/try/; publish=true replaces the published results. Killed and started again, it resumes
+after the last finished trial.
 """
 
 from pipeline.settings import Settings, stage

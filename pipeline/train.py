@@ -3,8 +3,9 @@
     python -m pipeline.train task=temporal_order cell=rnn training.length=20 training.updates=200 training.replicas=4
     python -m pipeline.train -m cell=rnn,gru,lstm training.length=20,40,80
 
-writes results/train/TASK-CELL/ (each job of a multirun: a folder below results/multirun/): outcome.json,
-gradients.parquet, figures, weights; and an MLflow run.
+writes results/train/TASK-CELL/: outcome.json, gradients.parquet, figures, weights; and an MLflow run. With other
+settings than those of conf/ it writes a folder below results/try/, and each job of a multirun one below
+results/multirun/; publish=true replaces the published results.
 """
 
 from pipeline.settings import Settings, stage

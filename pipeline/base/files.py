@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +12,22 @@ from typing import Any
 
 from filelock import FileLock
 
+from pipeline.base.errors import UserError
+
 KEPT = ".gitignore"  # DVC's, beside its outs
 LOCK = ".lock"
+
+
+def require_writable(folder: Path) -> None:
+    """Raise `UserError` where a folder can't be made or written to; asked before the work whose files go there."""
+    for place in (folder.parent, folder):
+        try:
+            if place == folder.parent:
+                place.mkdir(parents=True, exist_ok=True)
+            if place.exists():
+                tempfile.TemporaryFile(dir=place).close()
+        except OSError as error:
+            raise UserError(f"{place} can't be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from pipeline.records.labels import label
 from pipeline.records.wording import probability
 from pipeline.reports.pairs import Pair
 
+SHARED = ("cell.hidden", "training.batch", "training.probe_every", "training.shortest")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -75,13 +77,13 @@ class Comparison:
 
 
 def compare(pairs: Sequence[Pair]) -> Comparison:
-    """Compare the pairs of a grid; raises `UserError` where cells of a task were searched between other lengths."""
+    """Compare the pairs of a grid; raises `UserError` where the cells of a task answer other questions."""
     another = one_more_choice(pairs)
     beliefs: dict[str, dict[str, Posterior]] = {}
     for pair in pairs:
         own = another[pair.name].horizon if pair.name in another else pair.horizon.belief(pair.trials)
         beliefs.setdefault(pair.horizon.task, {})[pair.horizon.cell] = own
-    require_same_lengths(pairs)
+    require_same_question(pairs)
     return Comparison(pairs, another, {task: ranking(cells) for task, cells in beliefs.items() if len(cells) > 1})
 
 
@@ -97,17 +99,25 @@ def one_more_choice(pairs: Sequence[Pair]) -> dict[str, Another]:
     return random_effects.another(found)
 
 
-def require_same_lengths(pairs: Sequence[Pair]) -> None:
-    """Raise `UserError` where the cells of a task can't be compared, for they were searched between other lengths."""
+def require_same_question(pairs: Sequence[Pair]) -> None:
+    """Raise `UserError` where the cells of a task can't be compared: another budget, goal, range or size."""
     for task in dict.fromkeys(pair.horizon.task for pair in pairs):
-        ranges = {
-            pair.horizon.cell: f"{pair.horizon.length_min} to {pair.horizon.length_max}"
-            for pair in pairs
-            if pair.horizon.task == task
-        }
-        if len(set(ranges.values())) > 1:
-            told = ", ".join(f"{cell} {lengths}" for cell, lengths in ranges.items())
-            raise UserError(
-                f"the cells of {task} were searched between other lengths ({told}), so they can't be compared; "
-                f"give them the same search.length_min and search.length_max in conf/task/{task}.yaml"
-            )
+        asked = {pair.horizon.cell: question(pair) for pair in pairs if pair.horizon.task == task}
+        for name in dict.fromkeys(name for each in asked.values() for name in each):
+            values = {cell: each[name] for cell, each in asked.items() if name in each}
+            if len(set(map(repr, values.values()))) > 1:
+                told = ", ".join(f"{task}-{cell} {value}" for cell, value in values.items())
+                raise UserError(
+                    f"the cells of {task} can't be compared, for they were searched with other settings ({name}: "
+                    f"{told}); `dvc repro -f search@TASK-CELL` makes one anew with those of conf/"
+                )
+
+
+def question(pair: Pair) -> dict[str, Any]:
+    """Return what the cells of a task must have in common, by the full names of the settings."""
+    found, used = pair.horizon, pair.settings.flat
+    of_task = ("data.", "task.")  # but not the class, which may lie elsewhere by now
+    shared = {name: each for name, each in used.items() if name in SHARED or name.startswith(of_task)}
+    shared.pop("task._target_", None)
+    searched = {"search.length_min": found.length_min, "search.length_max": found.length_max}
+    return shared | searched | {"training.updates": found.budget, "task.goal": found.goal, "search.level": found.level}

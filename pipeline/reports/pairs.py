@@ -117,6 +117,7 @@ def read_files(results: Path, name: str) -> Files:
     outcome = read_outcome(train / "outcome.json", trained)
     if outcome.pair != name:
         raise UserError(f"{train / 'outcome.json'} is of {outcome.pair}, not of {name}; {trained} makes it anew")
+    require_same_budget(train / "outcome.json", outcome, horizon, trained)
     return Files(
         horizon=horizon,
         trials=with_profiles(search / "gradients.parquet", trials, searched),
@@ -166,6 +167,16 @@ def require_same(
         raise UserError(f"{folder / 'trials.csv'} holds other trials than horizon.json is of; {maker} makes it anew")
     if not used.asks(horizon):
         raise UserError(f"{folder / 'settings.json'} is of another search than horizon.json; {maker} makes it anew")
+
+
+def require_same_budget(path: Path, outcome: OutcomeRecord, horizon: HorizonRecord, maker: str) -> None:
+    """Raise `UserError` where a pair was trained with another budget or goal than it was searched with."""
+    for name in ("budget", "goal"):
+        trained, searched = getattr(outcome, name), getattr(horizon, name)
+        if trained != searched:
+            raise UserError(
+                f"{path} has the {name} {trained}, and the search of {horizon.pair} {searched}; {maker} makes it anew"
+            )
 
 
 def chosen_at_boundary(settings: Settings, used: SettingsRecord, horizon: HorizonRecord) -> dict[str, float]:

@@ -4,6 +4,7 @@ from pipeline.data import prepared
 from pipeline.data.held_out import HeldOut
 from pipeline.horizon.ladder import ladder
 from pipeline.settings import Settings
+from pipeline.settings.destination import what_if
 
 
 def lengths(settings: Settings) -> list[int]:
@@ -25,6 +26,11 @@ def prepare(settings: Settings) -> HeldOut:
 
 
 def ensure_prepared(settings: Settings) -> HeldOut:
-    """Return the held-out sequences, prepared first if there are none; an experiment's are drawn as needed."""
+    """Return the held-out sequences, prepared first if there are none.
+
+    Those of an experiment, and of settings that would prepare others than a stage does, are drawn as needed.
+    """
     sequences = held_out_of(settings)
-    return sequences if settings.experiment or sequences.prepared() else prepare(settings)
+    if sequences.prepared() or settings.experiment or what_if(settings, "prepare", "data"):
+        return sequences
+    return prepare(settings)

@@ -18,6 +18,7 @@ from pipeline.runs.notes import note
 from pipeline.runs.studies import search_name, tuning_name, tuning_study
 from pipeline.runs.work import open_work
 from pipeline.settings import Settings
+from pipeline.settings.destination import folder_of
 from pipeline.settings.tuned import file_of, with_values
 from pipeline.settings.tuned_file import read_tuned
 from pipeline.tuning.record import Choice, Provenance
@@ -80,7 +81,7 @@ def with_seed(settings: Settings, seed: int) -> Settings:
 
 def made_before(settings: Settings) -> dict[str, Choice]:
     """Return the choices in retune.json by the study that made each, whichever the first choice was."""
-    found = read_choices(settings.results_of("retune") / "retune.json")
+    found = read_choices(folder_of(settings, "retune") / "retune.json")
     return {each.study: each for each in found.choices} if found else {}
 
 

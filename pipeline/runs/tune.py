@@ -22,6 +22,7 @@ from pipeline.runs.notes import note
 from pipeline.runs.studies import tuning_study
 from pipeline.runs.work import Work, open_work
 from pipeline.settings import Settings
+from pipeline.settings.destination import what_if
 from pipeline.settings.tuned import file_of
 from pipeline.settings.tuned_file import write_tuned
 from pipeline.study.opening import annotate
@@ -45,14 +46,21 @@ def tune(settings: Settings) -> TuningRecord:
         base = find_horizon(settings, work.held_out, display, "plain settings")
         study, question = tuning_study(settings, new_sampler(settings, 0)), question_of(settings, base)
         work.run.tags({"study": study.study_name})
-        watcher = Watcher(work)
+        work.run.take_over(study.study_name)
+        watcher = Watcher(work, study.study_name)
         chosen = choose(settings, study, question, watcher.watch, watcher.round)
         found = tuning_record(settings, study, question, chosen, base)
         with work.results() as folder:
             write(folder, found, chosen, title(found.task, found.cell, settings.tree["cell"]))
-        write_tuned(file_of(settings), found, sections_of(settings, found.chosen))
+        write_tuned(tuned_file(work), found, sections_of(settings, found.chosen))
         log_answer(work, study, found)
     return found
+
+
+def tuned_file(work: Work) -> Path:
+    """Return where the chosen settings go: to conf/tuned, or with other results of another question than its own."""
+    path = file_of(work.settings)
+    return work.folder / path.name if what_if(work.settings, "tune", "tuned") else path
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class Watcher:
     """Shows a tuning while it runs: each setting that was tried as a run of its own."""
 
     work: Work
+    study: str  # its name
 
     def watch(self, update: int, curve: Mapping[str, float]) -> None:
         """Show the progress of a length."""
@@ -81,7 +90,7 @@ class Watcher:
 
     def log(self, ordinal: int, climbed: Climb, octaves: float) -> None:
         """Log settings that were tried as a nested run."""
-        tags = {"level": "trial", "trial": str(ordinal)}
+        tags = {"level": "trial", "study": self.study, "trial": str(ordinal)}
         child = self.work.run.child(f"settings {ordinal} · solved {climbed.solved_length}", tags)
         child.params(climbed.entrant.values)
         for outcome in climbed.outcomes:
@@ -168,4 +177,4 @@ def log_answer(work: Work, study: Study, found: TuningRecord) -> None:
     work.run.note(markdown)
     annotate(study, markdown)
     kept = "" if found.changed else "the plain settings stay: "
-    work.display.print(f"{kept}{words}; cost {found.searches:.2g} plain searches; {file_of(work.settings)}")
+    work.display.print(f"{kept}{words}; cost {found.searches:.2g} plain searches; {tuned_file(work)}")

@@ -37,6 +37,8 @@ class Watcher:
     def __post_init__(self) -> None:
         """Show the trials that an earlier process finished."""
         trials = read_study(self.study)
+        if trials:
+            self.work.run.take_over(self.study.study_name)
         self.log_new(trials)
         self.before = len(trials)
         if trials:
@@ -90,7 +92,7 @@ class Watcher:
     def log(self, trial: TrialRecord) -> None:
         """Log a finished trial as a nested run."""
         tags = {"level": "trial", "length": str(trial.length), "trial": str(trial.ordinal)}
-        tags |= {"solved": trial.score, "aim": trial.aim}
+        tags |= {"study": self.study.study_name, "solved": trial.score, "aim": trial.aim}
         tags |= {"signature": trial.signature} if trial.signature else {}
         child = self.work.run.child(f"T={trial.length} · {trial.score} solved", tags, self.since.get(trial.ordinal))
         for curve in trial.curves:

@@ -4,14 +4,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.base.files import replaced
+from pipeline.base.files import replaced, require_writable
 from pipeline.base.terminal import Display
 from pipeline.data.held_out import HeldOut
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.settings import Settings
+from pipeline.settings.destination import destination, folder_of
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,10 @@ class Work:
         """Where DVC keeps the data."""
         return f"data/{self.settings.names['task']}"
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The folder of the results."""
-        return self.settings.results_of(self.stage)
+        return folder_of(self.settings, self.stage)
 
     @contextmanager
     def results(self) -> Iterator[Path]:
@@ -58,9 +60,11 @@ def open_work(
 ) -> Iterator[Work]:
     """Open the run of a stage, with its settings and its data; it ends with the block, as the block ends.
 
-    `detail` is a part of the run's name. Raises `UserError` where runs can't be stored.
+    `detail` is a part of the run's name. Raises `UserError` where runs can't be stored, or results can't be written.
     """
     settings.require_runs()
+    require_writable(folder_of(settings, stage))
+    display.print(destination(settings, stage))
     began = time.monotonic()
     name = " · ".join(filter(None, [settings.experiment or settings.names["cell"], detail, stage]))
     known = {"stage": stage, **settings.tags, **(tags or {})}

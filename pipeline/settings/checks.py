@@ -18,6 +18,8 @@ def check_parts(settings: Settings, used: Collection[str] = PARTS) -> None:
         _require_room_for_held_out(settings)
     if "executor" in used:
         _require_few(settings.part("executor"))
+    if "optimizer" in used:
+        _require_rate(settings.parts["optimizer"].get("lr"))
     if "cell" in used:  # torch from here on
         _require_sound(settings)
         _require_room_for_training(settings)
@@ -51,6 +53,12 @@ def _require_sound(settings: Settings) -> None:
 
     require_sound(cell, settings.task.channels, settings.training.length)
     require_served(settings.training.regularizer, cell)
+
+
+def _require_rate(rate: Any) -> None:
+    """Raise `UserError` for a learning rate at which nothing, or the opposite, is learned; torch takes 0."""
+    number = isinstance(rate, int | float)  # else the class of the optimizer says what it must be
+    require(not number or rate > 0, "optimizer.lr", "must be above 0", rate)
 
 
 def _require_optimizer(make: Callable[..., Any]) -> None:

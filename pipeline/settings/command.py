@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
 
-from pipeline.settings.help import help_text
+from pipeline.settings.help import help_text, name_of_command
 from pipeline.settings.hydra_guard import require_plain_hydra
-from pipeline.settings.messages import one_sentence
+from pipeline.settings.messages import exit_on_user_error
 from pipeline.settings.places import CONF, PARTS
 from pipeline.settings.schema import Settings
 
@@ -37,7 +37,7 @@ def stage_with(*parts: str) -> Callable[[Run], Callable[[], None]]:
                 print(help_text(run))
                 return
             signal.signal(signal.SIGTERM, _terminate)
-            with one_sentence():
+            with exit_on_user_error(name_of_command(run)):
                 require_plain_hydra(words, CONF)
                 _start(run, words, parts)
 

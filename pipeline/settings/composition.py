@@ -18,13 +18,13 @@ from pipeline.settings.messages import sentence
 from pipeline.settings.overrides import ELSEWHERE, asked
 from pipeline.settings.places import CONF, PARTS, options
 from pipeline.settings.schema import OWN, SECTIONS, Settings
-from pipeline.settings.typed import section
+from pipeline.settings.typed import of_type, section
 
 VERSION = "1.3"  # whose behaviour Hydra keeps
 
 
 @contextmanager
-def in_one_sentence() -> Iterator[None]:
+def hydra_errors_as_user_errors() -> Iterator[None]:
     """Turn what Hydra or OmegaConf raise into a `UserError`."""
     try:
         yield
@@ -38,14 +38,14 @@ def compose(overrides: Sequence[str], used: Collection[str] = PARTS) -> Settings
     Of the parts only those in `used` are made and checked.
     """
     require_line(overrides)
-    with in_one_sentence():
+    with hydra_errors_as_user_errors():
         config, names = composed(overrides)
     return check(config, names, overrides=asked(overrides), used=used)
 
 
 def require_line(words: Sequence[str], several: bool = False) -> None:
     """Raise `UserError` for the first word that is no override, or overrides nothing that is there."""
-    with in_one_sentence():
+    with hydra_errors_as_user_errors():
         parsed = OverridesParser.create().parse_overrides(list(words))
         require_known(parsed, several)
 
@@ -61,6 +61,11 @@ def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     with open_dict(config):
         del config["hydra"]
     return config, names
+
+
+def composed_tree(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a command line as plain values, unchecked."""
+    return _plain(composed(overrides)[0])
 
 
 def grid(settings: Settings) -> list[Settings]:
@@ -93,8 +98,9 @@ def check(
     """Return the settings of a composed configuration; raise `UserError` for the first wrong value."""
     for group in PARTS:
         require(names.get(group) is not None, group, f"must be one of {', '.join(options(group))}", None)
-    with in_one_sentence():
-        tree: Any = _with_infinities(OmegaConf.to_container(config, resolve=True))
+    with hydra_errors_as_user_errors():
+        tree = _plain(config)
+    publish = of_type("publish", tree.pop("publish", False), bool)
     parts = {name: tree[name] for name in tree if name in PARTS}
     for group in PARTS:
         require(isinstance(parts.get(group), Mapping), group, "is a group of settings", parts.get(group))
@@ -105,11 +111,16 @@ def check(
     values: dict[str, Any] = {name: section(kind, tree.get(name)) for name, kind in sections.items()}
     chosen = {group: str(names[group]) for group in PARTS}
     given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
-    settings = Settings(**values, parts=parts, names=chosen, folder=folder, **given)
+    settings = Settings(**values, parts=parts, names=chosen, folder=folder, publish=publish, **given)
     from pipeline.settings.checks import check_parts  # numpy
 
     check_parts(settings, used)
     return settings
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    tree: dict[str, Any] = _with_infinities(OmegaConf.to_container(config, resolve=True))
+    return tree
 
 
 def _with_infinities(value: Any) -> Any:

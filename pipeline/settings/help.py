@@ -9,13 +9,19 @@ from typing import Any
 from pipeline.settings.places import CONF, groups, options
 
 
+def name_of_command(run: Callable[..., Any]) -> str:
+    """Return the word by which a command is called: `search` of `python -m pipeline.search`."""
+    word = run.__module__.rpartition(".")[2]
+    return word if word != "__main__" else Path(sys.argv[0]).stem
+
+
 def help_text(run: Callable[..., Any]) -> str:
     """Return what a command does, the options of each group, and every setting with its comment."""
     module = sys.modules[run.__module__]
     listed = "\n".join(f"  {group}={'|'.join(options(group))}" for group in groups())
-    name = module.__name__.rpartition(".")[2] if module.__name__ != "__main__" else Path(sys.argv[0]).stem
+    name = name_of_command(run)
     experiments = "|".join(options("experiment"))
-    own = CONF / f"{module.__name__.rpartition('.')[2]}.yaml"  # of this command alone
+    own = CONF / f"{name}.yaml"  # of this command alone
     return "\n".join(
         [
             inspect.cleandoc(module.__doc__ or ""),

@@ -1,7 +1,10 @@
 """Command lines that ask something of Hydra itself: a multirun, the settings as text, its help, a completion."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
@@ -13,53 +16,98 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import digest
 from pipeline.settings.composition import VERSION, check, require_line
-from pipeline.settings.messages import one_sentence, sentence
+from pipeline.settings.destination import folder_name
+from pipeline.settings.help import name_of_command
+from pipeline.settings.messages import exit_on_user_error, sentence
 from pipeline.settings.overrides import asked
 from pipeline.settings.places import CONF, PARTS
 from pipeline.settings.schema import Settings
 
 SEVERAL = {"-m", "--multirun"}
-LONGEST = 120  # signs of a folder's name
 COMPLETION = {"-sc", "--shell-completion"}  # the words behind it are no overrides
+RECORD = "hydra.sweep.dir"  # where Hydra writes what a multirun is
 
 
 def run_through_hydra(run: Callable[[Settings], None], words: Sequence[str], used: Collection[str] = PARTS) -> None:
-    """Run a command line by Hydra's main; raise `UserError` where it is wrong before the stage began."""
-    running = False
+    """Run a command line by Hydra's main; raise `UserError` where it is wrong before the stage began.
 
-    def job(config: DictConfig) -> None:
-        nonlocal running
-        with one_sentence():
-            settings = load(config, used)
-            running = True
-            run(settings)
-            running = False
-
-    job.__module__ = run.__module__  # after which Hydra names the job
+    Of a multirun every job is checked before the first one starts.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors over instead of printing them
     if not COMPLETION & set(words):
         named = [word for word in words if not word.startswith("-") and (word.startswith("~") or "=" in word)]
         require_line(named, several=bool(SEVERAL & set(words)))
+    with _hydras_record(words):
+        if {word for word in words if word.startswith("-")} <= SEVERAL:
+            _require_jobs(run.__module__, used)
+        _run_jobs(run, used)
+
+
+def _require_jobs(module: str, used: Collection[str]) -> None:
+    """Raise `UserError` with all that is wrong with the jobs of a command line."""
+    checked: list[str] = []  # a sentence for each job, empty where nothing is wrong
+
+    def job(config: DictConfig) -> None:
+        try:
+            load(config, used)
+            checked.append("")
+        except UserError as error:
+            checked.append(f"{' '.join(asked(HydraConfig.get().overrides.task))}: {error}")
+
+    _main(job, module)
+    if wrong := list(filter(None, checked)):
+        raise UserError(f"none of {len(checked)} jobs was started, for {len(wrong)} can't run; {'; '.join(wrong)}")
+
+
+def _run_jobs(run: Callable[[Settings], None], used: Collection[str]) -> None:
+    def job(config: DictConfig) -> None:
+        with exit_on_user_error(name_of_command(run)):
+            run(load(config, used))
+
+    _main(job, run.__module__)
+
+
+def _main(job: Callable[[DictConfig], None], module: str) -> None:
+    """Do a job for each configuration of the command line; raise `UserError` where Hydra can't make one."""
+    inside = False
+
+    def one(config: DictConfig) -> None:
+        nonlocal inside
+        inside = True
+        job(config)
+        inside = False
+
+    one.__module__ = module  # after which Hydra names the job
     try:
-        hydra.main(version_base=VERSION, config_path=str(CONF), config_name="config")(job)()
+        hydra.main(version_base=VERSION, config_path=str(CONF), config_name="config")(one)()
     except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
-        if running:
+        if inside:
             raise  # not the user's doing
         raise UserError(sentence(error)) from error
+
+
+@contextmanager
+def _hydras_record(words: Sequence[str]) -> Iterator[None]:
+    """Let Hydra write its record of a multirun to a folder that is gone afterwards, unless the user names another.
+
+    Hydra always writes one, and would to the folder in which the command was typed.
+    """
+    if not SEVERAL & set(words) or any(word.startswith(f"{RECORD}=") for word in words):
+        yield
+        return
+    line = sys.argv
+    with tempfile.TemporaryDirectory(prefix="multirun-") as place:
+        sys.argv = [*line, f"{RECORD}='{place}'"]
+        try:
+            yield
+        finally:
+            sys.argv = line
 
 
 def load(config: DictConfig, used: Collection[str] = PARTS) -> Settings:
     """Return the checked settings of a job that Hydra runs."""
     runtime = HydraConfig.get()
     overrides: Any = OmegaConf.to_container(runtime.overrides.task, resolve=False)
-    folder = job_folder(overrides) if runtime.mode == RunMode.MULTIRUN else None
+    folder = folder_name(overrides) if runtime.mode == RunMode.MULTIRUN else None
     return check(config, dict(runtime.runtime.choices), folder, asked(overrides), used)
-
-
-def job_folder(overrides: Sequence[str]) -> str:
-    """Return a name for one job of a multirun: its overrides, shortened by a digest if they are long."""
-    shown = ",".join(sorted(each for each in asked(overrides) if not each.startswith("+experiment=")))
-    name = shown.replace("/", "_")
-    return name if len(name) <= LONGEST else f"{name[:LONGEST]}-{digest(shown, digits=8)}"

@@ -50,15 +50,20 @@ def fail(sentence: str, status: int = 2) -> NoReturn:
     sys.exit(status)
 
 
+STOPPED = "stopped before the end; what was there before is kept"
+RESUMED = "stopped before the end; finished trials are kept, and the same command resumes after them"
+KEEPS_TRIALS = ("search", "sweep", "tune", "retune")  # commands
+
+
 @contextmanager
-def one_sentence() -> Iterator[None]:
+def exit_on_user_error(command: str = "") -> Iterator[None]:
     """End the command with one sentence where the user, the disk or Ctrl-C ended it."""
     try:
         yield
     except UserError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped before the end; finished trials of a search are kept", status=130)
+        fail(RESUMED if command in KEEPS_TRIALS else STOPPED, status=130)
     except OSError as error:
         if error.errno not in REFUSED:
             raise

@@ -156,6 +156,7 @@ class Settings:
     folder: str | None = None  # of this job of a multirun, below its results
     home: str | None = None  # of a pair whose results stand apart, below all results: atlas/32/adding-lstm
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
+    publish: bool = False  # whether results replace the published ones, whatever the settings ask
     overrides: Sequence[str] = ()  # of the command line, without where things go
     tuned: "pipeline.tuning.record.Provenance | None" = None  # where tuned settings come from, if they are in use
 
@@ -237,7 +238,10 @@ class Settings:
         return ROOT / (self.paths.state or os.environ.get("DVC_ROOT") or "")
 
     def results_of(self, name: str) -> Path:
-        """Return the folder of a stage's results for this pair or experiment; each job of a multirun has its own."""
+        """Return the folder that a stage publishes to, of this pair or experiment; each job of a multirun has its own.
+
+        Where a stage really writes, `destination.folder_of` says.
+        """
         if self.home is not None:
             return self.results / self.home / name
         if self.experiment is not None:

@@ -48,6 +48,12 @@ class Run(Protocol):
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "Run":
         """Begin a nested run, now or at a time in seconds since 1970; the caller closes it."""
 
+    def take_over(self, study: str) -> None:
+        """Have the trials of a study that earlier runs logged, now ended, as nested runs of this one.
+
+        A child with the tag `trial` of one of them is not logged again, but moved here.
+        """
+
     def close(self, status: str = "FINISHED") -> None:
         """End the run as FINISHED, FAILED or KILLED."""
 
@@ -69,6 +75,7 @@ class SilentRun:
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> Run:
         return self
 
+    def take_over(self, study: str) -> None: ...
     def close(self, status: str = "FINISHED") -> None: ...
 
 

@@ -29,6 +29,10 @@ NOT_STORED = (".safetensors",)  # weights are stored once, with the model that t
 PATIENCE = 120.0  # seconds that a command waits, for all of its runs together, at their end for a server that is away
 REFUSING = (400, 401, 403, 404, 405, 409, 413, 422)  # HTTP statuses of what a server will never take
 LOST = "undelivered"  # tag: what the server did not take
+TRIAL = "trial"  # tag: the number of a trial in its study; value of the tag `level`
+RESUMED_BY = "resumed.by"  # tag: the run that has the trials by now
+RUNNING, FINISHED = "RUNNING", "FINISHED"  # statuses
+MOST = 10_000  # runs that are looked through
 
 _waited: list[float] = []  # seconds, so far
 
@@ -57,7 +61,8 @@ class StoredRun:
         self.name, self.outbox, self._connect, self._parent = name, outbox, connect, parent
         self._tags, self._began = {OWNER: store.owner(), **tags}, int((began or time.time()) * 1000)
         self._waiting: list[Metric] = []
-        self._tried = False
+        self._tried = self._kept = False
+        self._earlier: dict[str, str] = {}  # runs of trials that earlier runs of the study logged whole, by trial
         self._put(self._make, "runs")
 
     def begin(self, strict: bool = False) -> "StoredRun":
@@ -137,6 +142,9 @@ class StoredRun:
     def child(self, name: str, tags: Mapping[str, str], began: float | None = None) -> "StoredRun":
         return StoredRun(self._connect, self.outbox, name, tags, self, began).begin()
 
+    def take_over(self, study: str) -> None:
+        self._put(partial(self._find_earlier, study), "runs")
+
     def close(self, status: str = "FINISHED") -> None:
         self.flush()
         now = int(time.time() * 1000)
@@ -153,6 +161,10 @@ class StoredRun:
     def _make(self) -> None:
         """Make the run, unless an earlier try did and its answer was lost."""
         client, self.experiment = self._connect()
+        if self._parent and (known := self._parent._earlier.get(self._tags.get(TRIAL, ""))):
+            client.set_tag(known, MLFLOW_PARENT_RUN_ID, self._parent.id)
+            self.id, self._kept = known, True
+            return
         tags = self._tags | ({MLFLOW_PARENT_RUN_ID: self._parent.id} if self._parent else {})
         if self._tried:
             same = f"attributes.start_time = {self._began} and tags.{OWNER} = '{tags[OWNER]}'"
@@ -160,6 +172,23 @@ class StoredRun:
             self.id = found[0].info.run_id if found else ""
         self._tried = True
         self.id = self.id or client.create_run(self.experiment, self._began, tags, self.name).info.run_id
+
+    def _find_earlier(self, study: str) -> None:
+        """Find the trials of a study below runs that have ended, and delete those that were not logged whole."""
+        of_study = f"tags.study = '{study}' and tags.level = '{TRIAL}'"
+        client, parents = self.client, {}
+        for found in client.search_runs([self.experiment], of_study, max_results=MOST):  # newest first
+            above = found.data.tags.get(MLFLOW_PARENT_RUN_ID, "")
+            if above and above not in parents:
+                parents[above] = client.get_run(above).info.status
+            if above == self.id or parents.get(above, RUNNING) == RUNNING:
+                continue
+            if found.info.status == FINISHED:
+                self._earlier.setdefault(found.data.tags[TRIAL], found.info.run_id)
+            else:
+                client.delete_run(found.info.run_id)
+        for above in parents.keys() - {self.id}:
+            client.set_tag(above, RESUMED_BY, self.id)
 
     def _store(self, name: str, content: bytes, inside: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
@@ -172,7 +201,8 @@ class StoredRun:
         self._put(lambda: self.client.log_batch(self.id, **batch), kind, len(entries))
 
     def _put(self, call: Callable[[], Any], kind: str, count: int = 1) -> None:
-        self.outbox.put(partial(_deliver, call), kind, count)
+        """Have a call made, unless the run proves to be one that was logged whole before."""
+        self.outbox.put(partial(_deliver, lambda: None if self._kept else call()), kind, count)
 
 
 def prepare(state: Path, experiment: str, name: str, tags: Mapping[str, str]) -> StoredRun:

@@ -124,4 +124,4 @@ def row(courses: list[Course], workers: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measured(), indent=1))
+    print(json.dumps(measured(), allow_nan=False, indent=1))

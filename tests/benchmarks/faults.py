@@ -85,7 +85,9 @@ def kept(file: Path, name: str, rows: Sequence[Evidence]) -> list[Evidence]:
     with FileLock(Path(tempfile.gettempdir()) / "faults.lock"):
         known = json.loads(file.read_text()) if file.exists() else {}
         known[name] = [asdict(row) for row in rows]
-        file.write_text(json.dumps({name: known[name] for name in FAULTS if name in known}, indent=1) + "\n")
+        file.write_text(
+            json.dumps({name: known[name] for name in FAULTS if name in known}, allow_nan=False, indent=1) + "\n"
+        )
     return [Evidence(**row) for name in FAULTS for row in known.get(name, [])]
 
 

@@ -94,7 +94,7 @@ def main() -> None:
         print(f"{rule}: {flagged}, upper bound {audit.upper():.3f}, saves {saved:.0%}")
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     rows = [{"rule": vars(rule), **vars(audit), "upper": audit.upper(), "saved": saved} for rule, audit, saved in table]
-    RESULT.write_text(json.dumps({"curves": len(curves), "rules": rows}, indent=2))
+    RESULT.write_text(json.dumps({"curves": len(curves), "rules": rows}, allow_nan=False, indent=2))
 
 
 if __name__ == "__main__":

@@ -346,5 +346,5 @@ if __name__ == "__main__":
     report = run(arguments.quick)
     show(report)
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    arguments.file.write_text(json.dumps(asdict(report), indent=1) + "\n")
+    arguments.file.write_text(json.dumps(asdict(report), allow_nan=False, indent=1) + "\n")
     print(f"\nwritten to {arguments.file}")

@@ -169,4 +169,4 @@ if __name__ == "__main__":
         print(f"{name:14} from its lines to the first pass: {cold:.1f} s to compile, {warm:.2f} s warm")
     report = {"machine": {"torch": torch.__version__, "fma": peak, "sgemm": sgemm}, "rows": rows, "starts": starts}
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    arguments.file.write_text(json.dumps(report, indent=1) + "\n")
+    arguments.file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")

@@ -76,7 +76,7 @@ def main() -> None:
             "solved": standing.solved,
         }
         print(f"{2**standing.octaves:6.1f}  {named}  {standing.solved}")
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row, allow_nan=False)}" for name, row in rows.items())
     RESULT.write_text(f"{{\n{lines}\n}}\n")
 
 

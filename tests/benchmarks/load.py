@@ -212,15 +212,15 @@ def main() -> None:
             "cores": os.cpu_count(),
             "workers": [throughput(url, many, many * given.each) for url, many in stores.items()],
         }
-        print(json.dumps(measured["workers"], indent=1), flush=True)
+        print(json.dumps(measured["workers"], allow_nan=False, indent=1), flush=True)
         measured["long study"] = [long_study(url, given.long) for url in stores]
-        print(json.dumps(measured["long study"], indent=1), flush=True)
+        print(json.dumps(measured["long study"], allow_nan=False, indent=1), flush=True)
         with services.s3() as store, services.mlflow(database, store) as server:
             measured["runs"] = runs(server.url, given.runs)
-        print(json.dumps(measured["runs"], indent=1), flush=True)
+        print(json.dumps(measured["runs"], allow_nan=False, indent=1), flush=True)
     measured["capacity"] = capacity.measured()
-    print(json.dumps(measured["capacity"], indent=1))
-    Path(given.file).write_text(json.dumps(measured, indent=1) + "\n")
+    print(json.dumps(measured["capacity"], allow_nan=False, indent=1))
+    Path(given.file).write_text(json.dumps(measured, allow_nan=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

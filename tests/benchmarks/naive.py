@@ -79,7 +79,7 @@ def main() -> None:
     total = sum(row["minutes"] for row in found)
     print(f"together {total:.0f} min on one core, {total / 2:.0f} min with a process on each of two")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULT
-    path.write_text(json.dumps({"pairs": found, "minutes": total}, indent=2) + "\n")
+    path.write_text(json.dumps({"pairs": found, "minutes": total}, allow_nan=False, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -234,5 +234,5 @@ if __name__ == "__main__":
     report = {"updates": measure_updates(), "threads": measure_threads(), "mlflow": mlflow}
     show(report)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(report, indent=1) + "\n")
+    file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")
     print(f"\nwritten to {file}")

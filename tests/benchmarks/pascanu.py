@@ -74,7 +74,7 @@ def main() -> None:
         rows = [each for each in rows if not key.items() <= each.items()]
         rows.append(row(init, int(length), updates, replicas))
         RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(rows, indent=2) + "\n")
+        RESULT.write_text(json.dumps(rows, allow_nan=False, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def main() -> None:
     counts = {length: sum(trial.solved for trial in seen if trial.length == length) for length in lengths}
     print(f"dense grid, solved of {DENSE_TRIALS * options.replicas}: {counts}")
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps({"searches": each, "pooled": pooled, "dense": truth, "solved": counts}, indent=2))
+    RESULT.write_text(
+        json.dumps({"searches": each, "pooled": pooled, "dense": truth, "solved": counts}, allow_nan=False, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -304,6 +305,11 @@ def markdown(rows: dict[str, Figures]) -> str:
     return "\n".join(lines)
 
 
+def known(rows: dict[str, Figures]) -> dict[str, Figures]:
+    """Return rows without the figures that nothing was counted for, which JSON has no number for."""
+    return {title: {name: value for name, value in row.items() if isfinite(value)} for title, row in rows.items()}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -316,9 +322,9 @@ def main() -> None:
         print(f"\n### {title}\n\n{markdown(rows)}", flush=True)
     print("\n### goals\n\n| | measured | goal | reached |\n|---|---|---|---|", *held, sep="\n")
     listed = [asdict(goal) | {"reached": goal.reached} for goal in held]
-    record = {"cells": chosen.cells, "tables": tables, "goals": listed}
+    record = {"cells": chosen.cells, "tables": {title: known(rows) for title, rows in tables.items()}, "goals": listed}
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps(record, indent=1) + "\n")
+    chosen.json.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.base.errors import UserError
 from pipeline.settings import CONF, PARTS, Settings
-from pipeline.settings.composition import check, in_one_sentence
+from pipeline.settings.composition import check, hydra_errors_as_user_errors
 from pipeline.settings.known import require_known
 from tests.conftest import options
 
@@ -112,7 +112,7 @@ def settings_of(line: Line) -> Settings:
     """Return checked settings; raise what a command raises."""
     config, names = composed(line.parts)
     config = copy.deepcopy(config)
-    with in_one_sentence():
+    with hydra_errors_as_user_errors():
         parsed = OverridesParser.create().parse_overrides(list(line.words))
         require_known(parsed, several=False)
         ConfigLoaderImpl._apply_overrides_to_config(parsed, config)

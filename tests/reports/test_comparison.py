@@ -124,14 +124,33 @@ def test_the_order_of_the_cells_counts_the_luck_of_the_choice() -> None:
     assert all(each["spread_octaves"]["median"] > 0.2 for each in told)
 
 
-def test_cells_that_were_searched_between_other_lengths_are_named_with_their_task_and_lengths() -> None:
-    first = pair("adding-rnn")
-    other = pair("adding-gru", length_max=256)
+@pytest.mark.parametrize(
+    ("name", "value", "usual"),
+    [
+        ("search.length_max", 256, 512),
+        ("training.updates", 100, 600),
+        ("task.goal", 0.05, 0.01),
+        ("cell.hidden", 64, 32),
+        ("training.batch", 8, 32),
+        ("data.held_out", 50, 1000),
+    ],
+)
+def test_cells_that_were_searched_with_other_settings_are_named_with_their_values(
+    name: str, value: float, usual: float
+) -> None:
+    first, other = pair("adding-rnn"), pair("adding-gru")
+    fields = {"search.length_max": "length_max", "training.updates": "budget", "task.goal": "goal"}
+    if name in fields:
+        other = replace(other, horizon=replace(other.horizon, **{fields[name]: value}))
+    else:
+        section, _, key = name.partition(".")
+        changed = {section: {**getattr(other.settings, section), key: value}}
+        other = replace(other, settings=replace(other.settings, **changed))
     with pytest.raises(UserError) as refusal:
         compare([first, other])
     assert str(refusal.value) == (
-        "the cells of adding were searched between other lengths (rnn 4 to 512, gru 4 to 256), so they can't be "
-        "compared; give them the same search.length_min and search.length_max in conf/task/adding.yaml"
+        f"the cells of adding can't be compared, for they were searched with other settings ({name}: adding-rnn "
+        f"{usual}, adding-gru {value}); `dvc repro -f search@TASK-CELL` makes one anew with those of conf/"
     )
 
 

@@ -171,3 +171,16 @@ def test_choices_that_were_made_beside_this_one_are_gathered(gathered: Path, tmp
     write_json(root / "retune" / PAIR / "retune.json", json.loads(source.read_text()) | {"first_study": "another"})
     assert gather(root).status == 0
     assert read_pair(root / "pairs" / PAIR).choices == ()
+
+
+@pytest.mark.parametrize(("name", "value"), [("budget", 100), ("goal", 0.05)])
+def test_a_training_with_another_budget_or_goal_than_the_search_is_refused(
+    name: str, value: float, tmp_path: Path
+) -> None:
+    path = stages(tmp_path) / "train" / PAIR / "outcome.json"
+    known = json.loads(path.read_text())
+    write_json(path, known | {name: value})
+    ended = gather(tmp_path)
+    assert ended.status == 2
+    said = f"{path} has the {name} {value}, and the search of {PAIR} {known[name]}; `dvc repro train@{PAIR}` "
+    assert ended.err == f"error: {said}(half a minute) makes it anew\n"

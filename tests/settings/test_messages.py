@@ -76,7 +76,9 @@ WRONG = {
     "tune.setings=3": "tune.setings is not a setting; did you mean tune.settings?",
     "tune=3": "tune is a group of settings; got 3",
     "paths.results=[a,b]": "paths.results must be text; got ['a', 'b']",
-    "optimizer.lr=-1": "optimizer can't be used: Invalid learning rate: -1",
+    "optimizer.lr=-1": "optimizer.lr must be above 0; got -1",
+    "optimizer.lr=0": "optimizer.lr must be above 0; got 0",
+    "optimizer=sgd optimizer.lr=0.0": "optimizer.lr must be above 0; got 0.0",
     "+optimizer.speed=3": "optimizer.speed is not a setting; --help lists them",
     "optimizer._target_=torch.optim.Muon": "optimizer must be elementwise, as replicas share it; this one mixes them",
     "optimizer._target_=os.system": "optimizer._target_ must begin with pipeline. or torch.optim. or optuna.samplers.; "
@@ -100,7 +102,11 @@ WRONG = {
     "training.seed=${oc.env:NOPE}": "training.seed can't be used: KeyError raised while resolving interpolation: "
     "\"Environment variable 'NOPE' not found\"",
     "-m cell=rnn,nope": f"cell must be one of {CELLS}; got 'nope'",
-    "-m cell.hidden=0,1": "cell.hidden must be at least 1; got 0",
+    "-m cell.hidden=0,1": "none of 2 jobs was started, for 1 can't run; cell.hidden=0: "
+    "cell.hidden must be at least 1; got 0",
+    "-m training.length=12,0,14,1": "none of 4 jobs was started, for 2 can't run; "
+    "training.length=0: training.length must be at least 1; got 0; "
+    "training.length=1: training.length must be at least 2 for the task adding; got 1",
 }
 
 
@@ -120,6 +126,17 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_wrong_is_said_in_one_sentence(arguments: str) -> None:
     ended = run_stage(train.main, arguments)
     assert ended == Ended(2, "", f"error: {WRONG[arguments]}\n")
+
+
+def test_a_multirun_leaves_nothing_in_the_folder_in_which_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr("pipeline.runs.train.train", lambda settings: begun.append(settings.training.length))
+    monkeypatch.chdir(tmp_path)
+    assert run_stage(train.main, "-m training.length=12,14") == Ended(0, "", "")
+    assert begun == [12, 14]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("main", [prepare.main, search.main, tune.main], ids=["prepare", "search", "tune"])
@@ -146,6 +163,15 @@ def test_a_mistake_in_the_code_is_not_blamed_on_the_user(monkeypatch: pytest.Mon
     monkeypatch.setattr("pipeline.runs.prepared.prepare", broken)
     with pytest.raises(ValueError, match="a bug"):
         run_stage(prepare.main, "")
+
+
+def test_a_mistake_in_the_code_of_a_check_is_not_blamed_on_the_user_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("pipeline.settings.checks.check_parts", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        run_stage(prepare.main, "hydra.output_subdir=null")
 
 
 def test_an_interrupted_command_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pipeline import cells, tasks
 from pipeline.base.errors import UserError
 from pipeline.cells.cell import Cell
 from pipeline.settings import CONF, PARTS, ROOT, build
-from pipeline.settings.hydra_main import job_folder
+from pipeline.settings.destination import folder_name
 from pipeline.settings.schema import SECTIONS
 from pipeline.settings.typed import of_type, typed
 from pipeline.tasks.task import Task
@@ -219,10 +219,10 @@ def test_paths_may_be_relative_to_the_project_or_absolute(tmp_path: Path, monkey
 
 
 def test_a_job_of_a_multirun_has_a_name_that_a_folder_can_have() -> None:
-    short = job_folder(["training.length=20", "cell=rnn", "paths.results=/a/b", "tracking.enabled=false"])
+    short = folder_name(["training.length=20", "cell=rnn", "paths.results=/a/b", "tracking.enabled=false"])
     assert short == "cell=rnn,training.length=20"
     many = [f"training.setting_{index}=/some/value" for index in range(30)]
-    names = {job_folder([*many, f"training.seed={seed}"]) for seed in (1, 2)}
+    names = {folder_name([*many, f"training.seed={seed}"]) for seed in (1, 2)}
     assert len(names) == 2
     assert all(len(name) < 200 and "/" not in name for name in names)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -380,6 +381,29 @@ def test_a_run_whose_making_was_not_answered_is_made_once(
         run.metrics(1, {"loss": 1.0})
     (stored,) = client.search_runs([run.experiment])
     assert (stored.info.status, stored.data.metrics) == ("FINISHED", {"loss": 1.0})
+
+
+def test_a_search_that_goes_on_has_each_trial_once(state: Path, client: MlflowClient) -> None:
+    def search(trials: int, ends: type[BaseException] | None = None) -> str:
+        with suppress(KeyboardInterrupt), tracking.open_run(True, state, "resumed", "search", {}) as run:
+            assert isinstance(run, stored.StoredRun)
+            run.take_over("study")
+            for trial in range(trials):
+                child = run.child(f"T={trial}", {"level": "trial", "study": "study", "trial": str(trial)})
+                child.metrics(1, {"loss": float(trial)})
+                if ends and trial == trials - 1:
+                    raise ends
+                child.close()
+        return run.id
+
+    ids = [search(2, KeyboardInterrupt), search(2, KeyboardInterrupt), search(3)]
+    parents = [client.get_run(each) for each in ids]
+    assert [each.info.status for each in parents] == ["KILLED", "KILLED", "FINISHED"]
+    assert [each.data.tags.get(stored.RESUMED_BY) for each in parents] == [ids[1], ids[2], None]
+    below = client.search_runs([parents[0].info.experiment_id], "tags.level = 'trial'")
+    assert {each.data.tags["mlflow.parentRunId"] for each in below} == {ids[2]}
+    assert sorted(each.data.tags["trial"] for each in below) == ["0", "1", "2"]
+    assert all(len(client.get_metric_history(each.info.run_id, "loss")) == 1 for each in below)
 
 
 def test_a_server_that_never_answers_is_not_waited_for(
