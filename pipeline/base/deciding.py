@@ -127,7 +127,10 @@ def digests(code: Code) -> dict[str, Any]:
     stages: dict[str, Any] = {name: code.digest(files) for name, files in files_of_stages(code).items()}
     conf = code.root / "conf"
     for group in ("cell", "task"):
-        options = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf / group).glob("*.yaml"))}
+        options = {
+            path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+            for path in sorted((conf / group).glob("*.yaml"))
+        }
         stages[group] = {name: of_parts(code, conf, option.get(group, option)) for name, option in options.items()}
     return stages
 
@@ -142,7 +145,9 @@ def of_parts(code: Code, conf: Path, settings: Mapping[str, Any], *others: str) 
 
     Those of torch and Optuna count by their names alone.
     """
-    trusted = tuple(f"{package}." for package in yaml.safe_load((conf / "trust.yaml").read_text())["packages"])
+    trusted = tuple(
+        f"{package}." for package in yaml.safe_load((conf / "trust.yaml").read_text(encoding="utf-8"))["packages"]
+    )
     named = sorted(value for value in flatten(settings).values() if isinstance(value, str))
     ours = (part(code, value) for value in named if value.startswith(f"{code.package}."))
     return digest(

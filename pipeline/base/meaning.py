@@ -107,7 +107,7 @@ class Code:
         """Return what a file means: a digest for each statement at its top level."""
         if file not in self.meanings:
             if file.endswith(NATIVE):
-                texts = [tokens(self.files[file].read_text())]
+                texts = [tokens(self.files[file].read_text(encoding="utf-8"))]
             else:
                 scope = self._scope(file)
                 texts = [text(each, scope) for each in self.source(file).statements]

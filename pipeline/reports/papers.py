@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import replaced, write_json
+from pipeline.base.files import replaced, require_writable, write_json
 from pipeline.base.numbers import finite
 from pipeline.base.trees import as_json
 from pipeline.figures import style
@@ -103,12 +103,13 @@ class Knob:
 
 def write_papers(settings: Settings) -> None:
     """Write results/report/published/."""
+    target = settings.results / "report" / "published"
+    require_writable(target)
     plan = yaml.safe_load((CONF / "papers.yaml").read_text())
     claims = [Claim(**entry) for entry in plan["claims"]]
     answers = [answer(settings.results, claim.experiment) for claim in claims]
     knobs = [knob for name in plan["papers"]["knobs"] for knob in read_knobs(settings.results, name)]
     found = correlations(knobs, settings.search.level)
-    target = settings.results / "report" / "published"
     with replaced(target) as folder:
         style.save(predicted([knob.point for knob in knobs], WHEN), folder / "predicted.svg")
         write_json(folder / "published.json", content(claims, answers, knobs, found))

@@ -27,9 +27,9 @@ from pipeline.tuning.space import Values
 
 def retune(settings: Settings) -> ChoicesRecord:
     """Find how far another choice of settings moves the horizon of one pair."""
+    settings.require_runs()
     first = first_choice(settings)
     each_seed = next_seeds(settings, first.seed)
-    settings.require_runs()
     with (
         open_display(f"{settings.pair} retune") as display,
         lock_pair(settings),

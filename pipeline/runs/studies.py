@@ -7,6 +7,7 @@ from optuna import Study
 from optuna.samplers import BaseSampler
 
 from pipeline.base.errors import UserError
+from pipeline.base.files import require_writable
 from pipeline.data.held_out import HeldOut
 from pipeline.learning.recorder import Watch
 from pipeline.runs.trial import Trial
@@ -42,15 +43,18 @@ def tuning_name(settings: Settings) -> str:
 def storage(settings: Settings) -> str:
     """Return where studies are kept: $OPTUNA_STORAGE, or a file in the project.
 
-    Raises `UserError` where that is no database.
+    Raises `UserError` where that is no database, or its folder can't be written.
     """
     given = os.environ.get(STORAGE)
     if given and not given.startswith(DATABASES):
         rule = f"{STORAGE} must begin with {', '.join(DATABASES)}"
         raise UserError(f"{rule}; what it is is not shown, for it may hold a password")
+    if given:
+        return given
     folder = settings.state / ".state"
     folder.mkdir(parents=True, exist_ok=True)
-    return given or f"sqlite:///{folder / 'optuna.db'}"
+    require_writable(folder)
+    return f"sqlite:///{folder / 'optuna.db'}"
 
 
 def trial_of(settings: Settings, held_out: HeldOut, watch: Watch, remote: bool) -> Trial:

@@ -4,12 +4,15 @@ A command answers `--help`, a mistake and the TAB key before torch, MLflow, Optu
 imported inside its `main`, and Hydra only here, once there is something to compose.
 """
 
+import locale
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from types import FrameType
 
 from pipeline.settings.help import help_text, name_of_command
@@ -19,6 +22,7 @@ from pipeline.settings.places import CONF, PARTS
 from pipeline.settings.schema import Settings
 
 Run = Callable[[Settings], None]
+UTF8 = "PYTHONUTF8"  # variable of the environment, which processes that a command starts inherit
 
 
 def stage(run: Run) -> Callable[[], None]:
@@ -32,6 +36,7 @@ def stage_with(*parts: str) -> Callable[[Run], Callable[[], None]]:
     def decorate(run: Run) -> Callable[[], None]:
         @wraps(run)
         def command() -> None:
+            _require_utf8(run)
             words = sys.argv[1:]
             if {"-h", "--help"} & set(words):
                 print(help_text(run))
@@ -44,6 +49,15 @@ def stage_with(*parts: str) -> Callable[[Run], Callable[[], None]]:
         return command
 
     return decorate
+
+
+def _require_utf8(run: Run) -> None:
+    """Start the command again in Python's UTF-8 mode where it was started in another encoding: our files are UTF-8."""
+    typed = run.__module__ == "__main__" or Path(sys.argv[0]).name.startswith("horizon-")
+    other = not sys.flags.utf8_mode and locale.getencoding().lower() != "utf-8"
+    if typed and other and os.environ.get(UTF8) != "1":
+        os.environ[UTF8] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _start(run: Run, words: Sequence[str], parts: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.base.errors import UserError, require
 from pipeline.settings.known import require_known, unknown
 from pipeline.settings.messages import sentence
-from pipeline.settings.overrides import ELSEWHERE, asked
+from pipeline.settings.overrides import ELSEWHERE, asked, choice
 from pipeline.settings.places import CONF, PARTS, options
 from pipeline.settings.schema import OWN, SECTIONS, Settings
 from pipeline.settings.typed import of_type, section
@@ -72,7 +72,9 @@ def grid(settings: Settings) -> list[Settings]:
     """Return the same settings for each pair of a sweep, as the command of one pair would get them."""
     require(settings.experiment is None, "experiment", "names one pair, so it is for search", settings.experiment)
     given = [each for each in settings.overrides if each.partition("=")[0] not in ("task", "cell")]
-    return [beside(settings, given, f"task={task}", f"cell={cell}") for task, cell in settings.sweep.pairs()]
+    return [
+        beside(settings, given, choice("task", task), choice("cell", cell)) for task, cell in settings.sweep.pairs()
+    ]
 
 
 def beside(settings: Settings, given: Sequence[str], *pair: str) -> Settings:
@@ -81,7 +83,7 @@ def beside(settings: Settings, given: Sequence[str], *pair: str) -> Settings:
     Raises `UserError` for the first word or value that is wrong.
     """
     require_line([*given, *pair])
-    with in_one_sentence():
+    with hydra_errors_as_user_errors():
         config, names = composed([*given, *pair])
     with open_dict(config):
         config.update({name: settings.tree[name] for name in ELSEWHERE})

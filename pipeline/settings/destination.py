@@ -14,16 +14,16 @@ from pipeline.base.deciding import NO_RESULT
 from pipeline.base.files import digest
 from pipeline.base.trees import flatten, without
 from pipeline.settings.composition import composed_tree
-from pipeline.settings.overrides import asked, name_of
+from pipeline.settings.overrides import asked, choice, name_of
 from pipeline.settings.places import CONF, ROOT
 from pipeline.settings.schema import Settings
 
 NOT_OF = {  # what decides nothing of a stage, beside `NO_RESULT`
-    "prepare": ("cell", "optimizer", "retune", "sampler", "training", "tune"),
-    "train": ("retune", "sampler", "search", "tune"),
-    "search": ("retune", "tune"),
-    "tune": ("retune",),
-    "retune": (),
+    "prepare": ("atlas", "cell", "optimizer", "retune", "sampler", "training", "tune"),
+    "train": ("atlas", "retune", "sampler", "search", "tune"),
+    "search": ("atlas", "retune", "tune"),
+    "tune": ("atlas", "retune"),
+    "retune": ("atlas",),
 }
 LONGEST = 120  # signs of a folder's name
 
@@ -51,9 +51,9 @@ def what_if(settings: Settings, stage: str, path: str = "results") -> list[str]:
     None where it writes elsewhere anyway: to a folder of the user's, or to that of a multirun.
     """
     given = _deciding(settings, stage)
-    if not given or settings.publish or (settings.folder is not None and settings.experiment is None):
+    if not given or settings.publish or settings.home or (settings.folder is not None and settings.experiment is None):
         return []
-    named = [f"{group}={settings.names[group]}" for group in ("task", "cell")]
+    named = [choice(group, settings.names[group]) for group in ("task", "cell")]
     experiment = [f"+experiment={settings.experiment}"] if settings.experiment else []
     plain, mine = (composed_tree([*named, *experiment, *words]) for words in ([], given))
     if (ROOT / plain["paths"][path]).resolve() != (ROOT / getattr(settings.paths, path)).resolve():
@@ -64,7 +64,7 @@ def what_if(settings: Settings, stage: str, path: str = "results") -> list[str]:
 def _deciding(settings: Settings, stage: str) -> list[str]:
     """Return the overrides that may decide a result of a stage, in order; of an experiment's multirun, not its own."""
     aside = {"task", "cell", "experiment", "publish", *_swept(settings)}
-    nothing = (*NO_RESULT, *NOT_OF[stage])
+    nothing = (*NO_RESULT, *NOT_OF.get(stage, ()))
     return sorted(
         word
         for word in asked(settings.overrides)
@@ -77,14 +77,14 @@ def _swept(settings: Settings) -> set[str]:
     """Return the settings that an experiment gives several values, for a multirun of them is what it publishes."""
     if settings.experiment is None or settings.folder is None:
         return set()
-    content = yaml.safe_load((CONF / "experiment" / f"{settings.experiment}.yaml").read_text())
+    content = yaml.safe_load((CONF / "experiment" / f"{settings.experiment}.yaml").read_text(encoding="utf-8"))
     params: Mapping[str, Any] = content.get("hydra", {}).get("sweeper", {}).get("params", {})
     return set(map(name_of, params))
 
 
 def _question(tree: Mapping[str, Any], stage: str) -> dict[str, Any]:
     """Return what decides the result of a stage."""
-    kept = without(tree, *NO_RESULT, *NOT_OF[stage], "publish")
+    kept = without(tree, *NO_RESULT, *NOT_OF.get(stage, ()), "publish")
     return flatten(kept) | {"search.tuned": tree["search"]["tuned"]}
 
 

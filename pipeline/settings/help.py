@@ -31,7 +31,11 @@ def help_text(run: Callable[..., Any]) -> str:
             "",
             "Settings (conf/config.yaml; a task's own file in conf/task/ may give another value):",
             _settings(),
-            *([f"\nSettings of this command (conf/{own.name}):", _indented(own.read_text())] if own.exists() else []),
+            *(
+                [f"\nSettings of this command (conf/{own.name}):", _indented(own.read_text(encoding="utf-8"))]
+                if own.exists()
+                else []
+            ),
             "",
             "-m a=1,2 b=x,y runs every combination. --cfg job prints the settings; --hydra-help has Hydra's own flags.",
             f'Completion: eval "$(horizon-{name} -sc install=bash)", then horizon-{name} task=<TAB>; or zsh, fish.',
@@ -42,7 +46,7 @@ def help_text(run: Callable[..., Any]) -> str:
 
 def _settings() -> str:
     """Return config.yaml without its head and tail, which are Hydra's."""
-    text = (CONF / "config.yaml").read_text()
+    text = (CONF / "config.yaml").read_text(encoding="utf-8")
     return _indented(text[text.index("\ndata:") : text.index("\nhydra:")])
 
 

@@ -46,7 +46,7 @@ def _harmless(name: str) -> bool:
 
 def _of_hydra(path: Path) -> Iterator[str]:
     """Yield what a file says to Hydra: in its settings, in its list of defaults, in the package that its head names."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if "hydra" not in text and "\\" not in text:
         return
     yield from (f"@{package}" for package in re.findall(r"@package\s+(\S+)", text))

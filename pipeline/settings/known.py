@@ -22,7 +22,7 @@ def known_settings() -> list[str]:
     for path in CONF.glob("**/*.yaml"):
         if path.parent.name == "tuned":
             continue  # settings of other files
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         package = "" if path.parent == CONF or "@package _global_" in text else f"{path.parent.name}."
         names |= set(_names(_content(text), package))
     return sorted(names)

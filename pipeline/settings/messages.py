@@ -77,6 +77,13 @@ def sentence(error: BaseException) -> str:
         if match := re.search(pattern, text):
             return say(*match.groups())
     if (override := getattr(error, "override", None)) is not None:
-        return f"{override!r} can't be read as a setting and its value, like training.length=20"
+        return f"{override!r} can't be read as a setting and its value, like training.length=20{_in_quotes(override)}"
     about = getattr(error, "full_key", None)
     return f"{about} can't be used: {first_line(error)}".rstrip(".") if about else first_line(error).rstrip(".")
+
+
+def _in_quotes(override: str) -> str:
+    """Say how to type a value that Hydra's grammar reads in quotes alone, as it does letters beyond ASCII."""
+    name, _, value = override.partition("=")
+    plain = not value or "'" in value or value.isascii()
+    return "" if plain else f"; such letters need quotes in quotes: \"{name}='{value}'\""

@@ -14,3 +14,12 @@ def asked(overrides: Sequence[str]) -> list[str]:
 def name_of(override: str) -> str:
     """Return the setting or group that an override names: `training.clip` of `++training.clip=2`."""
     return re.split("[=@]", override.lstrip("+~"))[0]
+
+
+def choice(group: str, name: str) -> str:
+    """Return the override that chooses a file of a group, in quotes where Hydra can't read its name without.
+
+    >>> choice("cell", "rnn"), choice("cell", "größe")
+    ('cell=rnn', "cell='größe'")
+    """
+    return f"{group}={name}" if re.fullmatch(r"[\w.-]+", name, re.ASCII) else f"{group}='{name}'"

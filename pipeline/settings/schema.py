@@ -15,7 +15,7 @@ from pipeline.base.rules import FOLDER, SEED, Rule, Section, at_least, between
 from pipeline.base.trees import without
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.options import TrainingOptions
-from pipeline.settings.overrides import name_of
+from pipeline.settings.overrides import choice, name_of
 from pipeline.settings.parts import build
 from pipeline.settings.places import CONF, ROOT, options
 from pipeline.tuning.options import TuneOptions
@@ -93,7 +93,7 @@ class Sweep(Section):
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return every task with every cell."""
-        grid = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
+        grid = yaml.safe_load((CONF / "grid.yaml").read_text(encoding="utf-8"))["grid"]
         return [(task, cell) for task in self.tasks or grid["tasks"] for cell in self.cells or grid["cells"]]
 
 
@@ -252,16 +252,18 @@ class Settings:
 
     def command(self, name: str) -> str:
         """Return the command line that asks a stage for the very same again."""
-        words = [f"{group}={self.names[group]}" for group in ("task", "cell")]
+        words = [choice(group, self.names[group]) for group in ("task", "cell")]
         words += [word for word in self.overrides if word not in words]
         return shlex.join(["python", "-m", f"pipeline.{name}", *words])
 
     def require_runs(self) -> None:
-        """Raise `UserError` where runs go to a file of ours that is no database of them."""
+        """Raise `UserError` where runs go to a file of ours that is no database of them, or can't be written."""
         if self.tracking.enabled and not os.environ.get("MLFLOW_TRACKING_URI"):
+            from pipeline.base.files import require_writable
             from pipeline.base.sqlite import require_store
 
             require_store(self.state / "mlflow.db", "experiments")
+            require_writable(self.state / ".state")
 
 
 def _as_json(value: Any) -> Any:

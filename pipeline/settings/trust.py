@@ -42,7 +42,7 @@ def trusted_class(target: Any, setting: str, base: type) -> type:
 
     Raises `UserError` if it does not exist, is not defined there, or is not derived from `base`.
     """
-    packages = yaml.safe_load((CONF / "trust.yaml").read_text())["packages"]
+    packages = yaml.safe_load((CONF / "trust.yaml").read_text(encoding="utf-8"))["packages"]
     places = tuple(f"{package}." for package in ("torch.nn", *packages))
     rule = f"must begin with {' or '.join(places)} (other packages need a line in conf/trust.yaml)"
     require(isinstance(target, str) and target.startswith(places), setting, rule, target)

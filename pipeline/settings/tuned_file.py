@@ -57,7 +57,7 @@ def read_tuned(path: Path) -> TunedFile | None:
     task, _, cell = path.stem.rpartition("-")
     maker = f"`python -m pipeline.tune task={task} cell={cell}` makes it"
     try:
-        content: Any = yaml.safe_load(path.read_text())
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path} can't be read ({first_line(error)}); {maker}") from error
     if content is None:

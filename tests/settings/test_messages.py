@@ -101,6 +101,9 @@ WRONG = {
     "tune.cells.lstm=[1,2]": "'tune.cells.lstm=[1,2]' can't be set: a group of settings holds names and values",
     "training.seed=${oc.env:NOPE}": "training.seed can't be used: KeyError raised while resolving interpolation: "
     "\"Environment variable 'NOPE' not found\"",
+    "cell=größe": "'cell=größe' can't be read as a setting and its value, like training.length=20; "
+    "such letters need quotes in quotes: \"cell='größe'\"",
+    "cell='größe'": f"cell must be one of {CELLS}; got 'größe'",
     "-m cell=rnn,nope": f"cell must be one of {CELLS}; got 'nope'",
     "-m cell.hidden=0,1": "none of 2 jobs was started, for 1 can't run; cell.hidden=0: "
     "cell.hidden must be at least 1; got 0",

@@ -82,3 +82,12 @@ def test_reports_need_no_torch_and_no_optuna(room: str) -> None:
     line = f"import json, sys, pipeline.reports.{room}; print(json.dumps(sorted(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not set(json.loads(process.stdout)) & {"torch", "mlflow", "optuna", "dvc"}
+
+
+@pytest.mark.parametrize("flags", [[], ["-X", "utf8=0"]])
+def test_a_command_reads_and_writes_utf_8_in_any_locale(flags: list[str]) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    line = [sys.executable, *flags, "-m", "pipeline.prepare", "cell=größe"]
+    done = subprocess.run(line, cwd=ROOT, env=os.environ | ascii_only, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("error: 'cell=größe' can't be read") == (flags == [])  # not against the user
