@@ -52,7 +52,7 @@ def fail(sentence: str, status: int = 2) -> NoReturn:
 
 STOPPED = "stopped before the end; what was there before is kept"
 RESUMED = "stopped before the end; finished trials are kept, and the same command resumes after them"
-KEEPS_TRIALS = ("search", "sweep", "tune", "retune")  # commands
+KEEPS_TRIALS = ("search", "sweep", "tune", "retune", "atlas")  # commands
 
 
 @contextmanager
