@@ -17,6 +17,7 @@ from pipeline.study.record import Profile, TrialRecord
 
 Points: TypeAlias = tuple[Mapping[str, float | int], ...]  # of a line
 
+SHARES = ["#D55E00", "#999999", "#0072B2"]  # none of the replicas solved, half, all: seen on white and on black
 POINTS = 60  # of a curve; more can't be seen
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, which nothing fetches
 LENGTH = {"field": "length", "type": "quantitative", "scale": {"type": "log", "base": 2}, "title": "sequence length"}
@@ -98,7 +99,7 @@ def shares_chart(cells: Sequence[str]) -> dict[str, Any]:
 def gradients_chart() -> dict[str, Any]:
     """Return the gradient through time of every trial of the chosen pair, colored by its solved share; data `lines`."""
     nearest = {"type": "point", "on": "pointerover", "fields": ["trial"], "nearest": True, "clear": "pointerout"}
-    color = {"field": "share", "type": "quantitative", "scale": {"scheme": "viridis", "domain": [0, 1]}}
+    color = {"field": "share", "type": "quantitative", "scale": {"range": SHARES, "domain": [0, 1]}}
     color |= {"legend": {"format": "%"}, "title": "share that solved"}
     told = [{"field": name} for name in ("length", "solved", "trial", "step", "norm")]
     x: dict[str, Any] = {"field": "step", "type": "quantitative", "title": "step, counted from the end of the sequence"}

@@ -15,16 +15,26 @@ from pipeline.reports.comparison import Comparison, compare
 from pipeline.reports.pairs import Pair, read_pairs
 from pipeline.reports.render import rendered
 from pipeline.reports.svg import inline
-from pipeline.reports.table import again_phrase, columns, count_of_choices, place, table
+from pipeline.reports.table import again_phrase, columns, count_of_choices, table
+from pipeline.reports.take_away import files, links
 from pipeline.settings import Settings
+
+HALF = 0.5  # share of the replicas from which on a length counts as solved
+BRIEF = ("task", "cell", "horizon T50", "settings chosen again", "with plain settings")  # columns; others on demand
 
 
 def write_report(settings: Settings) -> None:
     """Write results/report/ from results/pairs/."""
     found = compare(read_pairs(settings.results))
     target = settings.results / "report"
-    with replaced(target, whole=False) as folder, replaced(target / "figures") as drawn:
+    with (
+        replaced(target, whole=False) as folder,
+        replaced(target / "figures") as drawn,
+        replaced(target / "take_away") as taken,
+    ):
         draw(folder, drawn, found)
+        for name, content in files(found).items():
+            (taken / name).write_text(content)
         write_json(folder / "horizons.json", found.to_json())
         (folder / "horizons.md").write_text(table(found))
         (folder / "index.html").write_text(page(folder, drawn, settings.results / "pairs", found))
@@ -51,7 +61,9 @@ def page(folder: Path, drawn: Path, pairs: Path, grid: Comparison) -> str:
         folder=folder,
         drawn=drawn,
         pictures=pairs,
-        longest=max((pair.horizon for pair in grid.pairs), key=lambda horizon: place(horizon.t50)),
+        opening=opening(grid),
+        brief=BRIEF,
+        take_away=links(files(grid)),
         choices=count_of_choices(grid),
         reasons=REASONS,
         phrase=phrase,
@@ -63,6 +75,16 @@ def page(folder: Path, drawn: Path, pairs: Path, grid: Comparison) -> str:
         library=interactive.library(),
         explored=safe({"pairs": [explored(pair) for pair in grid.pairs], "charts": charts(grid)}),
     )
+
+
+def opening(grid: Comparison) -> Pair:
+    """Return the pair with which the charts begin: the one that shows both outcomes most, trials solved and failed."""
+
+    def both(pair: Pair) -> int:
+        solved = sum(trial.share >= HALF for trial in pair.trials)
+        return min(solved, len(pair.trials) - solved)
+
+    return max(grid.pairs, key=both)
 
 
 def explored(pair: Pair) -> dict[str, Any]:

@@ -128,11 +128,42 @@ def test_the_table_of_the_report_can_be_sorted_and_filtered(browser: Browser) ->
     expect(page.locator("#count")).to_have_text(f"{rows.count()} of {before} rows")
 
 
-def test_everything_folded_is_open_in_print(browser: Browser, tmp_path: Path) -> None:
+def test_a_view_of_the_table_can_be_sent_and_every_column_shown(browser: Browser) -> None:
+    page, _ = opened(browser)
+    address = (ROOT / "results/report/index.html").as_uri()
+    page.goto(f"{address}#task=copy")
+    rows = page.locator("#horizons tbody tr:visible")
+    assert {row.get_attribute("data-task") for row in rows.all()} == {"copy"}
+    page.select_option("select[data-filter=cell]", "lstm")
+    assert page.url == f"{address}#task=copy&cell=lstm" and rows.count() == 1
+    heads = page.locator("#horizons thead th:visible")
+    brief = heads.count()
+    page.check("#whole")
+    assert brief == 5 < heads.count()
+
+
+def test_tables_and_figures_can_be_taken_away(browser: Browser) -> None:
     page, _ = opened(browser)
     page.goto((ROOT / "results/report/index.html").as_uri())
+    for name in ("horizons.csv", "horizons.tex", "citation.bib"):
+        with page.expect_download() as download:
+            page.get_by_text(name, exact=True).click()
+        assert download.value.path().read_bytes() == (ROOT / "results/report/take_away" / name).read_bytes()
+    with page.expect_download() as download:
+        page.locator("#overview figure a", has_text="SVG").click()
+    drawn = download.value.path().read_text()
+    assert drawn.startswith("<svg") and "var(" not in drawn
+
+
+def test_what_is_folded_is_printed_where_it_is_asked_for(browser: Browser, tmp_path: Path) -> None:
+    page, _ = opened(browser)
+    page.goto((ROOT / "results/report/index.html").as_uri())
+    folded = page.locator("article details:not([open])")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("article details:not([open])").count() == 0
+    assert folded.count() > 0
+    page.check("#appendix")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert folded.count() == 0
     page.emulate_media(media="print")
     expect(page.locator("#explore")).to_be_hidden()
     assert len(page.pdf(format="A4")) > 50_000

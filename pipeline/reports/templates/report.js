@@ -1,5 +1,5 @@
 "use strict";
-// Sorting and filtering of the table, and the two charts. Without this script the page shows everything but the charts.
+// Sorting and filtering of the table, figures to take away, and the two charts. Without it the page shows all but these.
 (() => {
   const table = document.querySelector("#horizons");
   const rows = [...table.tBodies[0].rows];
@@ -25,6 +25,11 @@
       table.tBodies[0].append(...rows);
     });
   }
+  const whole = document.querySelector("#whole");
+  const fold = () => table.classList.toggle("brief", !whole.checked);
+  whole.addEventListener("change", fold);
+  fold();
+
   const filters = [...document.querySelectorAll("select[data-filter]")];
   const filter = () => {
     for (const row of rows) {
@@ -33,14 +38,42 @@
     const shown = rows.filter((row) => !row.hidden).length;
     document.querySelector("#count").textContent = `${shown} of ${rows.length} rows`;
   };
-  for (const each of filters) each.addEventListener("change", filter);
+  // The address holds what is chosen, so that a view can be sent: index.html#task=copy&cell=lstm
+  const asked = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  for (const each of filters) each.value = asked.get(each.dataset.filter) ?? "";
+  const note = () => {
+    const chosen = filters.filter((each) => each.value).map((each) => [each.dataset.filter, each.value]);
+    history.replaceState(null, "", `#${new URLSearchParams(chosen)}`);
+  };
+  for (const each of filters) each.addEventListener("change", () => (filter(), note()));
   document.querySelector("#filters").hidden = false;
   filter();
 
-  // What is folded is printed, too.
+  // Every figure as a file of its own, in the colours that it has now.
+  const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  for (const figure of document.querySelectorAll("figure[data-name]")) {
+    const link = document.createElement("a");
+    link.textContent = "SVG";
+    link.className = "take";
+    link.href = "#";
+    link.download = `${figure.dataset.name}.svg`;
+    const text = () => {
+      const copy = figure.querySelector("svg").cloneNode(true);
+      copy.style.color = variable("--ink");
+      return new XMLSerializer().serializeToString(copy).replace(/var\((--[\w-]+)\)/g, (_, name) => variable(name));
+    };
+    link.addEventListener("click", () => {
+      link.href = URL.createObjectURL(new Blob([text()], { type: "image/svg+xml" }));
+    });
+    figure.querySelector("figcaption").append(" ", link);
+  }
+
+  // What is folded is printed only where a reader asks for it.
+  const appendix = document.querySelector("#appendix");
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")];
+    document.body.classList.toggle("with-appendix", appendix.checked);
+    opened = appendix.checked ? [...document.querySelectorAll("details:not([open])")] : [];
     for (const each of opened) each.open = true;
   });
   addEventListener("afterprint", () => {
@@ -50,7 +83,7 @@
   const { pairs, charts } = JSON.parse(document.querySelector("#explored").textContent);
   const section = document.querySelector("#explore");
   const [task, cell] = ["#task", "#cell"].map((name) => document.querySelector(name));
-  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const style = variable;
   const look = () => ({
     background: null,
     font: "system-ui, sans-serif",
