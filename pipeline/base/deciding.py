@@ -21,10 +21,22 @@ from pipeline.base.trees import flatten
 ROOT = Path(__file__).parents[2]
 
 # Settings, as sections or section.name.
-NO_RESULT = ("executor", "paths", "sweep", "tracking", "training.threads", "search.fresh", "tune.fresh")
+NO_RESULT = (
+    "executor",
+    "paths",
+    "sweep",
+    "tracking",
+    "training.threads",
+    "search.fresh",
+    "tune.fresh",
+    "explain.fresh",
+)
 """Where it runs, on how many threads, where things go, whether anew."""
 NOT_OF_A_SEARCH = ("training.length", "training.replicas", "search.tuned")
 """Of train alone, or at work in other settings already."""
+
+HOW_MANY = ("explain.share", "explain.group", "explain.round", "explain.failing", "explain.searches", "explain.least")
+"""How many trainings an explanation makes: those that it has count on."""
 
 # Code, as modules and rooms below pipeline/. A test holds that each module that a trial or a choice reaches is listed.
 TRIALS = (
@@ -51,6 +63,8 @@ CHOICES = ("runs/race.py", "tuning")
 """Which settings are chosen for a pair: with those above they name the study of a choice."""
 RATES = ("runs/learning_rate.py",)
 """Which learning rate the atlas chooses for a pair, beside those two."""
+EXPLANATIONS = ("explanation/arms.py", "explanation/evidence.py", "runs/arms.py", "runs/evidence.py")
+"""How seeds are trained again, and what is kept of it: with those of trials they name the trainings kept."""
 PARTS = ("cells", "tasks")
 """One module for each cell and task: only its own pair's results depend on it."""
 STATEMENTS = (
@@ -105,6 +119,7 @@ STAGES = {
     "tune": ("runs/tune.py", *TRIALS, *CHOICES),
     "retune": ("runs/retune.py", *TRIALS, *CHOICES),
     "atlas": ("runs/atlas.py", *TRIALS, *CHOICES),
+    "explain": ("runs/explain.py", *EXPLANATIONS),
     "pair": ("reports/pairs.py", "figures"),
     "report": ("reports/page.py", "figures"),
 }

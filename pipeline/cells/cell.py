@@ -96,6 +96,10 @@ class Cell(ABC):
         tied: Any = dict.fromkeys(self.tied, max(length, 3))  # fewer steps leave no time scales to choose from
         return replace(self, **tied) if tied else self
 
+    def memory(self, length: int) -> Mapping[str, Any]:
+        """Settings with which its state begins to last some `length` steps; empty: it has no such setting."""
+        return {}
+
     def materialise(self, weights: Weights) -> Weights:
         """What `forward` reads, from what is trained: an orthogonal matrix from a skew-symmetric one, and the like.
 

@@ -1,6 +1,8 @@
 """The gated recurrent unit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -30,6 +32,9 @@ class GRU(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_chrono(self.chrono)
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"update_bias": 0.0, "chrono": max(length, 3)}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         bias_ih = initialization.bias(self.init, 3 * self.hidden, self.hidden, random)

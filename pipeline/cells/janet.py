@@ -1,6 +1,8 @@
 """The LSTM with a forget gate alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -30,6 +32,9 @@ class JANET(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_length(self.longest, "cell.longest")
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"longest": max(length, 3)}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         rows = 2 * self.hidden

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,9 @@ class LEM(Cell):
     @property
     def groups(self) -> Mapping[str, Group]:
         return {"dt": Group(rate=0.0, decay=False)}
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"dt": min(2 / length, 1.0)}  # of sigmoid(0) dt, half a step, a unit keeps the rest
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         init, hidden = "torch" if self.init == "published" else self.init, self.hidden

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -53,6 +53,9 @@ class LRU(Cell):
     def groups(self) -> Mapping[str, Group]:
         modes = dict.fromkeys(("nu", "theta", "gamma"), Group(self.rate))
         return modes if self.rate != 1 else {}
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"r_min": math.exp(-1 / length), "r_max": 1.0}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         share, turn = torch.rand(2, self.hidden, generator=random).double().clamp(EDGE, 1 - EDGE)

@@ -1,7 +1,8 @@
 """The long short-term memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -35,6 +36,9 @@ class LSTM(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_chrono(self.chrono)
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"forget_bias": 0.0, "chrono": max(length, 3)}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         bias_ih = initialization.bias(self.init, 4 * self.hidden, self.hidden, random)

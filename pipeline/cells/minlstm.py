@@ -1,8 +1,9 @@
 """The minimal long short-term memory whose gates see the input alone."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -36,6 +37,9 @@ class MinLSTM(Stack):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(math.isfinite(self.forget_bias), "cell.forget_bias", "must be finite", self.forget_bias)
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"forget_bias": math.log(max(length, 2))}
 
     def layer(self, number: int) -> Cell:
         return _Layer(self.hidden, self.init, self.forget_bias, self.normalised)

@@ -1,7 +1,9 @@
 """The tanh recurrent network."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,6 +30,9 @@ class RNN(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 < self.gain < math.inf, "cell.gain", "must be above 0 and finite", self.gain)
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"init": "orthogonal", "gain": 1.0}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         return {

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -59,6 +59,9 @@ class S6(Cell):
     @property
     def groups(self) -> Mapping[str, Group]:
         return dict.fromkeys(("log_decay", "direct"), Group(decay=False))
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"slowest": max(length, self.fastest)}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         hidden, rank, modes = self.hidden, self.rank, self.modes

@@ -1,8 +1,9 @@
 """The scalar memory of xLSTM."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -44,6 +45,9 @@ class SLSTM(Cell):
         super().__post_init__()
         require(self.forget in FORGET, "cell.forget", f"must be one of {', '.join(FORGET)}", self.forget)
         require_chrono(self.chrono)
+
+    def memory(self, length: int) -> Mapping[str, Any]:
+        return {"chrono": max(length, 3)}
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
         rows, hidden = 4 * self.hidden, self.hidden

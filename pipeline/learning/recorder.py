@@ -29,6 +29,15 @@ class ThroughTime:
 
 
 @dataclass(frozen=True)
+class Inspected:
+    """The costly figures of one update, one number a replica."""
+
+    update: int
+    positions: Int64[ndarray, " running"]
+    figures: Mapping[str, Float[ndarray, " running"]]
+
+
+@dataclass(frozen=True)
 class Exit:
     """The first probe at which a replica's score was clearly better than chance: it leaves its plateau."""
 
@@ -52,6 +61,7 @@ class Recorder:
     curves: list[dict[str, float]] = field(default_factory=list)
     latest: dict[int, dict[str, float]] = field(default_factory=dict)  # last gradient figures of each replica
     first: dict[int, dict[str, float]] = field(default_factory=dict)  # figures of the first inspection of each replica
+    inspections: list[Inspected] = field(default_factory=list)
     exits: dict[int, Exit] = field(default_factory=dict)
     first_losses: Float[ndarray, " replica"] = field(default_factory=lambda: np.zeros(0))  # at the first update
     nonfinite: set[int] = field(default_factory=set)  # whose loss or gradient was not finite
@@ -59,6 +69,7 @@ class Recorder:
     _clipped: list[tuple[ndarray, ndarray]] = field(
         default_factory=list
     )  # positions, which were: since the last record
+    _fired: dict[int, list[int]] = field(default_factory=dict)  # of each replica: updates that were clipped, and all
     _last: tuple[ndarray, Callable[[], State]] | None = None  # positions and norms of the last update
 
     def wants(self, update: int) -> bool:
@@ -78,6 +89,7 @@ class Recorder:
             self._begun, self.first_losses = len(positions), losses
         self._last = positions, log2_norms
         self._clipped.append((positions, norms > self.clip))
+        self._count(positions, norms > self.clip)
         broken = positions[~(np.isfinite(losses) & np.isfinite(norms))]
         self.nonfinite |= {int(position) for position in broken}
         share = {"gradient/nonfinite": len(self.nonfinite) / self._begun}
@@ -93,8 +105,14 @@ class Recorder:
         found = [(kept.log2_norms["h"], np.flatnonzero(kept.positions == position)) for kept in self.through_time]
         return [norms[row] for norms, rows in found for row in rows]
 
+    def clipped_share(self, position: int) -> float:
+        """Return the share of its updates in which a replica's gradient was clipped."""
+        clipped, every = self._fired[position]
+        return clipped / every
+
     def inspection(self, update: int, positions: Int64[ndarray, " running"], figures: Mapping[str, ndarray]) -> None:
         """Take the costly figures of one update, one number a replica."""
+        self.inspections.append(Inspected(update, positions, figures))
         for row, position in enumerate(positions):
             self.first.setdefault(int(position), {name: float(values[row]) for name, values in figures.items()})
         self._remember(positions, figures)
@@ -117,6 +135,12 @@ class Recorder:
             self.exits |= {each: Exit(update, float(decay)) for each, decay in zip(left, decays, strict=True)}
         figures = {"score/held_out": float(np.median(scores)), "score/best": best}
         self._show(update, figures | {"replicas/solved": float(solved), "replicas/running": float(running)})
+
+    def _count(self, positions: ndarray, clipped: ndarray) -> None:
+        for position, fired in zip(positions.tolist(), clipped.tolist(), strict=True):
+            known = self._fired.setdefault(position, [0, 0])
+            known[0] += fired
+            known[1] += 1
 
     def _record(
         self, update: int, positions: ndarray, losses: ndarray, norms: ndarray, state: State, share: Mapping[str, float]

@@ -62,11 +62,13 @@ def train_replicas(
     watch: Watch = ignore_progress,
     stop: StopRule = never_stop,
     begins: Sequence[Cell] = (),
+    sequences_seed: int | None = None,
 ) -> TrainedReplicas:
     """Train one replica for each of `seeds` at one length; deterministic for one machine kind.
 
     `length` and `seeds` take the place of those in the options. `begins` are cells, one a replica, whose weights they
-    begin with, where these are to differ. Raises `UserError` where task, length and device do not fit together.
+    begin with, where these are to differ. `sequences_seed` takes the place of the options' seed for the training
+    sequences alone. Raises `UserError` where task, length and device do not fit together.
     """
     require_fit(task, options, length)
     torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
@@ -78,12 +80,13 @@ def train_replicas(
     model = models.Model(cell, layout, rows, options.kernel, options.threads or cores(), task.channels)
     board = Scoreboard(len(seeds), task.goal, task.loose_goal, stop)
     recorder = Recorder(options.record_every, task.answers, options.clip, watch, CLEARLY * task.chance)
-    posed = problem(task, options, length, seeds, held_out)
+    drawn = options if sequences_seed is None else replace(options, seed=sequences_seed)
+    posed = problem(task, drawn, length, seeds, held_out)
     inspector = Inspector(options.inspect_every, options.updates, task.channels, posed.objective, recorder.inspection)
     weights = fit(model, make_optimizer, posed, options, board, recorder, inspector)
     outcomes = [explained(row, position, recorder, task.chance) for position, row in enumerate(board.outcomes(seeds))]
     ran = [outcome.updates_run for outcome in outcomes]
-    cost = sum(steps_trained(options.seed, updates, options.shortest, length) for updates in ran)
+    cost = sum(steps_trained(drawn.seed, updates, options.shortest, length) for updates in ran)
     return TrainedReplicas(length, outcomes, recorder, layout, weights.cpu(), cost, board.probed, board.curves)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.horizon.estimate import Estimate
+from pipeline.records.explanation import ExplanationRecord
 from pipeline.records.horizon import HorizonRecord
 
 REASONS = {
@@ -52,6 +53,23 @@ def plain_phrase(horizon: HorizonRecord) -> str:
 def cost_phrase(horizon: HorizonRecord) -> str:
     """Return what the tuning cost, in searches with the tuned settings: `1.85`; a dash where nothing was tuned."""
     return f"{horizon.tuned.cost / horizon.compute:.3g}" if horizon.tuned else "–"
+
+
+def verdict_phrase(found: ExplanationRecord | None) -> str:
+    """Why seeds fail, with how many seeds say so: `slow (7 of 8 seeds)`; a dash where that is not known.
+
+    Of a mixed verdict, and of one that no seed has, all counts: `mixed (4 vanishing, 3 unstable)`.
+    """
+    if found is None or found.verdict is None:
+        return "–"
+    own, every = found.counts.get(found.verdict, 0), sum(found.counts.values())
+    if own and found.verdict != "mixed":
+        return f"{found.verdict} ({own} of {every} seeds)"
+    return (
+        f"{found.verdict} ({', '.join(f'{count} {name}' for name, count in found.counts.items())})"
+        if every
+        else found.verdict
+    )
 
 
 def words(settings: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pipeline.figures import interactive, style
 from pipeline.figures.comparison import by_budget, overview
 from pipeline.figures.tuning import learning_rates
 from pipeline.records.labels import label
-from pipeline.records.wording import REASONS, cost_phrase, phrase, words
+from pipeline.records.wording import REASONS, cost_phrase, phrase, verdict_phrase, words
 from pipeline.reports.comparison import Comparison, compare
 from pipeline.reports.pairs import Pair, read_pairs
 from pipeline.reports.render import rendered
@@ -71,6 +71,7 @@ def page(folder: Path, drawn: Path, pairs: Path, grid: Comparison) -> str:
         words=words,
         cost_phrase=cost_phrase,
         again_phrase=again_phrase,
+        verdict_phrase=verdict_phrase,
         drawing=inline,
         library=interactive.library(),
         explored=safe({"pairs": [explored(pair) for pair in grid.pairs], "charts": charts(grid)}),

@@ -13,10 +13,12 @@ from pipeline.base.errors import UserError, require
 from pipeline.base.files import digest, replaced
 from pipeline.base.trees import as_json
 from pipeline.figures import interactive
+from pipeline.figures.explanation import draw_explanation
 from pipeline.figures.search import draw_search
 from pipeline.figures.search_data import solved_share
 from pipeline.figures.training import draw_training
 from pipeline.records.choices import beside
+from pipeline.records.explanation import ExplanationRecord, GradientMap, read_explanation, read_maps
 from pipeline.records.gradients import with_profiles
 from pipeline.records.horizon import HorizonRecord, read_horizon
 from pipeline.records.labels import cell_label, label
@@ -35,6 +37,7 @@ PAIR = "pair.json"
 TAKES = {  # on two cores
     "search": "half a minute to five minutes",
     "train": "half a minute",
+    "explain": "seconds to two minutes after its search",
     "pair": "seconds if its search and its training are there, else minutes",
 }
 
@@ -53,6 +56,7 @@ class Pair:
     choices: tuple[Choice, ...]  # of other settings
     curve: interactive.Points  # the fitted chance to solve, with its band
     paths: tuple[interactive.Points, ...]  # the gradient through time of each trial, at its last recorded update
+    explanation: ExplanationRecord | None = None  # why seeds fail; None in what was gathered before there were any
 
     @property
     def name(self) -> str:
@@ -79,6 +83,8 @@ class Files:
     outcome: OutcomeRecord
     norms: Mapping[str, ndarray]  # of the gradient through time in training
     curves: Sequence[Curve]  # of training
+    explanation: ExplanationRecord
+    maps: tuple[GradientMap, ...]  # of the seeds that the explanation is of
     digests: Mapping[str, str]
 
 
@@ -90,10 +96,11 @@ def write_pair(settings: Settings) -> None:
     title = f"{pair.label} on {label(pair.horizon.task)}"
     target = settings.results / "pairs" / settings.pair
     with replaced(target) as folder:
-        for part in ("search", "train"):
+        for part in ("search", "train", "explain"):
             (folder / part).mkdir()
         draw_search(folder / "search", files.trials, pair.horizon, title)
         draw_training(folder / "train", files.norms, files.curves, pair.training, title)
+        draw_explanation(folder / "explain", files.explanation, files.maps, title)
         (folder / PAIR).write_text(lines(as_json(pair)))
     print(f"{target}: {title}, {phrase(pair.horizon.t50)}")
 
@@ -108,8 +115,8 @@ def require_reported(settings: Settings) -> None:
 
 def read_files(results: Path, name: str) -> Files:
     """Read all files of a pair; raise `UserError` where one is missing, something else, or of something else."""
-    search, train = results / "search" / name, results / "train" / name
-    searched, trained = maker("search", name), maker("train", name)
+    search, train, explain = (results / stage / name for stage in ("search", "train", "explain"))
+    searched, trained, explained = (maker(stage, name) for stage in ("search", "train", "explain"))
     horizon = read_horizon(search / "horizon.json", searched)
     trials = read_trials(search / "trials.csv", searched)
     settings = read_settings(search / "settings.json", searched)
@@ -118,6 +125,8 @@ def read_files(results: Path, name: str) -> Files:
     if outcome.pair != name:
         raise UserError(f"{train / 'outcome.json'} is of {outcome.pair}, not of {name}; {trained} makes it anew")
     require_same_budget(train / "outcome.json", outcome, horizon, trained)
+    explanation = read_explanation(explain / "explanation.json", explained)
+    require_of(explain / "explanation.json", explanation, horizon, explained)
     return Files(
         horizon=horizon,
         trials=with_profiles(search / "gradients.parquet", trials, searched),
@@ -125,7 +134,10 @@ def read_files(results: Path, name: str) -> Files:
         outcome=outcome,
         norms=read_norms(train / "gradients.parquet", trained),
         curves=read_curves(train / "curves.csv", trained),
-        digests={"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")},
+        explanation=explanation,
+        maps=read_maps(explain / "maps.parquet", explained),
+        digests={"search": digest(search / "trials.csv"), "train": digest(train / "outcome.json")}
+        | {"explain": digest(explain / "explanation.json")},
     )
 
 
@@ -143,6 +155,7 @@ def gathered(settings: Settings, files: Files) -> Pair:
         choices=other_choices(retuned, files.settings, horizon),
         curve=interactive.curve(solved_share(files.trials, horizon)),
         paths=tuple(interactive.path(trial.profiles[-1]) for trial in files.trials),
+        explanation=files.explanation,
     )
 
 
@@ -177,6 +190,14 @@ def require_same_budget(path: Path, outcome: OutcomeRecord, horizon: HorizonReco
             raise UserError(
                 f"{path} has the {name} {trained}, and the search of {horizon.pair} {searched}; {maker} makes it anew"
             )
+
+
+def require_of(path: Path, found: ExplanationRecord, horizon: HorizonRecord, maker: str) -> None:
+    """Raise `UserError` where an explanation is of another pair, or of another horizon than that of the search."""
+    if found.pair != horizon.pair:
+        raise UserError(f"{path} is of {found.pair}, not of {horizon.pair}; {maker} makes it anew")
+    if (found.budget, found.horizon) != (horizon.budget, horizon.t50.best_known):
+        raise UserError(f"{path} explains another search than horizon.json is of; {maker} makes it anew")
 
 
 def chosen_at_boundary(settings: Settings, used: SettingsRecord, horizon: HorizonRecord) -> dict[str, float]:

@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 
 from pipeline.horizon.estimate import Estimate
 from pipeline.records.labels import label
-from pipeline.records.wording import cost_phrase, phrase, plain_phrase, words
+from pipeline.records.wording import cost_phrase, phrase, plain_phrase, verdict_phrase, words
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.pairs import Pair
 
@@ -28,6 +28,8 @@ LEGEND = (
     "Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
     "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
     "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice ({choices}). "
+    "Why seeds fail, at a length that one in eight solves: by what rescues them and by their gradients "
+    "(`python -m pipeline.explain`). "
     "Cost of the choice: what choosing the settings took, in searches with them (replicas × updates × length)."
 )
 
@@ -95,6 +97,7 @@ COLUMNS = (
         lambda grid, pair: f"{phrase(pair.horizon.loose.t50)} at {pair.horizon.loose.goal:g}",
         lambda grid, pair: place(pair.horizon.loose.t50),
     ),
+    Column("why seeds fail", lambda grid, pair: verdict_phrase(pair.explanation), html=_linked),
     Column("goal", lambda grid, pair: f"{pair.horizon.goal:g}", where=("markdown",)),
     Column("updates", lambda grid, pair: str(pair.horizon.budget), lambda grid, pair: pair.horizon.budget),
     Column("trials", lambda grid, pair: str(pair.horizon.trials), lambda grid, pair: pair.horizon.trials),

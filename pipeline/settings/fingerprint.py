@@ -32,5 +32,12 @@ def rate_fingerprint(settings: Settings) -> str:
     return _short(tried, fingerprint(settings), code.digest(code.below(*deciding.CHOICES, *deciding.RATES)))
 
 
+def explanation_fingerprint(settings: Settings, length: int) -> str:
+    """Return a digest of what decides the trainings of an explanation, but not how many of them are made."""
+    options = without({"explain": vars(settings.explain)}, *deciding.NO_RESULT, *deciding.HOW_MANY)["explain"]
+    code = deciding.project()
+    return _short(options | {"length": length}, fingerprint(settings), code.digest(code.below(*deciding.EXPLANATIONS)))
+
+
 def _short(tree: Mapping[str, Any], *code: str) -> str:
     return digest(json.dumps(deciding.by_class(tree), sort_keys=True, default=dict), *code, digits=8)

@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.base.rules import FOLDER, SEED, Rule, Section, at_least, between
 from pipeline.base.trees import without
+from pipeline.explanation.options import ExplainOptions
 from pipeline.horizon.options import SearchOptions
 from pipeline.learning.options import TrainingOptions
 from pipeline.settings.overrides import choice, name_of
@@ -135,7 +136,7 @@ class Paths(Section):
 
 
 SECTIONS = (Data, TrainingOptions, SearchOptions, Sweep, Tracking, Paths)  # that every stage shows and keeps
-OWN = (TuneOptions, Retune, Atlas)  # of one stage each
+OWN = (TuneOptions, Retune, Atlas, ExplainOptions)  # of one stage each
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class Settings:
     tune: TuneOptions
     retune: Retune
     atlas: Atlas
+    explain: ExplainOptions
     parts: Mapping[str, Mapping[str, Any]]  # the values of the part that was chosen in each group of conf/
     names: Mapping[str, str]  # what was chosen there: {"task": "adding", "cell": "rnn", …}
     folder: str | None = None  # of this job of a multirun, below its results

@@ -25,6 +25,7 @@ IRRELEVANT = {
     "prepare": {"cell", "optimizer", "sampler", "executor"},
     "train": {"sampler", "executor"},
     "search": {"executor"},
+    "explain": {"sampler", "executor"},
 }
 TUNED = "conf/tuned/${item.task}-${item.cell}.yaml"
 
@@ -39,7 +40,7 @@ def filled(text: str, task: str, cell: str) -> str:
 
 
 @pytest.mark.parametrize(("task", "cell"), PAIRS)
-@pytest.mark.parametrize("name", ["prepare", "train", "search"])
+@pytest.mark.parametrize("name", ["prepare", "train", "search", "explain"])
 def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str, task: str, cell: str) -> None:
     stage = STAGES[name]
     overrides = re.findall(r"\S+=\S+", filled(stage["cmd"], task, cell))
@@ -48,13 +49,14 @@ def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str,
     choices = {group: choice for group, choice in config.hydra.runtime.choices.items() if "/" not in group}
     read = {f"conf/{group}/{choice}.yaml" for group, choice in choices.items() if group not in IRRELEVANT[name]}
     params = {filled(next(iter(param)), task, cell) for param in stage["params"]}
-    assert read | {"conf/config.yaml", CODE} == params
+    own = {"conf/explain.yaml"} if name == "explain" else set()
+    assert read | {"conf/config.yaml", CODE} | own == params
 
 
-@pytest.mark.parametrize("name", ["prepare", "train", "search"])
+@pytest.mark.parametrize("name", ["prepare", "train", "search", "explain"])
 def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str) -> None:
     sections = {"prepare": {"data", "search.per_octave"}, "train": {"data", "search.tuned", "training"}}
-    sections["search"] = {"data", "search", "training"}
+    sections["search"] = sections["explain"] = {"data", "search", "training"}
     assert set(keys_of(STAGES[name], "conf/config.yaml")) == sections[name]
 
 
@@ -72,8 +74,9 @@ def test_the_report_depends_on_the_folder_of_all_pairs_and_on_no_other_result() 
 
 
 def test_a_pair_depends_on_the_results_of_its_own_stages_that_it_reads() -> None:
-    made = {out for name in ("search", "train") for out in outs_of(STAGES[name])}
+    made = {out for name in ("search", "train", "explain") for out in outs_of(STAGES[name])}
     unread = {"weights.safetensors", "model.json", "curves.svg", "gradients.svg", "course.svg", "horizon.svg"}
+    unread |= {"seeds.csv", "maps.svg", "rescue.svg"}
     wanted = {out for out in made if out.rpartition("/")[2] not in unread}
     assert set(STAGES["pair"]["deps"]) == wanted | {"results/retune"}
 
@@ -83,12 +86,12 @@ def test_no_stage_names_a_task_or_a_cell() -> None:
     assert not [word for words in GRID.values() for word in words if re.search(rf"\b{word}\b", text)]
 
 
-@pytest.mark.parametrize("name", ["train", "search"])
+@pytest.mark.parametrize("name", ["train", "search", "explain"])
 def test_a_stage_that_trains_depends_on_the_tuned_settings(name: str) -> None:
     assert TUNED in STAGES[name]["deps"]
 
 
-@pytest.mark.parametrize("name", ["prepare", "train", "search", "tune", "retune"])
+@pytest.mark.parametrize("name", ["prepare", "train", "search", "explain", "tune", "retune"])
 def test_a_stage_depends_on_the_meaning_of_its_code_and_on_no_file_of_it(name: str) -> None:
     stage = STAGES.get(name) or BESIDE[name]
     parts = {"task.${item.task}", "cell.${item.cell}"} - ({"cell.${item.cell}"} if name == "prepare" else set())

@@ -13,6 +13,8 @@ import pytest
 from tests.base.commands import dvc, run
 from tests.base.edits import MEANINGLESS, change_a_constant
 
+TRAINED = ("train", "search", "explain")
+
 
 def digests(folder: Path) -> dict[str, str]:
     files = [path for out in ("data", "results") for path in (folder / out).rglob("*") if path.is_file()]
@@ -30,8 +32,10 @@ def test_repro_ends_with_a_row_for_each_pair(project: Path) -> None:
     rows = (project / "results/report/horizons.md").read_text().splitlines()[2:4]
     assert [re.split(r"\s*\|\s*", row)[1:3] for row in rows] == [["temporal order", "RNN"], ["temporal order", "GRU"]]
     page = (project / "results/report/index.html").read_text()
+    told = [json.loads(path.read_text()) for path in sorted((project / "results/explain").glob("*/explanation.json"))]
+    explained = sum(each["length"] is not None for each in told)
     assert not re.search(r"""(src|href)=["']?https?:|@import|url\(["']?https?:""", page.split("<script")[0])
-    assert page.count("<svg role=") == 3 + 2 * 5
+    assert page.count("<svg role=") == 3 + 2 * 5 + 2 * explained
 
 
 @pytest.mark.slow
@@ -90,7 +94,7 @@ def test_a_cell_is_added_to_the_grid_by_one_word(project: Path) -> None:
     with edited(project / "conf/grid.yaml", "gru]", "gru, lstm]"):
         stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
         plan = re.findall(r"Running stage '(.*)'", dvc(project, "repro", "--dry", "--force"))
-    new = {f"{name}@temporal_order-lstm" for name in ("train", "search", "pair")}
+    new = {f"{name}@temporal_order-lstm" for name in ("train", "search", "explain", "pair")}
     assert stale == {*new, "report"} and new < set(plan)
     assert plan[-1] == "report" and max(map(plan.index, new)) == plan.index("pair@temporal_order-lstm")
     assert "Running stage" not in dvc(project, "repro", "--dry")
@@ -129,7 +133,8 @@ def test_an_edit_of_one_cell_makes_only_its_stages_stale(project: Path) -> None:
     path.write_text(text.replace("hidden: 32", "hidden: 16"))
     stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
     path.write_text(text)
-    assert stale == {"code", "train@temporal_order-gru", "search@temporal_order-gru"} | (stale & {"report"})
+    trained = {f"{name}@temporal_order-gru" for name in ("train", "search", "explain")}
+    assert stale == {"code", *trained} | (stale & {"report"})
     assert not any("rnn" in name for name in stale)
 
 
@@ -150,7 +155,7 @@ def test_another_constant_of_one_cell_makes_its_stages_stale(project: Path) -> N
     change_a_constant(project / "pipeline/cells/gru.py")
     dvc(project, "repro", "code")
     stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
-    assert stale == {"train@temporal_order-gru", "search@temporal_order-gru"}
+    assert stale == {f"{name}@temporal_order-gru" for name in ("train", "search", "explain")}
 
 
 @pytest.mark.slow
@@ -159,4 +164,4 @@ def test_another_constant_of_what_trains_makes_all_trainings_stale(project: Path
     dvc(project, "repro", "code")
     stale = set(json.loads(dvc(project, "status", "dvc.yaml", "--json")))
     shown = {f"pair@temporal_order-{cell}" for cell in ("rnn", "gru")} | {"report"}
-    assert stale == {f"{name}@temporal_order-{cell}" for name in ("train", "search") for cell in ("rnn", "gru")} | shown
+    assert stale == {f"{name}@temporal_order-{cell}" for name in TRAINED for cell in ("rnn", "gru")} | shown

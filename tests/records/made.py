@@ -1,13 +1,18 @@
 """Records as tests need them, with what does not matter filled in."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.explanation.arms import ARMS, PLAIN
 from pipeline.horizon.estimate import Censored, Estimate, Searched
+from pipeline.records.explanation import Course, ExplanationRecord, GradientMap, Training, explained
 from pipeline.records.horizon import HorizonRecord, read_horizon
 from pipeline.study.record import Profile, TrialRecord
 from pipeline.tuning.record import Choice, Provenance, RateCurve, RunnerUp, Tuned
+from tests.conftest import compose
+from tests.explanation.made import ARRIVES
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -70,3 +75,22 @@ def with_made_up_profiles(each: TrialRecord) -> TrialRecord:
 
 def committed(pair: str) -> HorizonRecord:
     return read_horizon(RESULTS / "search" / pair / "horizon.json")
+
+
+def explanation(horizon: HorizonRecord, rescued: Sequence[str] = ("budget",), failing: int = 4) -> ExplanationRecord:
+    """Of one seed that solves and some that fail, which some arms rescue; all gradients arrive."""
+    seeds = tuple(range(100, 100 + failing))
+    plain = Training(PLAIN, (99, *seeds), (40, *(None,) * failing), 500, (ARRIVES,) * (failing + 1))
+    arms = [Training(arm, seeds, ((80 if arm in rescued else None),) * failing, 400) for arm in ARMS]
+    course = Course(70, "the rule named a cause", (plain, *arms), {}, 10**6)
+    names, options = {"task": horizon.task, "cell": horizon.cell}, compose().explain
+    return explained(names, horizon, "ungated", course, options)
+
+
+def gradient_maps(found: ExplanationRecord) -> list[GradientMap]:
+    """Norms that fall by a decade a step, less so in later updates."""
+
+    def rows(seed: int) -> tuple[tuple[float, ...], ...]:
+        return tuple(tuple(-0.03 * seed * step / update for step in (3, 2, 1, 0)) for update in (1, 2, 3))
+
+    return [GradientMap(seed.seed, (1, 2, 3), (1, 2, 3, 4), {"h": rows(seed.seed)}) for seed in found.seeds]

@@ -9,7 +9,9 @@ import pyarrow
 from pyarrow import parquet
 
 from pipeline.base.files import write_json
+from pipeline.base.trees import as_json
 from pipeline.learning.scoreboard import Outcome
+from pipeline.records.explanation import write_maps
 from pipeline.records.gradients import write_profiles
 from pipeline.records.outcome import OutcomeRecord
 from pipeline.records.settings import SettingsRecord, read_settings
@@ -17,7 +19,7 @@ from pipeline.records.training import write_curves
 from pipeline.records.trials import read_trials
 from pipeline.reports.pairs import Pair
 from tests.conftest import compose
-from tests.records.made import RESULTS, committed, profile, with_made_up_profiles
+from tests.records.made import RESULTS, committed, explanation, gradient_maps, profile, with_made_up_profiles
 
 PAIR = "temporal_order-rnn"
 WORDS = ("task=temporal_order", "cell=rnn")
@@ -37,6 +39,10 @@ def stages(root: Path) -> Path:
     steps = {"update": [1, 1, 600, 600], "step": [1, 2, 1, 2]}
     norms = {"log2_norm_h": np.array([-9.0, -1.0, -8.0, -1.0], dtype=np.float32)}
     parquet.write_table(pyarrow.table(steps | norms), train / "gradients.parquet")
+    explain, told = root / "explain" / PAIR, explanation(committed(PAIR))
+    explain.mkdir(parents=True)
+    write_json(explain / "explanation.json", as_json(told))
+    write_maps(explain / "maps.parquet", gradient_maps(told))
     return root
 
 
@@ -57,6 +63,7 @@ def pair(name: str, **changes: object) -> Pair:
         choices=(),
         curve=(),
         paths=tuple(({"step": 0, "norm": profile(1, 0.0).median[0]},) for _ in trials),
+        explanation=explanation(horizon),
     )
 
 

@@ -42,6 +42,7 @@ def test_a_pair_is_what_its_stages_say(gathered: Path) -> None:
     assert found.digests == {
         "search": digest(folder / "trials.csv"),
         "train": digest(gathered / "train" / PAIR / "outcome.json"),
+        "explain": digest(gathered / "explain" / PAIR / "explanation.json"),
     }
     assert (found.label, found.name, found.title) == ("RNN", PAIR, "temporal order × RNN")
     assert found.command("search") == "python -m pipeline.search task=temporal_order cell=rnn"
@@ -56,6 +57,8 @@ def test_a_pair_is_read_back_as_it_was_written(gathered: Path) -> None:
 def test_the_figures_of_a_pair_are_those_that_the_search_drew(gathered: Path) -> None:
     drawn = gathered / "pairs" / PAIR
     assert sorted(str(path.relative_to(drawn)) for path in drawn.rglob("*.svg")) == [
+        "explain/maps.svg",
+        "explain/rescue.svg",
         "search/course.svg",
         "search/gradients.svg",
         "search/horizon.svg",
@@ -75,6 +78,8 @@ def test_gathered_again_a_pair_has_the_same_bytes(gathered: Path) -> None:
 MISSING = [
     ("search/{}/horizon.json", "`dvc repro search@{}` (half a minute to five minutes)"),
     ("search/{}/gradients.parquet", "`dvc repro search@{}` (half a minute to five minutes)"),
+    ("explain/{}/explanation.json", "`dvc repro explain@{}` (seconds to two minutes after its search)"),
+    ("explain/{}/maps.parquet", "`dvc repro explain@{}` (seconds to two minutes after its search)"),
     ("train/{}/curves.csv", "`dvc repro train@{}` (half a minute)"),
     ("train/{}/gradients.parquet", "`dvc repro train@{}` (half a minute)"),
 ]

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 LARGE = ("torch", "mlflow", "optuna", "matplotlib", "pandas", "sklearn", "scipy", "pyarrow", "dvc", "rich")
 ARRAYS = ("numpy", "jaxtyping", "beartype")  # no check of a section needs them
-COMMANDS = "prepare train search sweep tune retune atlas pair report papers ui"
+COMMANDS = "prepare train search sweep tune retune atlas explain pair report papers ui"
 START = """
 import importlib, json, sys
 commands, lines = json.loads(sys.argv[1])

@@ -1,0 +1,220 @@
+"""Why a pair stops learning: the interventions, round by round, until the rule names a cause or the cap is reached."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.base.deciding import NOT_OF_A_SEARCH, by_class
+from pipeline.base.errors import UserError
+from pipeline.base.files import digest, write_json
+from pipeline.base.terminal import Display, duration, open_display
+from pipeline.base.trees import as_json, without
+from pipeline.explanation.arms import ARMS, BOTH, BUDGET, LARGER, LUCK, PLAIN, SAME_BUDGET, words
+from pipeline.explanation.design import FIRST_SEED, Question, question
+from pipeline.explanation.rule import MIXED, UNKNOWN, verdict
+from pipeline.figures.explanation import draw_explanation
+from pipeline.records import explanation
+from pipeline.records.explanation import ExplanationRecord, Training, case_of, explained, plain_of
+from pipeline.records.horizon import HorizonRecord, read_horizon
+from pipeline.records.labels import title
+from pipeline.records.settings import read_settings
+from pipeline.runs.arms import Trainer, left_out
+from pipeline.runs.notes import note
+from pipeline.runs.work import Work, open_work
+from pipeline.settings import Settings
+from pipeline.settings.fingerprint import explanation_fingerprint
+from pipeline.settings.tuned import tuned
+
+WROTE = "digest.explanation"  # tag: by it the report finds the run that wrote its explanation.json
+CAPPED = "its cost reached the cap, explain.searches"
+SETTLED = "the rule named a cause"
+BOTH_WAYS = "the seeds' causes differ, which more seeds do not change"
+EVERY = "explain.failing seeds were retrained"
+FEW = "too few seeds fail at this length"
+
+
+def explain(settings: Settings) -> ExplanationRecord:
+    """Explain one pair."""
+    settings = tuned(settings)
+    horizon = searched(settings)
+    search = settings.search
+    asked = question(
+        horizon.t50, horizon.slope, search.length_min, search.length_max, search.per_octave, settings.explain.share
+    )
+    settings.require_runs()
+    with (
+        open_display(f"{settings.title} explain") as display,
+        lock(settings),
+        open_work("explain", settings, display) as work,
+    ):
+        work.run.params({"explain": vars(settings.explain)})
+        course = course_of(work, asked, horizon)
+        found = explained(settings.names, horizon, settings.cell.kind, course, settings.explain)
+        with work.results() as folder:
+            write(folder, settings, found, course.trainings)
+        log_answer(work, found)
+        display.print_summary(outline(work, found))
+    return found
+
+
+def searched(settings: Settings) -> HorizonRecord:
+    """Return the horizon that is explained; raise `UserError` where there is none of a search with these settings."""
+    folder, again = settings.results_of("search"), f"`{settings.command('search')}`"
+    used = read_settings(folder / "settings.json", again).tree
+    ours, theirs = (by_class(without(each, *NOT_OF_A_SEARCH)) for each in (settings.recorded, used))
+    if ours != theirs:
+        raise UserError(f"{folder} holds a search with other settings than these; {again} makes it anew")
+    return read_horizon(folder / "horizon.json", again)
+
+
+@contextmanager
+def lock(settings: Settings) -> Iterator[None]:
+    """Hold the lock of a pair's explanation, which a killed process does not; raise `UserError` where it is taken."""
+    folder = settings.state / ".state"
+    folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / f"explain-{settings.title}.lock", timeout=0)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"another process explains {settings.title} in {settings.state}; wait until it ended"
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def course_of(work: Work, asked: Question, horizon: HorizonRecord) -> explanation.Course:
+    """Train what the question asks, and return what was done."""
+    settings, cap = work.settings, work.settings.explain.cap(horizon.compute)
+    if asked.length is None:
+        return explanation.Course(None, asked.reason, (), {}, cap)
+    folder = settings.state / ".state" / "explain"
+    folder /= f"{settings.title}-{explanation_fingerprint(settings, asked.length)}"
+    rounds = Rounds(settings, work.display, Trainer(settings, work.held_out, asked.length, folder), cap)
+    reason = rounds.run()
+    return explanation.Course(asked.length, reason, tuple(rounds.trainings), rounds.without, cap)
+
+
+@dataclass
+class Rounds:
+    """The trainings that were made, and what may still be spent."""
+
+    settings: Settings
+    display: Display
+    train: Trainer
+    cap: int  # replica x updates x length
+    trainings: list[Training] = field(default_factory=list)
+    without: dict[str, str] = field(default_factory=dict)  # arms that were left out, with the reason
+    capped: bool = False
+
+    def run(self) -> str:
+        """Train until a cause is named, all seeds were retrained, or the cap is reached; return why it ended."""
+        options = self.settings.explain
+        self.without |= {arm: why for arm in ARMS if (why := left_out(self.settings, arm, self.train.length))}
+        needed = options.round
+        while True:
+            self.find_failing(needed)
+            for arms in ((LUCK, *SAME_BUDGET, BUDGET), (BOTH,), (LARGER,)):
+                if not self.settled or (needed == options.round and BUDGET in arms):
+                    for arm in arms:
+                        self.retrain(arm, needed)
+            if self.settled or (self.verdict == MIXED and needed > options.round):
+                return SETTLED if self.settled else BOTH_WAYS
+            if self.capped:
+                return CAPPED
+            if len(self.failing) < needed:
+                return FEW
+            if needed >= options.failing:
+                return EVERY
+            needed = min(2 * needed, options.failing)
+
+    @property
+    def failing(self) -> list[int]:
+        """The seeds that failed in the plain training."""
+        return [seed for seed, (update, _) in plain_of(self.trainings).items() if update is None]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the rule names a cause."""
+        return self.verdict not in (MIXED, UNKNOWN)
+
+    @property
+    def verdict(self) -> str:
+        """What the rule says by now."""
+        return verdict(case_of(self.trainings, self.settings.cell.kind))
+
+    @property
+    def cost(self) -> int:
+        """What was spent."""
+        return sum(each.cost for each in self.trainings)
+
+    def find_failing(self, needed: int) -> None:
+        """Train plain seeds until so many failed, and one solved, unless two groups had none."""
+        size, most = self.settings.explain.group, 2 * self.settings.explain.failing
+        while True:
+            trained = len(plain_of(self.trainings))
+            unsolved = trained == len(self.failing) and trained < 2 * size
+            if trained >= most or (len(self.failing) >= needed and not unsolved):
+                return
+            if not self.attempt(PLAIN, range(FIRST_SEED + trained, FIRST_SEED + min(trained + size, most))):
+                return
+
+    def retrain(self, arm: str, needed: int) -> None:
+        """Retrain those of the first failing seeds that the arm has not had."""
+        done = {seed for each in self.trainings if each.arm == arm for seed in each.seeds}
+        seeds = [seed for seed in self.failing[:needed] if seed not in done]
+        if seeds and arm not in self.without:
+            self.attempt(arm, seeds)
+
+    def attempt(self, arm: str, seeds: Sequence[int]) -> bool:
+        """Train seeds unless that may exceed the cap; return whether they were trained."""
+        if self.cost + self.train.cost(arm, len(seeds)) > self.cap:
+            self.capped = True
+            return False
+
+        def watch(update: int, curve: Mapping[str, float]) -> None:
+            self.display.progress(self.cost / self.cap, f"{told}, update {update}")
+
+        told = f"{words(arm, self.settings.explain.budget)}, {len(seeds)} seeds"
+        self.trainings.append(done := self.train(arm, seeds, watch))
+        solved = sum(update is not None for update in done.updates)
+        self.display.print(f"{told}: {solved} solved at T = {self.train.length}")
+        return True
+
+
+def write(folder: Path, settings: Settings, found: ExplanationRecord, trainings: Sequence[Training]) -> None:
+    """Write every out of the stage."""
+    maps = [each for training in trainings for each in training.maps]
+    write_json(folder / "explanation.json", as_json(found))
+    explanation.write_seeds(folder / "seeds.csv", found)
+    explanation.write_maps(folder / "maps.parquet", maps)
+    draw_explanation(folder, found, maps, title(found.task, found.cell, settings.tree["cell"]))
+
+
+def log_answer(work: Work, found: ExplanationRecord) -> None:
+    """Log the verdict and what it rests on."""
+    numbers: dict[str, float] = {f"rescue/{arm.name}": arm.share.solved / arm.share.seeds for arm in found.arms}
+    numbers |= {"explain/cost": found.cost, "explain/seconds": work.seconds, "replicas/solved": found.solved}
+    shown = {"signal_to_noise": found.failing.signal_to_noise, "vanished": found.failing.vanished}
+    numbers |= {f"failing/{name}": value for name, value in shown.items() if value is not None}
+    work.run.metrics(found.budget, numbers)
+    tags = {"verdict": found.verdict or "none", "duration": duration(work.seconds)}
+    work.run.tags(tags | {WROTE: digest(work.folder / "explanation.json")})
+    work.run.note(note("explain", found=found, command=work.settings.command("explain")))
+
+
+def outline(work: Work, found: ExplanationRecord) -> dict[str, str]:
+    """Return what the command prints at its end."""
+    return {
+        "verdict": found.verdict or "none",
+        "seeds": ", ".join(f"{count} {each}" for each, count in found.counts.items()),
+        "because": found.reason,
+        "cost": f"{found.cost:.3g} of {found.cap:.3g} (replicas × updates × length), {duration(work.seconds)}",
+        "files": str(work.folder),
+        "MLflow": work.run.link(work.settings.address),
+    }
