@@ -59,7 +59,7 @@ TRIALS = (
     "study/trials.py",
 )
 """Which trials a search runs and how they end: they name its study."""
-CHOICES = ("runs/race.py", "tuning")
+CHOICES = ("runs/choosing.py", "runs/race.py", "tuning")
 """Which settings are chosen for a pair: with those above they name the study of a choice."""
 RATES = ("runs/learning_rate.py",)
 """Which learning rate the atlas chooses for a pair, beside those two."""

@@ -1,7 +1,8 @@
 """Replicas of one cell on one task at one length, from fresh weights to their outcomes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from pipeline.base.errors import require
+from pipeline.base.errors import UserError, require
 from pipeline.base.numbers import finite
 from pipeline.cells.cell import Cell
 from pipeline.learning import gradients
@@ -26,6 +27,7 @@ from pipeline.learning.scoreboard import Outcome, Scoreboard, StopRule, never_st
 from pipeline.learning.signature import evidence, signature
 from pipeline.tasks.task import Batch, Task
 
+ALLOCATOR = "can't allocate memory"  # what torch says on the CPU
 CLEARLY = 0.8
 """A held-out score below this share of chance is clearly better than chance: the replica has left its plateau.
 
@@ -68,7 +70,7 @@ def train_replicas(
 
     `length` and `seeds` take the place of those in the options. `begins` are cells, one a replica, whose weights they
     begin with, where these are to differ. `sequences_seed` takes the place of the options' seed for the training
-    sequences alone. Raises `UserError` where task, length and device do not fit together.
+    sequences alone. Raises `UserError` where these do not fit together, or the memory ends.
     """
     require_fit(task, options, length)
     torch.set_num_threads(1)  # more make small steps slower, and much slower on a busy machine
@@ -83,7 +85,8 @@ def train_replicas(
     drawn = options if sequences_seed is None else replace(options, seed=sequences_seed)
     posed = problem(task, drawn, length, seeds, held_out)
     inspector = Inspector(options.inspect_every, options.updates, task.channels, posed.objective, recorder.inspection)
-    weights = fit(model, make_optimizer, posed, options, board, recorder, inspector)
+    with enough_memory(length, options.batch, len(seeds)):
+        weights = fit(model, make_optimizer, posed, options, board, recorder, inspector)
     outcomes = [explained(row, position, recorder, task.chance) for position, row in enumerate(board.outcomes(seeds))]
     ran = [outcome.updates_run for outcome in outcomes]
     cost = sum(steps_trained(drawn.seed, updates, options.shortest, length) for updates in ran)
@@ -134,6 +137,18 @@ def explained(outcome: Outcome, position: int, recorder: Recorder, chance: float
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def enough_memory(length: int, batch: int, replicas: int) -> Iterator[None]:
+    """Raise `UserError` where a training needs more memory than this machine, its GPU or a limit gives it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or ALLOCATOR in str(error)):
+            raise
+        asked = f"length {length} with training.batch {batch} and {replicas} replicas"
+        raise UserError(f"there is too little memory for {asked}; fewer of one of them need less") from error
 
 
 def require_fit(task: Task, options: TrainingOptions, length: int) -> None:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.base.errors import UserError, require
+from pipeline.base.errors import UserError, first_line, require, shown
 from pipeline.base.files import write_json
 from pipeline.learning.model import Layout, Model, begin
 from pipeline.learning.replicas import TrainedReplicas
@@ -37,16 +37,41 @@ class Trained:
     about: Mapping[str, Any]  # model.json
     replicas: int
 
-    def __call__(
-        self, inputs: Shaped[Tensor, "batch time ..."], replica: int = 0
-    ) -> Float[Tensor, "batch answer output"]:
-        """The answers after the last steps of each sequence, however long: numbers, or the scores of the classes."""
-        require(0 <= replica < self.replicas, "replica", f"must be from 0 to {self.replicas - 1}", replica)
+    def __call__(self, inputs: object, replica: int = 0) -> Float[Tensor, "batch answer output"]:
+        """Return the answers after the last steps of each sequence, however long: numbers, or scores of the classes.
+
+        `inputs` are numbers [batch, time, channel] or symbols [batch, time], as a tensor, an array or nested lists.
+        Raises `UserError` for anything else.
+        """
+        known = type(replica) is int and 0 <= replica < self.replicas
+        require(known, "replica", f"must be a whole number from 0 to {self.replicas - 1}", replica)
+        read = self.read(inputs)
         rows = self.model.rows[replica : replica + 1]
         one = replace(self.model, rows=rows)
         with torch.no_grad():
-            answered: Tensor = one(inputs.transpose(0, 1).unsqueeze(0), int(self.about["answers"]))[0]
+            answered: Tensor = one(read.transpose(0, 1).unsqueeze(0), int(self.about["answers"]))[0]
         return answered.transpose(0, 1)
+
+    def read(self, inputs: object) -> Shaped[Tensor, "batch time ..."]:
+        """Return inputs as the model reads them; raise `UserError` where they can't be."""
+        symbols, channels, answers = (self.about[name] for name in ("symbols", "channels", "answers"))
+        kind = f"[batch, time] of symbols, whole numbers below {channels}"
+        reads = f"the model reads {kind if symbols else f'[batch, time, {channels}] of numbers'}"
+        try:
+            given = torch.as_tensor(inputs).detach()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{reads}; got {shown(inputs)} ({first_line(error)})") from error
+        got = f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
+        whole = not (given.is_floating_point() or given.is_complex() or given.dtype == torch.bool)
+        tokens = symbols and whole and given.ndim == 2
+        numbers = given.ndim == 3 and given.shape[2] == channels and not given.is_complex()
+        if not (tokens or numbers) or not given.numel():
+            raise UserError(f"{reads}; got {got}")
+        if given.shape[1] < answers:
+            raise UserError(f"{reads}, and at least {answers} steps, which it answers; got {got}")
+        if tokens and not 0 <= int(given.min()) <= int(given.max()) < channels:
+            raise UserError(f"{reads}; got {got} with symbols from {int(given.min())} to {int(given.max())}")
+        return given if tokens else given.to(self.model.rows.dtype)
 
 
 def save(folder: Path, settings: Settings, done: TrainedReplicas) -> None:

@@ -102,22 +102,36 @@ def check(
         require(names.get(group) is not None, group, f"must be one of {', '.join(options(group))}", None)
     with hydra_errors_as_user_errors():
         tree = _plain(config)
-    publish = of_type("publish", tree.pop("publish", False), bool)
-    parts = {name: tree[name] for name in tree if name in PARTS}
-    for group in PARTS:
-        require(isinstance(parts.get(group), Mapping), group, "is a group of settings", parts.get(group))
-    sections = {kind.section: kind for kind in (*SECTIONS, *OWN)}
-    for name in tree:
-        if name not in sections and name not in parts:
-            raise UserError(unknown(name))
-    values: dict[str, Any] = {name: section(kind, tree.get(name)) for name, kind in sections.items()}
-    chosen = {group: str(names[group]) for group in PARTS}
-    given: dict[str, Any] = {"experiment": names.get("experiment"), "overrides": tuple(overrides)}
-    settings = Settings(**values, parts=parts, names=chosen, folder=folder, publish=publish, **given)
+    publish, parts = of_type("publish", tree.pop("publish", False), bool), _parts(tree)
+    settings = Settings(
+        **_sections({name: values for name, values in tree.items() if name not in parts}),
+        parts=parts,
+        names={group: str(names[group]) for group in PARTS},
+        folder=folder,
+        experiment=names.get("experiment"),
+        publish=publish,
+        overrides=tuple(overrides),
+    )
     from pipeline.settings.checks import check_parts  # numpy
 
     check_parts(settings, used)
     return settings
+
+
+def _parts(tree: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the values of each part; raise `UserError` where one is no group of settings."""
+    for group in PARTS:
+        require(isinstance(tree.get(group), Mapping), group, "is a group of settings", tree.get(group))
+    return {group: tree[group] for group in tree if group in PARTS}
+
+
+def _sections(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the typed sections; raise `UserError` for a name that is none, and for the first wrong value."""
+    sections = {kind.section: kind for kind in (*SECTIONS, *OWN)}
+    for name in tree:
+        if name not in sections:
+            raise UserError(unknown(name))
+    return {name: section(kind, tree.get(name)) for name, kind in sections.items()}
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

@@ -45,19 +45,25 @@ def run_through_hydra(run: Callable[[Settings], None], words: Sequence[str], use
 
 
 def _require_jobs(module: str, used: Collection[str]) -> None:
-    """Raise `UserError` with all that is wrong with the jobs of a command line."""
-    checked: list[str] = []  # a sentence for each job, empty where nothing is wrong
+    """Raise `UserError` with all that is wrong with the jobs of a command line, each named by what is its own."""
+    jobs: list[tuple[list[str], str]] = []  # words, and a sentence where something is wrong
 
     def job(config: DictConfig) -> None:
+        words = asked(HydraConfig.get().overrides.task)
         try:
             load(config, used)
-            checked.append("")
+            jobs.append((words, ""))
         except UserError as error:
-            checked.append(f"{' '.join(asked(HydraConfig.get().overrides.task))}: {error}")
+            jobs.append((words, str(error)))
 
     _main(job, module)
-    if wrong := list(filter(None, checked)):
-        raise UserError(f"none of {len(checked)} jobs was started, for {len(wrong)} can't run; {'; '.join(wrong)}")
+    wrong = [(words, error) for words, error in jobs if error]
+    if len(jobs) == 1 and wrong:
+        raise UserError(wrong[0][1])
+    shared = set.intersection(*(set(words) for words, _ in jobs)) if jobs else set()
+    if wrong:
+        told = (f"{' '.join(word for word in words if word not in shared)}: {error}" for words, error in wrong)
+        raise UserError(f"none of {len(jobs)} jobs was started, for {len(wrong)} can't run; {'; '.join(told)}")
 
 
 def _run_jobs(run: Callable[[Settings], None], used: Collection[str]) -> None:

@@ -184,6 +184,7 @@ def meaningless(place: Path) -> None:
         (meaningless, [""], set(), set()),
         (change_a_constant, ["learning/fit.py"], EVERY, EVERY),
         (change_a_constant, ["tuning/space.py"], set(), EVERY),
+        (change_a_constant, ["runs/choosing.py"], set(), EVERY),
         (
             change_a_constant,
             ["tasks/copy.py", "cells/lstm.py"],
@@ -192,7 +193,7 @@ def meaningless(place: Path) -> None:
         ),
         (change_a_constant, [*ROBUSTNESS, *WINDOWS, "horizon/diagnostics.py", "figures/style.py"], set(), set()),
     ],
-    ids=["no meaning", "learning", "tuning", "parts", "robustness and statements"],
+    ids=["no meaning", "learning", "tuning", "choosing", "parts", "robustness and statements"],
 )
 def test_studies_have_other_names_where_the_edit_decides_them(
     edit: Edit,

@@ -59,7 +59,7 @@ def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> Non
     folder = copy_of_the_project(tmp_path)
     (folder / "pipeline/cells/leaky.py").write_text(next(block for block in blocks("python") if "LeakyRNN" in block))
     (folder / "conf/cell/leaky.yaml").write_text(blocks("yaml")[0])
-    done = run("search", "task=adding", "cell=leaky", "tracking.enabled=false", *QUICK, cwd=folder)
+    done = run("search", "task=adding", "cell=leaky", "tracking.enabled=false", "publish=true", *QUICK, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "results/search/adding-leaky/horizon.json").exists()
 

@@ -165,3 +165,14 @@ def test_without_a_home_the_libraries_lie_among_temporary_files(
     assert only.stat().st_mode & 0o777 == 0o700
     only.chmod(0o777)  # anybody could have put a library there
     assert list(build.cache_directories()) == []
+
+
+def test_what_a_killed_build_left_is_removed_once_it_can_run_no_more(tmp_path: Path) -> None:
+    old, young = tmp_path / f"{build.UNFINISHED}old", tmp_path / f"{build.UNFINISHED}young"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "cell.so").touch()
+    passed = time.time() - 2 * build.TIMEOUT - 60
+    os.utime(old, (passed, passed))
+    build._remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [young]

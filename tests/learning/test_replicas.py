@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.base.errors import UserError
 from pipeline.data import streams
 from pipeline.data.held_out import draw
 from pipeline.learning import model as models
 from pipeline.learning.batches import Sequences, training_sequences
+from pipeline.learning.replicas import enough_memory
 from pipeline.settings import Settings
 from pipeline.tasks.task import Batch
 from tests.learning.trials import assert_alike, small, train
@@ -172,3 +174,14 @@ def test_a_huge_learning_rate_is_recorded_as_divergence() -> None:
         assert not outcome.solved
         assert outcome.best_score is None
         assert 1 < outcome.updates_run < 12
+
+
+@pytest.mark.parametrize("error", [MemoryError(), None, torch.OutOfMemoryError("CUDA out of memory")])
+def test_too_little_memory_is_a_sentence_that_names_what_could_be_less(error: Exception | None) -> None:
+    said = r"^there is too little memory for length 60 with training.batch 32 and 8 replicas; "
+    with pytest.raises(UserError, match=said), enough_memory(60, 32, 8):
+        if error:
+            raise error
+        torch.empty(2**50)
+    with pytest.raises(RuntimeError, match="a fault"), enough_memory(60, 32, 8):
+        raise RuntimeError("a fault")

@@ -107,7 +107,8 @@ WRONG = {
     "-m cell=rnn,nope": f"cell must be one of {CELLS}; got 'nope'",
     "-m cell.hidden=0,1": "none of 2 jobs was started, for 1 can't run; cell.hidden=0: "
     "cell.hidden must be at least 1; got 0",
-    "-m training.length=12,0,14,1": "none of 4 jobs was started, for 2 can't run; "
+    "-m cell=rnn cell.hidden=0": "cell.hidden must be at least 1; got 0",
+    "-m cell=rnn training.length=12,0,14,1": "none of 4 jobs was started, for 2 can't run; "
     "training.length=0: training.length must be at least 1; got 0; "
     "training.length=1: training.length must be at least 2 for the task adding; got 1",
 }
@@ -177,14 +178,28 @@ def test_a_mistake_in_the_code_of_a_check_is_not_blamed_on_the_user_either(monke
         run_stage(prepare.main, "hydra.output_subdir=null")
 
 
-def test_an_interrupted_command_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+STOPPED = "error: stopped before the end; what was there before is kept\n"
+RESUMED = "error: stopped before the end; finished trials are kept, and the same command resumes after them\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "work", "said"),
+    [
+        (prepare.main, "prepared.prepare", STOPPED),
+        (train.main, "train.train", STOPPED),
+        (search.main, "search.search", RESUMED),
+        (tune.main, "tune.tune", RESUMED),
+    ],
+    ids=["prepare", "train", "search", "tune"],
+)
+def test_an_interrupted_command_ends_with_a_sentence_about_what_it_keeps(
+    main: Callable[[], None], work: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.runs.prepared.prepare", interrupted)
-    ended = run_stage(prepare.main, "")
-    assert ended.status == 130
-    assert re.fullmatch("error: stopped.*\n", ended.err)
+    monkeypatch.setattr(f"pipeline.runs.{work}", interrupted)
+    assert run_stage(main, "") == Ended(130, "", said)
 
 
 def settings_with_comments() -> list[tuple[str, str]]:
