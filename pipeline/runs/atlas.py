@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pipeline.base.deciding import NO_RESULT
 from pipeline.base.errors import first_line
 from pipeline.base.files import replaced, write_json
 from pipeline.base.terminal import Display, open_display
@@ -18,6 +20,7 @@ from pipeline.runs.learning_rate import choose_rate
 from pipeline.runs.studies import search_name
 from pipeline.runs.sweep import require_none, run_together
 from pipeline.settings import Settings
+from pipeline.settings.overrides import name_of
 
 Work = Callable[[list[Entry], Display, Any], dict[str, str]]  # (pairs, display, executor) -> what failed, and why
 
@@ -94,6 +97,13 @@ def choose(entries: list[Entry], display: Display, executor: Executor) -> dict[s
     return failed
 
 
+def question(settings: Settings) -> str:
+    """Return the command line that asks for one horizon, without the words that change no result: where it runs."""
+    names = [(name_of(word), word) for word in settings.overrides]
+    words = [word for name, word in names if not {name, name.partition(".")[0]} & set(NO_RESULT)]
+    return replace(settings, overrides=tuple(words)).command("search")
+
+
 def search(entries: list[Entry], display: Display, executor: Any) -> dict[str, str]:
     """Search the horizon of each pair, and write the table anew."""
     asked = {each.title: each.searched(each.rate) for each in entries if each.rate}
@@ -102,6 +112,6 @@ def search(entries: list[Entry], display: Display, executor: Any) -> dict[str, s
         if each.title not in failed:
             own = asked[each.title]
             with replaced(each.folder, whole=False) as folder:
-                write_json(folder / PAIR, as_json(PairRecord(search_name(own), own.command("search"))))
+                write_json(folder / PAIR, as_json(PairRecord(search_name(own), question(own))))
     write_table(entries[0].settings.results, [])
     return failed

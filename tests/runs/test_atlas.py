@@ -65,6 +65,15 @@ def test_a_pair_of_the_atlas_has_the_study_that_its_own_command_has() -> None:
     assert searched.parts["optimizer"]["lr"] == 0.01 and rate.at_end and rate.reached == 4.0
 
 
+def test_the_command_of_a_pair_is_the_same_wherever_it_was_searched() -> None:
+    here, there = (
+        plan("task=copy", "cell=gru", *words)[0].settings
+        for words in (["cell.hidden=9"], ["cell.hidden=9", "executor=processes", "training.threads=1"])
+    )
+    assert course.question(here) == course.question(there)
+    assert "cell.hidden=9" in course.question(here) and "executor" not in course.question(there)
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
