@@ -10,7 +10,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from pipeline.kernels.workspace import Trace
+from pipeline.learning import probing
 from pipeline.learning.batches import Draw, Feed, Sequences
+from pipeline.learning.first_look import Scores, Wanted
 from pipeline.learning.groups import Grouped
 from pipeline.learning.inspection import Inspector
 from pipeline.learning.model import Model
@@ -21,8 +23,6 @@ from pipeline.learning.recipes import PerReplica
 from pipeline.learning.recorder import Recorder
 from pipeline.learning.regularizer import add_gradient
 from pipeline.learning.scoreboard import Scoreboard, rows_of
-
-CHUNK = 250  # held-out sequences scored at once: more costs memory and gains no speed
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,23 @@ def fit(
         board.finish_update(step.finite())
         model, optimizer = narrow(model, make_optimizer, optimizer, running, board.running)
         if board.running.size and (update % options.probe_every == 0 or update == options.updates):
-            probed, scores = board.running, evaluate(model, problem)
-            improved = board.probe(update, scores)
+            probed, found = board.running, probe(model, problem, _wanted(update, options, board, recorder))
+            improved = board.probe(update, found)
             best[improved] = model.rows.detach()[rows_of(probed, improved)]
-            recorder.probe(
-                update, probed, scores, board.best.min(), int((board.reached[0] > 0).sum()), board.running.size
-            )
+            recorder.probe(update, probed, found, int((board.reached[0] > 0).sum()), board.running.size)
             model, optimizer = narrow(model, make_optimizer, optimizer, probed, board.running)
         if not board.running.size:
             break
+    partly = board.scored_on_a_part(problem.held_out(1).inputs.shape[2])
+    if partly.size:
+        board.best[partly] = evaluate(replace(model, rows=best[torch.from_numpy(partly)]), problem)
     return best
+
+
+def _wanted(update: int, options: TrainingOptions, board: Scoreboard, recorder: Recorder) -> Wanted:
+    """Return what the probe at this update has to find out; the last one scores all on all sequences."""
+    probes = -(-options.updates // options.probe_every)
+    return Wanted(board.goals_left(), recorder.watched(board.running), probes, update == options.updates)
 
 
 def one_update(
@@ -106,15 +113,14 @@ def one_update(
     return step
 
 
-@torch.no_grad()
+def probe(model: Model, problem: Problem, wanted: Wanted) -> Scores:
+    """Return the score of each replica on held-out sequences, on all of them where they may decide something."""
+    return probing.probe(model, problem.held_out(len(model.rows)), problem.objective, problem.answers, wanted)
+
+
 def evaluate(model: Model, problem: Problem) -> Float[ndarray, " replica"]:
     """Return the score of each replica on all held-out sequences."""
-    held_out = problem.held_out(len(model.rows))
-    parts = zip(held_out.inputs.split(CHUNK, dim=2), held_out.targets.split(CHUNK, dim=2), strict=True)
-    total = sum(
-        problem.objective.score(model(inputs, problem.answers), targets) * inputs.shape[2] for inputs, targets in parts
-    )
-    return _array(torch.as_tensor(total)) / held_out.inputs.shape[2]
+    return probing.evaluate(model, problem.held_out(len(model.rows)), problem.objective, problem.answers)
 
 
 def narrow(

@@ -17,7 +17,7 @@ from pipeline.kernels.workspace import Trace
 from pipeline.learning.objective import Objective
 
 READOUT = ("readout.weight", "readout.bias")
-WORTHWHILE = 8_000_000  # multiplications in a forward pass that make up for starting one more thread twice an update
+WORTHWHILE = 1_000_000  # multiplications in a forward pass that make up for waking one more thread twice an update
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def worthwhile(
 ) -> int:
     """How many threads, of those allowed, finish such a pass sooner: each weight is used once a step and sequence."""
     multiplications = sum(weight.numel() for weight in weights.values()) * prod(inputs.shape[1:3])
-    return max(1, min(threads, multiplications // WORTHWHILE))
+    return min(threads, 1 + multiplications // WORTHWHILE)
 
 
 def begin(

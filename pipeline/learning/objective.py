@@ -10,6 +10,7 @@ from torch import Tensor
 Outputs = Float[Tensor, "replica answer batch output"]
 PerReplica = Float[Tensor, " replica"]
 Targets = Shaped[Tensor, "replica answer batch ..."]
+Wrong = Bool[Tensor, "replica _ batch"]  # of each answer, or one for each sequence
 Measure = Callable[[Outputs, Targets], PerReplica]
 
 TOLERANCE = 0.04  # largest squared error of an answer that counts as right (Pascanu et al. 2013, authors' code)
@@ -21,6 +22,7 @@ class Objective:
 
     loss: Callable[[Outputs, Targets], tuple[PerReplica, Outputs]]  # and dL/d(outputs), of outputs without a graph
     score: Measure
+    errors: Callable[[Outputs, Targets], Float[Tensor, "replica batch"]]  # at least 0; the score is their mean
 
 
 def squared_error(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
@@ -45,39 +47,53 @@ def cross_entropy_loss(outputs: Outputs, targets: Int64[Tensor, "replica answer 
     return losses, slope.mul_(1 / targets[0].numel())
 
 
-def not_close(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
-    """Return the share of answers whose squared error, summed over the outputs, is above `TOLERANCE`."""
-    return _share(~((outputs - targets).square().sum(dim=3) <= TOLERANCE))
+def squared_errors(
+    outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]
+) -> Float[Tensor, "replica batch"]:
+    """Return the mean squared error of each sequence."""
+    return (outputs - targets).square().mean(dim=(1, 3))
 
 
-def other_sign(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> PerReplica:
-    """Return the share of answers that lie on the other side of 0 than the target, in any output."""
-    return _share(~(outputs * targets > 0).all(dim=3))
+def not_close(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> Wrong:
+    """Return which answers have a squared error, summed over the outputs, above `TOLERANCE`."""
+    return ~((outputs - targets).square().sum(dim=3) <= TOLERANCE)
 
 
-def other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-    """Return the share of answers of another class."""
-    return _share(outputs.argmax(dim=-1) != targets)
+def other_sign(outputs: Outputs, targets: Float[Tensor, "replica answer batch output"]) -> Wrong:
+    """Return which answers lie on the other side of 0 than the target, in any output."""
+    return ~(outputs * targets > 0).all(dim=3)
 
 
-def any_other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> PerReplica:
-    """Return the share of sequences with at least one answer of another class."""
-    return _share((outputs.argmax(dim=-1) != targets).any(dim=1, keepdim=True))
+def other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> Wrong:
+    """Return which answers are of another class."""
+    return outputs.argmax(dim=-1) != targets
+
+
+def any_other_class(outputs: Outputs, targets: Int64[Tensor, "replica answer batch"]) -> Wrong:
+    """Return which sequences have at least one answer of another class, as if each had one answer."""
+    return other_class(outputs, targets).any(dim=1, keepdim=True)
+
+
+def _counting(
+    loss: Callable[[Outputs, Targets], tuple[PerReplica, Outputs]], wrong: Callable[[Outputs, Targets], Wrong]
+) -> Objective:
+    """Return the objective whose score is the share of wrong answers."""
+    return Objective(
+        loss,
+        score=lambda outputs, targets: wrong(outputs, targets).to(torch.float32).mean(dim=(1, 2)),
+        errors=lambda outputs, targets: wrong(outputs, targets).to(torch.float32).mean(dim=1),
+    )
 
 
 OBJECTIVES = {
-    "regression": Objective(squared_error_loss, squared_error),
-    "tolerance": Objective(squared_error_loss, not_close),
-    "sign": Objective(squared_error_loss, other_sign),
-    "classification": Objective(cross_entropy_loss, other_class),
-    "recall": Objective(cross_entropy_loss, any_other_class),
+    "regression": Objective(squared_error_loss, squared_error, squared_errors),
+    "tolerance": _counting(squared_error_loss, not_close),
+    "sign": _counting(squared_error_loss, other_sign),
+    "classification": _counting(cross_entropy_loss, other_class),
+    "recall": _counting(cross_entropy_loss, any_other_class),
 }
 
 
 def objective(kind: str) -> Objective:
     """Return the objective of a task's `kind`."""
     return OBJECTIVES[kind]
-
-
-def _share(wrong: Bool[Tensor, "replica answer batch"]) -> PerReplica:
-    return wrong.to(torch.float32).mean(dim=(1, 2))

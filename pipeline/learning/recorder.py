@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 
 from pipeline.learning import gradients
+from pipeline.learning.first_look import Scores
 from pipeline.learning.scoreboard import rows_of
 
 State = Mapping[str, Float[ndarray, "running time"]]  # log2 ‖∂L/∂state_t‖ for each part of the state
@@ -66,6 +67,7 @@ class Recorder:
     first_losses: Float[ndarray, " replica"] = field(default_factory=lambda: np.zeros(0))  # at the first update
     nonfinite: set[int] = field(default_factory=set)  # whose loss or gradient was not finite
     _begun: int = 0
+    _best: float = np.inf  # the lowest score on all held-out sequences
     _clipped: list[tuple[ndarray, ndarray]] = field(
         default_factory=list
     )  # positions, which were: since the last record
@@ -118,23 +120,24 @@ class Recorder:
         self._remember(positions, figures)
         self._show(update, _medians(figures))
 
+    def watched(self, positions: Int64[ndarray, " running"]) -> Float[ndarray, " running"]:
+        """Return the score below which all held-out sequences are looked at, to tell whether a plateau has ended."""
+        return np.array([-np.inf if int(each) in self.exits else self.plateau for each in positions])
+
     def probe(
-        self,
-        update: int,
-        positions: Int64[ndarray, " running"],
-        scores: Float[ndarray, " running"],
-        best: float,
-        solved: int,
-        running: int,
+        self, update: int, positions: Int64[ndarray, " running"], found: Scores, solved: int, running: int
     ) -> None:
         """Take one check on held-out sequences."""
-        left = [int(each) for each in positions[scores < self.plateau] if int(each) not in self.exits]
+        whole = found.counts == found.whole
+        left = [int(each) for each in positions[found.scores < self.plateau] if int(each) not in self.exits]
         if left and self._last is not None:
             known, log2_norms = self._last
             decays = gradients.decay(log2_norms()["h"], self.answers)[rows_of(known, np.array(left))]
             self.exits |= {each: Exit(update, float(decay)) for each, decay in zip(left, decays, strict=True)}
-        figures = {"score/held_out": float(np.median(scores)), "score/best": best}
-        self._show(update, figures | {"replicas/solved": float(solved), "replicas/running": float(running)})
+        self._best = min([self._best, *map(float, found.scores[whole])])
+        figures = {"score/held_out": float(np.median(found.scores)), "score/sequences": float(found.counts.min())}
+        figures |= {"score/best": self._best, "replicas/solved": float(solved), "replicas/running": float(running)}
+        self._show(update, figures)
 
     def _count(self, positions: ndarray, clipped: ndarray) -> None:
         for position, fired in zip(positions.tolist(), clipped.tolist(), strict=True):

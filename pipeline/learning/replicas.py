@@ -35,7 +35,8 @@ By how many standard deviations a score that ignores the input misses it, with 1
 answers spreads by sqrt(p (1 - p) / 1 000), so .2 p is 4.7 of them at p = .36 (adding and multiplication with a
 tolerance), 6.3 at 1/2 (parity, latch, random permutation), 11 at 3/4 (temporal order) and more above (copy,
 memorization); for the squared error of a sum of two uniform numbers (adding) it is 5.3. So a run of 40 probes leaves by
-luck less than once in 10 000. It lies above every task's goals.
+luck less than once in 10 000. It lies above every task's goals. A probe looks at all sequences where the score of the
+first ones is below it, see learning.first_look: a replica close to it may be seen to leave at a later probe.
 """
 
 

@@ -39,7 +39,7 @@ def read_curves(path: Path, maker: str = MAKER) -> list[Curve]:
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise UserError(f"{path} can't be read ({first_line(error)}); {maker} makes it anew") from error
     whole = text.endswith("\n") and all("update" in curve for curve in curves)
-    if not whole or not any("score/best" in curve for curve in curves):
+    if not whole or not any("score/held_out" in curve for curve in curves):
         raise UserError(f"{path} does not hold the curves of a training; {maker} makes it anew")
     return curves
 

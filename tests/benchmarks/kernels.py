@@ -24,8 +24,8 @@ from pipeline.cells.cell import Cell
 from pipeline.kernels.scaling import FLOOR
 from pipeline.kernels.unroll import passes, unroll
 from pipeline.learning import model as models
-from pipeline.learning.batches import Sequences, training_sequences
-from pipeline.learning.fit import AHEAD, Problem, one_update
+from pipeline.learning.batches import AHEAD, Sequences, training_sequences
+from pipeline.learning.fit import Problem, one_update
 from pipeline.learning.objective import objective
 from pipeline.tasks.adding import Adding
 from tests.benchmarks import kernels_rivals as rivals

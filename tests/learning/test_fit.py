@@ -11,6 +11,7 @@ from pipeline.data.held_out import draw
 from pipeline.learning import batches, fit
 from pipeline.learning import model as models
 from pipeline.learning.batches import Sequences, shared_sequences
+from pipeline.learning.first_look import Scores, Wanted
 from pipeline.learning.fit import Problem
 from pipeline.learning.model import Model
 from pipeline.learning.objective import objective
@@ -25,14 +26,15 @@ class Scripted:
     def __init__(self, *scores: list[float]) -> None:
         self.scores, self.rows = list(scores), list[torch.Tensor]()
 
-    def __call__(self, model: Model, problem: Problem) -> ndarray:
+    def __call__(self, model: Model, problem: Problem, wanted: Wanted) -> Scores:
         self.rows.append(model.rows.detach().clone())
-        return np.array(self.scores[len(self.rows) - 1], dtype=np.float32)
+        scores = np.array(self.scores[len(self.rows) - 1], dtype=np.float32)
+        return Scores(scores, scores, np.full(len(scores), 40), 40)
 
 
 def test_the_best_weights_and_scores_so_far_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted([0.09, 0.12], [0.04, 0.11], [0.06, np.nan], [0.05, 0.14])
-    monkeypatch.setattr("pipeline.learning.fit.evaluate", script)
+    monkeypatch.setattr("pipeline.learning.fit.probe", script)
     result = train(small("adding", "rnn", "training.updates=20"), [0, 1])
     assert torch.equal(result.weights[0], script.rows[1][0])
     assert torch.equal(result.weights[1], script.rows[1][1])
@@ -43,7 +45,7 @@ def test_the_best_weights_and_scores_so_far_are_kept(monkeypatch: pytest.MonkeyP
 
 def test_a_replica_ends_at_the_first_probe_below_the_goal(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted([0.02, 0.01, 0.3], [0.009, 0.01, 0.3], [0.01, 0.009], [0.009])
-    monkeypatch.setattr("pipeline.learning.fit.evaluate", script)
+    monkeypatch.setattr("pipeline.learning.fit.probe", script)
     result = train(small("adding", "rnn", "training.updates=100"), [0, 1, 2])
     assert [outcome.updates_to_solve for outcome in result.outcomes] == [10, 20, 15]
     assert [outcome.updates_run for outcome in result.outcomes] == [10, 20, 15]

@@ -101,6 +101,6 @@ def test_a_thread_more_is_started_only_where_it_has_enough_to_do() -> None:
         "weight_hh": torch.zeros(4, 128, 32)
     }  # of four replicas; 16384 multiplications for each step and sequence
     steps = models.WORTHWHILE // (16384 * 32)
-    for length, threads in ((1, 1), (steps, 1), (2 * steps + 2, 2), (100 * steps, 3)):
+    for length, threads in ((1, 1), (steps + 1, 2), (100 * steps, 3)):
         assert models.worthwhile(3, weights, torch.zeros(4, length, 32, dtype=torch.uint8)) == threads
     assert models.worthwhile(1, weights, torch.zeros(4, 100 * steps, 32, 2)) == 1

@@ -5,9 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from pipeline.learning.first_look import Scores
 from pipeline.learning.recorder import Recorder, columns
 
 LOG2 = Mapping[str, np.ndarray]
+
+
+def on_all(scores: np.ndarray) -> Scores:
+    return Scores(scores, scores, np.full(len(scores), 10), 10)
 
 
 def fill(recorder: Recorder, updates: int, leaves_at: int = 1000) -> dict[int, np.ndarray]:
@@ -84,10 +89,10 @@ def test_what_is_not_finite_is_not_shown() -> None:
     recorder = Recorder(every=1, answers=1, clip=1.0, watch=lambda update, figures: shown.append(figures))
     norms = {"h": np.array([[1.0, 2.0], [np.nan, np.inf]])}
     recorder.update(1, np.array([0, 1]), np.array([0.5, np.nan]), np.array([np.inf, np.nan]), lambda: norms)
-    recorder.probe(1, np.array([0]), np.array([np.nan]), np.inf, 0, 1)
+    recorder.probe(1, np.array([0]), on_all(np.array([np.nan])), 0, 1)
     assert "gradient/norm" not in shown[0]
     assert shown[0]["loss/training"] == 0.5
-    assert shown[1] == {"replicas/solved": 0.0, "replicas/running": 1.0}
+    assert shown[1] == {"score/sequences": 10.0, "replicas/solved": 0.0, "replicas/running": 1.0}
     assert all(np.isfinite(list(curve.values())).all() for curve in recorder.curves)
 
 
@@ -147,7 +152,7 @@ def test_a_replica_leaves_its_plateau_at_the_first_score_that_is_clearly_better_
         ones = np.ones(len(running))
         recorder.update(update, running, ones, ones, lambda norms=norms: {"h": norms})
         if update in scores:
-            recorder.probe(update, running, np.array(scores[update]), 0.1, 0, len(running))
+            recorder.probe(update, running, on_all(np.array(scores[update])), 0, len(running))
     assert {replica: left.update for replica, left in recorder.exits.items()} == {2: 2, 1: 4}
     assert recorder.exits[2].decay == pytest.approx(0.9**2 * 2**0.2)
     assert recorder.exits[1].decay == pytest.approx(0.9**4 * 2**0.1)
@@ -161,3 +166,15 @@ def test_the_latest_figures_of_a_replica_outlive_it() -> None:
     for replica, row in ((0, 0), (1, 1), (2, 1)):
         expected = (last[replica][row, 0] - last[replica][row, -1]) * np.log10(2)
         assert recorder.latest[replica]["gradient/first_over_last"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_best_score_is_of_all_sequences_and_a_plateau_is_watched_until_it_ends() -> None:
+    recorder = Recorder(every=5, answers=1, clip=1.0, plateau=0.4)
+    recorder.update(1, np.arange(2), np.ones(2), np.ones(2), lambda: {"h": np.ones((2, 5))})
+    part, whole = np.array([0.1, 0.5]), np.array([0.3, 0.5])
+    recorder.probe(1, np.arange(2), Scores(part, part, np.array([5, 5]), 10), 0, 2)
+    assert "score/best" not in recorder.curves[-1]
+    assert recorder.curves[-1]["score/sequences"] == 5
+    recorder.probe(2, np.arange(2), Scores(whole, part, np.array([10, 5]), 10), 0, 2)
+    assert recorder.curves[-1]["score/best"] == 0.3
+    assert recorder.watched(np.arange(2)).tolist() == [-np.inf, 0.4]

@@ -208,11 +208,11 @@ def test_a_horizon_above_the_range_has_no_unsolved_side() -> None:
 def test_curves_of_a_training_are_read_back_with_one_row_an_update(tmp_path: Path) -> None:
     path = tmp_path / "curves.csv"
     write_curves(
-        path, [{"update": 1.0, "loss": 0.1}, {"update": 50.0, "loss": 0.3}, {"update": 50.0, "score/best": 1 / 3}]
+        path, [{"update": 1.0, "loss": 0.1}, {"update": 50.0, "loss": 0.3}, {"update": 50.0, "score/held_out": 1 / 3}]
     )
-    assert path.read_text().splitlines()[0] == "update,loss,score/best"
-    assert read_curves(path) == [{"update": 1.0, "loss": 0.1}, {"update": 50.0, "loss": 0.3, "score/best": 1 / 3}]
-    for content in ("", "update,loss\n1,x\n", "a,b\n1,2\n", "update,loss\n1,2\n", "update,score/best\n1,2,3\n"):
+    assert path.read_text().splitlines()[0] == "update,loss,score/held_out"
+    assert read_curves(path) == [{"update": 1.0, "loss": 0.1}, {"update": 50.0, "loss": 0.3, "score/held_out": 1 / 3}]
+    for content in ("", "update,loss\n1,x\n", "a,b\n1,2\n", "update,loss\n1,2\n", "update,score/held_out\n1,2,3\n"):
         path.write_text(content)
         with pytest.raises(UserError, match=r"curves\.csv"):
             read_curves(path)

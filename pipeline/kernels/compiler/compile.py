@@ -15,7 +15,8 @@ from pipeline.kernels.compiler.emit import emit
 from pipeline.kernels.compiler.ir import Leaf
 from pipeline.kernels.compiler.leaves import Leaves
 from pipeline.kernels.compiler.lower import lower
-from pipeline.kernels.compiler.plan import plan, total
+from pipeline.kernels.compiler.plan import plan
+from pipeline.kernels.compiler.tables import total
 from pipeline.kernels.compiler.trace import Unsupported
 from pipeline.kernels.program import Program, Weights
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pipeline.kernels.compiler.blocks import Block
 from pipeline.kernels.compiler.ir import Leaf
 from pipeline.kernels.compiler.memory import cost, kept
-from pipeline.kernels.compiler.plan import NOTHING, Plan, plus, total
 from pipeline.kernels.compiler.stage import CHEAP, Body, Carry, Store
+from pipeline.kernels.compiler.tables import NOTHING, Plan, plus, total
 from pipeline.kernels.program import Size
 
 

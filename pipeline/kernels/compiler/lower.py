@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from pipeline.cells.cell import Cell
-from pipeline.kernels.compiler import rules
+from pipeline.kernels.compiler import calls, rules
 from pipeline.kernels.compiler.ir import Contribution, Graph, Leaf, Node, Outer, Total, ordered
 from pipeline.kernels.compiler.trace import Call, Key, Shapes, Step, Unsupported, key, trace
 
@@ -114,7 +114,7 @@ class Lowering:
         results = [item for item in tree_leaves(call.result) if isinstance(item, Tensor)]
         width = self._width(results[0])
         if rule is not None:
-            context = rules.Context(self.graph, self.row, width, call)
+            context = calls.Context(self.graph, self.row, width, call)
             found = rule(context, *call.arguments, **call.keywords)
             return (
                 [Sums([each]) if isinstance(each, Total) else each for each in found]
@@ -123,7 +123,7 @@ class Lowering:
             )
         if torch.Tag.pointwise in call.operator.tags:
             rows = [self.row(item) for item in call.tensors]
-            return self.graph.node("aten", rows, width, rules.Again(call))
+            return self.graph.node("aten", rows, width, calls.Again(call))
         raise Unsupported(f"uses {call.name}")
 
     def _added(self, call: Call) -> Sums:
@@ -186,7 +186,7 @@ class Lowering:
             product = self._product("mm", arguments[1:3])
             if isinstance(product, Sums):
                 raise Unsupported("computes with sums over the batch")
-            return rules.add(self.graph, self.row(arguments[0]), product)
+            return calls.add(self.graph, self.row(arguments[0]), product)
         left, right = (self._get(item) for item in arguments)
         if isinstance(left, Transposed) and isinstance(left.value, Node):
             return Sums([Outer(left.value, self.row(arguments[1]))])
@@ -225,7 +225,7 @@ def _products(graph: Graph, x: Node, leaf: Leaf) -> Node:
     total, first = None, leaf.first
     for piece in x.arguments:
         product = _products(graph, piece, Leaf(leaf.index, first, piece.width))
-        total = product if total is None else rules.add(graph, total, product)
+        total = product if total is None else calls.add(graph, total, product)
         first += piece.width
     assert total is not None
     return total

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from pipeline.kernels.compiler.blocks import Block, blocks_in_order
-from pipeline.kernels.compiler.plan import Plan
+from pipeline.kernels.compiler.tables import Plan
 
 KEEP, KEEP_ONE = 3.0, 0.3  # what it costs to write a block and read it again; one number
 COSTS: Mapping[str, float] = {

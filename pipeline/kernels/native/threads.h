@@ -2,11 +2,8 @@
 
 #pragma once
 
-#include <atomic>
-#include <system_error>
-#include <thread>
-
 #include "passes.h"
+#include "pool.h"
 
 namespace {
 
@@ -33,7 +30,7 @@ template <class Cell, class T> long scratch_size(const Problem& p) {
     return std::max(forward.used, backward.used) + 64;
 }
 
-// Run all replicas. Plain threads, started for this call: they wait without spinning and survive a fork.
+// Run all replicas, each by whichever thread is free.
 template <template <class, class> class Pass, class Cell, class T> void run(const Problem& p) {
     std::atomic<long> next{0};
     long size = scratch_size<Cell, T>(p);
@@ -44,13 +41,9 @@ template <template <class, class> class Pass, class Cell, class T> void run(cons
             Pass<Cell, T>(p, r, scratch).run();
         }
     };
-    std::vector<std::thread> others;
-    try {
-        for (long i = 1; i < std::min(p.threads, p.replicas); i++) others.emplace_back(work, i);
-    } catch (const std::system_error&) {  // no more threads to be had: those that there are do it
-    }
-    work(0);
-    for (std::thread& thread : others) thread.join();
+    long helpers = std::min(p.threads, p.replicas) - 1;
+    if (helpers < 1) work(0);
+    else Pool::here().run(helpers, work);
 }
 
 }  // namespace
