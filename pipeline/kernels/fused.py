@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from pipeline.cells.cell import Cell
+from pipeline.cells.cell import Cell, State
 from pipeline.kernels import build
 from pipeline.kernels.program import BY_HAND, Program
 from pipeline.kernels.scaling import FLOOR, Norms
@@ -37,7 +37,7 @@ class Problem(ctypes.Structure):
         ("norms", ctypes.c_void_p),
         ("floor", ctypes.c_double),
         ("states", ctypes.c_void_p),
-        ("errors", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("errors", "start", "d_start")),
     ]
 
 
@@ -62,6 +62,7 @@ class Passes:
         channels: int,
         outputs: int,
         threads: int,
+        start: State | None = None,
     ) -> None:
         shared = inputs.stride(0) == 0  # the same for all replicas: one copy serves
         inputs = (inputs[:1] if shared else inputs).contiguous()
@@ -74,7 +75,11 @@ class Passes:
         sizes = (replicas, time, batch, channels, cell.hidden, outputs, threads, token_bytes, stride)
         self.problem = Problem(*sizes, ctypes.addressof(self.weights), inputs.data_ptr())
         self.problem.floor = FLOOR
-        self.cell, self.program, self.alive = cell, program, (inputs, *leaves)  # alive: what is pointed to
+        begun = [part.contiguous() for part in start or ()]
+        self.start = (ctypes.c_void_p * len(begun))(*map(Tensor.data_ptr, begun))
+        self.problem.start = ctypes.addressof(self.start) if begun else None
+        self.cell, self.program = cell, program
+        self.alive = (inputs, *leaves, *begun)  # what is pointed to
         library = build.library(program.source, self.like.dtype)
         assert library is not None, "programs that cannot be built are not run"
         self.library = library
@@ -111,10 +116,12 @@ class Passes:
         gradient: Mapping[str, Float[Tensor, "replica ..."]],
         norms: Norms | None = None,
         trace: Trace | None = None,
+        of_start: State | None = None,
     ) -> None:
         """Write dL/d(weights) into `gradient`, whose tensors lie like weights, and fill `norms` and `trace`.
 
-        Raises RuntimeError where the memory of the forward pass serves a later one by now.
+        `of_start` takes dL/d(state before the first step), where it is no zero state. Raises RuntimeError where the
+        memory of the forward pass serves a later one by now.
         """
         assert self.workspace is not None, "forward(keep=True) comes first"
         self.workspace.check(self.owner)
@@ -131,56 +138,13 @@ class Passes:
         problem.norms = ctypes.addressof(pointers) if noted else None
         if trace is not None:
             problem.states, problem.errors = trace.states.data_ptr(), trace.errors.data_ptr()
+        begun = (ctypes.c_void_p * len(of_start or ()))(*map(Tensor.data_ptr, of_start or ()))
+        problem.d_start = ctypes.addressof(begun) if of_start else None
         self.library.backward(ctypes.byref(problem))
         for name, norm in zip(self.cell.states, noted, strict=False):
             if norms is not None and norms[name] is not norm:
                 norms[name].copy_(norm)
         self.workspace.give_back()
-
-
-class DerivedPasses:
-    """The same for a cell that computes with its weights before it multiplies by them: that part is torch's."""
-
-    def __init__(
-        self,
-        cell: Cell,
-        program: Program,
-        weights: Weights,
-        inputs: Shaped[Tensor, "replica time batch ..."],
-        channels: int,
-        outputs: int,
-        threads: int,
-    ) -> None:
-        assert program.derive is not None
-        with torch.enable_grad():
-            self.weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-            self.derived = program.derive(self.weights)
-        plain = {name: tensor.detach() for name, tensor in self.derived.items()}
-        self.passes = Passes(cell, program, plain, inputs, channels, outputs, threads)
-
-    def forward(self, keep: bool) -> Float[Tensor, "replica outputs batch hidden"]:
-        """Return the outputs; `keep` what a backward pass needs."""
-        return self.passes.forward(keep)
-
-    def backward(
-        self,
-        upstream: Float[Tensor, "replica outputs batch hidden"],
-        gradient: Weights,
-        norms: Norms | None = None,
-        trace: Trace | None = None,
-    ) -> None:
-        """Write dL/d(weights) into `gradient`; see `Passes`."""
-        of_derived = {name: torch.empty_like(tensor) for name, tensor in self.derived.items()}
-        self.passes.backward(upstream, of_derived, norms, trace)
-        differentiable = [name for name, tensor in self.derived.items() if tensor.requires_grad]
-        found = torch.autograd.grad(
-            [self.derived[name] for name in differentiable],
-            list(self.weights.values()),
-            [of_derived[name] for name in differentiable],
-            allow_unused=True,
-        )
-        for name, part in zip(self.weights, found, strict=True):
-            gradient[name].zero_() if part is None else gradient[name].copy_(part)
 
 
 def unroll(
@@ -195,9 +159,10 @@ def unroll(
     trace: Trace | None = None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
     """Return the outputs with a graph; see kernels/unroll.py."""
+    start = () if cell.initial(weights) is None else cell.start(weights, inputs.shape[2])
     weights = program.derive(weights) if program.derive else weights
     request = (cell, program, tuple(weights), inputs, channels, outputs, norms, threads, trace)
-    result: Tensor = _Unroll.apply(*request, *weights.values())  # type: ignore[no-untyped-call]
+    result: Tensor = _Unroll.apply(*request, *weights.values(), *start)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -217,8 +182,8 @@ class _Unroll(torch.autograd.Function):
         *tensors: Tensor,
     ) -> Float[Tensor, "replica outputs batch hidden"]:
         ctx.save_for_backward(*tensors)  # so that autograd notices where one is changed before the backward pass
-        weights = dict(zip(names, tensors, strict=True))
-        ctx.passes = Passes(cell, program, weights, inputs, channels, outputs, threads)
+        weights, start = dict(zip(names, tensors, strict=False)), tensors[len(names) :]
+        ctx.passes = Passes(cell, program, weights, inputs, channels, outputs, threads, start)
         ctx.names, ctx.norms, ctx.trace = names, norms, trace
         result: Tensor = ctx.passes.forward(keep=True)
         return result
@@ -227,7 +192,8 @@ class _Unroll(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         found = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in ctx.saved_tensors]
-        ctx.passes.backward(upstream, dict(zip(ctx.names, found, strict=True)), ctx.norms, ctx.trace)
+        weights, start = dict(zip(ctx.names, found, strict=False)), tuple(found[len(ctx.names) :])
+        ctx.passes.backward(upstream, weights, ctx.norms, ctx.trace, start)
         return (None,) * 9 + tuple(found)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.base.errors import UserError, require
 from pipeline.cells.cell import Cell
-from pipeline.kernels import batched, build, fused, stepwise
+from pipeline.kernels import batched, build, fused, prepared, stepwise
 from pipeline.kernels.batched_steps import Weights
 from pipeline.kernels.compiler import replay
 from pipeline.kernels.compiler.compile import Compiled, compiled
@@ -69,9 +69,10 @@ def unroll(
         return _passes(cell, chosen.program, weights, inputs, width, outputs, threads).forward(keep=False)
     if chosen.replay is not None:
         program, leaves = chosen.replay.replayed(weights)
+        start = cell.start(weights, inputs.shape[2])
         if graph:
-            return replay.unroll(cell, program, leaves, inputs, width, outputs, norms, trace)
-        return replay.evaluate(cell, program, leaves, inputs, width, outputs)
+            return replay.unroll(cell, program, leaves, inputs, width, outputs, norms, trace, start)
+        return replay.evaluate(program, leaves, inputs, width, outputs, start)
     if chosen.kernel == "torch":
         if graph:
             return batched.unroll(cell, weights, inputs, outputs, norms, trace)
@@ -91,7 +92,7 @@ def passes(
     norms: Norms,
     trace: Trace | None,
     channels: int | None = None,
-) -> fused.Passes | fused.DerivedPasses | None:
+) -> prepared.AnyPasses | None:
     """Return the forward pass of `unroll` and the backward pass through it, without autograd; None if that is needed.
 
     `norms` and `trace` are checked here, and filled when the backward pass is given them.
@@ -103,8 +104,10 @@ def passes(
 
 def _passes(
     cell: Cell, program: Program, weights: Weights, inputs: Inputs, width: int, outputs: int, threads: int
-) -> fused.Passes | fused.DerivedPasses:
-    kind = fused.DerivedPasses if program.derive else fused.Passes
+) -> prepared.AnyPasses:
+    if cell.initial(weights) is not None:
+        return prepared.StartedPasses(cell, program, weights, inputs, width, outputs, threads)
+    kind = prepared.DerivedPasses if program.derive else fused.Passes
     return kind(cell, program, weights, inputs, width, outputs, threads)
 
 
@@ -152,8 +155,6 @@ def _choose(kernel: str, cell: Cell, weights: Weights, channels: int, device: st
         return Choice("stepwise")
     if type(cell) in BY_HAND:
         return _by_hand(kernel, cell, weights, device)
-    if cell.initial(weights) is not None:
-        return _refused(kernel, f"cell {type(cell).__name__} starts from a state of its own")
     found = compiled(cell, weights, channels)
     reason = found.reason
     if device == "cpu" and found.native is not None and kernel != "torch":

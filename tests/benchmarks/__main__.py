@@ -6,9 +6,9 @@
     python -m tests.benchmarks.search
 
 run them one by one, and write a JSON file each; `peak_share` runs the searches of the default grid and says how much of
-the machine's arithmetic they use, in minutes on an idle one; `proof` and `futility` beside them measure on real training and take
-their time, `load` measures the stores of a team and what the published grid would cost, `retuning` chooses settings
-with fresh seeds, and `faults` does harm to searches and says what came of it.
+the machine's arithmetic they use, in minutes on an idle one; `proof` and `futility` beside them measure on real
+training and take their time, `load` measures the stores of a team and what the published grid would cost, `retuning`
+chooses settings with fresh seeds, and `faults` does harm to searches and says what came of it.
 """
 
 import subprocess

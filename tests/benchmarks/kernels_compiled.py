@@ -98,7 +98,8 @@ def run(way: str, found: Compiled, what: Given) -> None:
     if way == "stepwise":
         outputs = stepwise.unroll(cell, weights, inputs, 1, norms, None, CHANNELS)
     elif way == "replayed":
-        outputs = replay.unroll(cell, *found.replayed(weights), inputs, CHANNELS, 1, norms, None)
+        start = cell.start(weights, BATCH)
+        outputs = replay.unroll(cell, *found.replayed(weights), inputs, CHANNELS, 1, norms, None, start)
     else:
         program = BY_HAND[type(cell)] if way == "by hand" else found.native
         assert program is not None

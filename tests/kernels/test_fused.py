@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,24 @@ def test_results_do_not_depend_on_the_number_of_threads(name: str, dtype: torch.
     one = by_kernel("fused", cell, weights, inputs, upstream, threads=1)
     for threads in (2, 3, 8):
         assert _equal(by_kernel("fused", cell, weights, inputs, upstream, threads=threads), one)
+
+
+def _outputs(threads: int) -> torch.Tensor:
+    cell = make_cell("gru", 9)
+    with torch.no_grad():
+        return unroll(cell, make_weights(cell, 5, 2), draw(5, 12, 4, 2), 2, kernel="fused", threads=threads)
+
+
+def test_a_forked_process_and_several_threads_at_once_share_no_helpers() -> None:
+    """A child has none of its parent's threads, and one call at a time has the pool: none waits for ever."""
+    one = _outputs(1)
+    assert torch.equal(_outputs(3), one)
+    if (child := os.fork()) == 0:
+        os._exit(0 if torch.equal(_outputs(3), one) else 1)
+    with ThreadPoolExecutor(3) as callers:
+        found = list(callers.map(lambda _: _outputs(3), range(30)))
+    assert all(torch.equal(each, one) for each in found)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("name", CELLS)

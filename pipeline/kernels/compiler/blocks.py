@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.kernels.compiler.ir import POINTWISE, Graph, Leaf, Node, Outer
+from pipeline.kernels.compiler.ir import CUBES, POINTWISE, Graph, Leaf, Node, Outer
 from pipeline.kernels.compiler.trace import Unsupported
 from pipeline.kernels.program import Size
 
@@ -62,6 +62,8 @@ class Blocks:
             return [self.make("constant", (), ONE, node.data)] * len(self.widths(node.width))
         if node.op in ("product", "product_t"):
             return self._product(node)
+        if node.op in CUBES:
+            raise Unsupported("makes tensors of three axes, which are not written in C++")
         rows = [self.of(argument) for argument in node.arguments]
         if node.op == "cat":
             return [block for row in rows for block in row]

@@ -7,6 +7,8 @@ Nodes are made once each (`Graph.node`), so equal computations are one node. The
     constant(number)
     product(x, leaf) product_t(x, leaf)    x times a matrix of weights, or times its transpose
     slice(x, begin) cat(x, ...) expand(x)  parts of rows, rows side by side, one number for all units
+    repeat(x, n) tile(x, n)           each number n times, or the row n times; see cubes.py
+    sum_inner(x, n) sum_outer(x, n)   over n numbers that stand together, or over n rows side by side
     sum(x) max(x)                     over the units of a row, to a width of 1
     everything else                   number by number; POINTWISE has those that can be written as C++
 """
@@ -18,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+CUBES = ("repeat", "tile", "sum_inner", "sum_outer")
 MASKS = ("gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not")
 
 POINTWISE: dict[str, Callable[..., Tensor]] = {

@@ -1,6 +1,6 @@
 """ATen calls as nodes of the graph; what no rule knows is refused by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from pipeline.cells.cell import Cell
-from pipeline.kernels.compiler import calls, rules
-from pipeline.kernels.compiler.ir import Contribution, Graph, Leaf, Node, Outer, Total, ordered
+from pipeline.kernels.compiler import calls, cubes, elementwise, rules
+from pipeline.kernels.compiler.ir import CUBES, Contribution, Graph, Leaf, Node, Outer, Total, ordered
 from pipeline.kernels.compiler.trace import Call, Key, Shapes, Step, Unsupported, key, trace
 
 VIEWS = ("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "alias", "detach", "clone", "_reshape_alias")
@@ -114,7 +114,9 @@ class Lowering:
         results = [item for item in tree_leaves(call.result) if isinstance(item, Tensor)]
         width = self._width(results[0])
         if rule is not None:
-            context = calls.Context(self.graph, self.row, width, call)
+            context = calls.Context(self.graph, self._broadcast(call), width, call)
+            if cubes.has_three_axes(call) and not (name in elementwise.RULES or base in elementwise.RULES):
+                return cubes.across(calls.Context(self.graph, self.row, width, call), base)
             found = rule(context, *call.arguments, **call.keywords)
             return (
                 [Sums([each]) if isinstance(each, Total) else each for each in found]
@@ -122,9 +124,15 @@ class Lowering:
                 else found
             )
         if torch.Tag.pointwise in call.operator.tags:
-            rows = [self.row(item) for item in call.tensors]
+            rows = list(map(self._broadcast(call), call.tensors))
             return self.graph.node("aten", rows, width, calls.Again(call))
         raise Unsupported(f"uses {call.name}")
+
+    def _broadcast(self, call: Call) -> Callable[[Any], Node]:
+        """Return the nodes of a call's arguments; one of three axes has them in the shape of its result."""
+        if not (isinstance(call.result, Tensor) and call.result.dim() == 3):
+            return self.row
+        return lambda item: cubes.spread(self.graph, self.row(item), item, tuple(call.result.shape))
 
     def _added(self, call: Call) -> Sums:
         """Return dL/d(leaf) from two places."""
@@ -154,7 +162,7 @@ class Lowering:
         shape = list(tensor.shape)
         if not shape:
             return 1
-        if shape[:1] != [self.batch] or len(shape) > 2:
+        if shape[:1] != [self.batch] or len(shape) > 3:
             named = ["batch" if size == self.batch else str(size) for size in shape]
             raise Unsupported(f"makes a tensor of shape [{', '.join(named)}]")
         return prod(shape[1:])
@@ -243,7 +251,8 @@ def _pieces(x: Node, gradient: Node, first: int = 0) -> list[Contribution]:
 
 def _matrix(leaf: Tensor) -> tuple[int, int]:
     """Return rows and columns; what is not a matrix is one row, or cannot be used."""
-    if leaf.numel() == prod(leaf.shape[-1:]):
+    cube = leaf.dim() == 3 and len(leaf) == 1 and leaf.is_contiguous()
+    if cube or leaf.numel() == prod(leaf.shape[-1:]):
         return 1, leaf.numel()
     return (leaf.shape[0], leaf.shape[1]) if leaf.dim() == 2 else (0, 0)
 
@@ -264,6 +273,6 @@ def check_linear(graph: Graph) -> None:
             "sigmoid_backward": linear == [True, False],
             "tanh_backward": linear == [True, False],
         }
-        always = ("upstream", "neg", "sum", "slice", "cat", "expand", "product_t", "product")
+        always = ("upstream", "neg", "sum", "slice", "cat", "expand", "product_t", "product", *CUBES)
         if depends[id(node)] and node.op not in always and not allowed.get(node.op, False):
             raise Unsupported(f"has a gradient that is not linear ({node.op})")

@@ -4,7 +4,7 @@ A step's nodes that the way back needs are kept as they are; the gradients of th
 steps, one product a chunk.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pipeline.cells.cell import Cell
-from pipeline.kernels.compiler.ir import POINTWISE, Graph, Node, Outer, ordered
+from pipeline.kernels.compiler import cubes
+from pipeline.kernels.compiler.ir import CUBES, POINTWISE, Graph, Node, Outer, ordered
+from pipeline.kernels.compiler.summing import SummedGradients
 from pipeline.kernels.scaling import Norms, RunningGradient, times_power_of_two_
 from pipeline.kernels.workspace import Trace
-
-CHUNK = 8  # steps whose gradients of the weights are summed by one matrix product
 
 Row = Float[Tensor, "replica batch _"]
 Matrix = Float[Tensor, "replica _ _"]
@@ -29,11 +29,16 @@ class Program:
 
     def __init__(self, graph: Graph):
         self.graph = graph
-        self.forward = ordered(graph.after)
-        known = {id(node) for node in self.forward}
-        self.backward = [node for node in ordered(graph.roots()) if id(node) not in known]
+        forward, roots = ordered(graph.after), {id(node) for node in graph.roots()}
+        known = {id(node) for node in forward}
+        self.spread = {
+            id(n) for n in ordered(graph.roots()) if n.op in cubes.SPREAD and id(n) not in roots
+        }  # never made
+        self.forward = [node for node in forward if id(node) not in self.spread]
+        self.backward = [n for n in ordered(graph.roots()) if id(n) not in known and id(n) not in self.spread]
         contributions = [each for of_leaf in graph.of_leaves for each in of_leaf]
         needed = [argument for node in self.backward for argument in node.arguments]
+        needed = [node.arguments[0] if id(node) in self.spread else node for node in needed]
         needed += [node for node in [*graph.totals, *graph.before] if id(node) in known]
         for each in contributions:
             needed += [each.x, each.gradient] if isinstance(each, Outer) else [each.gradient]
@@ -77,7 +82,9 @@ class Run:
             (other,) = [argument for argument in node.arguments if argument is not product]
             total: Tensor = torch.baddbmm(values[id(other)], x, self._matrix(product))
             return total
-        arguments = [values[id(argument)] for argument in node.arguments]
+        if node.op in POINTWISE and any(id(argument) in self.program.spread for argument in node.arguments):
+            return self._spread(node, values)
+        arguments = [self._made(argument, values) for argument in node.arguments]
         if node.op in ("product", "product_t"):
             return torch.bmm(arguments[0], self._matrix(node))
         if node.op == "aten":
@@ -87,6 +94,19 @@ class Run:
             result: Tensor = POINTWISE[node.op](*arguments)
             return result
         return self._other(node, arguments)
+
+    def _made(self, node: Node, values: Values) -> Tensor:
+        if id(node) not in self.program.spread:
+            return values[id(node)]
+        return cubes.replayed(node.op, values[id(node.arguments[0])], node.data)
+
+    def _spread(self, node: Node, values: Values) -> Tensor:
+        """Return the result of a function some of whose arguments are spread, without making those."""
+        rows = [
+            values[id(argument.arguments[0] if argument.op in cubes.SPREAD else argument)]
+            for argument in node.arguments
+        ]
+        return cubes.computed(node, rows, POINTWISE[node.op])
 
     def _other(self, node: Node, arguments: list[Tensor]) -> Tensor:
         if node.op == "vector":
@@ -108,6 +128,8 @@ class Run:
             )
         if node.op == "expand":
             return x.expand(*x.shape[:-1], node.width)
+        if node.op in CUBES:
+            return cubes.replayed(node.op, x, node.data)
         if node.op == "sum":
             summed: Tensor = torch.sum(x, -1, keepdim=True)
             return summed
@@ -158,16 +180,16 @@ class Reader:
 
 @torch.no_grad()
 def evaluate(
-    cell: Cell,
     program: Program,
     leaves: Sequence[Matrix],
     inputs: Shaped[Tensor, "replica time batch ..."],
     channels: int,
     outputs: int,
+    start: Sequence[Row],
 ) -> Float[Tensor, "replica outputs batch hidden"]:
-    """Return the outputs alone."""
+    """Return the outputs alone, from this first state."""
     run, read = Run(program, leaves), Reader(inputs, channels, leaves[0].dtype)
-    state, shown = _zero(cell, leaves, inputs), []
+    state, shown = tuple(start), list[Tensor]()
     for step in range(inputs.shape[1]):
         state, _ = run.step(state, read(step))
         if step >= inputs.shape[1] - outputs:
@@ -184,15 +206,12 @@ def unroll(
     outputs: int,
     norms: Norms | None,
     trace: Trace | None,
+    start: Sequence[Row],
 ) -> Float[Tensor, "replica outputs batch hidden"]:
-    """Return the outputs with a graph."""
+    """Return the outputs with a graph, from this first state."""
     request = (cell, program, inputs, channels, outputs, norms, trace)
-    result: Tensor = _Unroll.apply(*request, *leaves)  # type: ignore[no-untyped-call]
+    result: Tensor = _Unroll.apply(*request, *start, *leaves)  # type: ignore[no-untyped-call]
     return result
-
-
-def _zero(cell: Cell, leaves: Sequence[Matrix], inputs: Tensor) -> tuple[Row, ...]:
-    return tuple(leaves[0].new_zeros(inputs.shape[0], inputs.shape[2], width) for width in cell.widths)
 
 
 class _Unroll(torch.autograd.Function):
@@ -206,9 +225,10 @@ class _Unroll(torch.autograd.Function):
         outputs: int,
         norms: Norms | None,
         trace: Trace | None,
-        *leaves: Tensor,
+        *tensors: Tensor,
     ) -> Tensor:
-        run, state, steps = Run(program, leaves), _zero(cell, leaves, inputs), inputs.shape[1]
+        state, leaves = tensors[: len(cell.states)], tensors[len(cell.states) :]
+        run, steps = Run(program, leaves), inputs.shape[1]
         read = Reader(inputs, channels, leaves[0].dtype)
         ctx.states, ctx.values, shown = [state], [], []
         for step in range(steps):
@@ -228,7 +248,7 @@ class _Unroll(torch.autograd.Function):
         steps, outputs, states = len(ctx.values), gradient.shape[1], ctx.states
         zero = [torch.zeros_like(part) for part in states[0]]
         running = RunningGradient(zero, ctx.names, ctx.norms, steps, ctx.trace)
-        sums = _Sums(graph, ctx.saved_tensors)
+        sums = SummedGradients(graph, ctx.saved_tensors)
         for step in reversed(range(steps)):
             if step >= steps - outputs:
                 running.inject(gradient[:, step - steps + outputs])
@@ -239,55 +259,9 @@ class _Unroll(torch.autograd.Function):
         running.write()
         if ctx.trace is not None:
             torch.stack([state[0] for state in states[1:]], dim=1, out=ctx.trace.states)
-        return (None,) * 7 + tuple(sums.finished())
+        of_start = [times_power_of_two_(part.clone(), running.exponent) for part in running.parts]
+        return (None,) * 7 + (*of_start, *sums.finished())
 
 
 def _like(values: Values, node: Node, part: Row) -> Row:
     return values[id(node)].expand(part.shape)
-
-
-class _Sums:
-    """The gradients of the leaves, summed over the steps in chunks."""
-
-    def __init__(self, graph: Graph, leaves: Sequence[Matrix]):
-        self.graph, self.sums = (
-            graph,
-            [torch.zeros_like(leaf, memory_format=torch.contiguous_format) for leaf in leaves],
-        )
-        self.waiting: list[Mapping[int, Tensor]] = []
-        gradients = {id(each.gradient): each.gradient for of_leaf in graph.of_leaves for each in of_leaf}
-        self.gradients = list(gradients.values())
-        rows = [each.x for of_leaf in graph.of_leaves for each in of_leaf if isinstance(each, Outer)]
-        self.rows = [node for node in {id(node): node for node in rows}.values() if id(node) not in gradients]
-
-    def add(self, values: Values, running: RunningGradient) -> None:
-        """Take note of a step."""
-        shape = running.parts[0].shape[:2]
-        found = {id(node): values[id(node)].expand(*shape, node.width) for node in self.rows}
-        for node in self.gradients:
-            gradient = values[id(node)].expand(*shape, node.width)
-            if running.scaled:
-                gradient = times_power_of_two_(gradient.clone(), running.exponent)
-            found[id(node)] = gradient
-        self.waiting.append(found)
-        if len(self.waiting) == CHUNK:
-            self._sum()
-
-    def _sum(self) -> None:
-        rows = {name: torch.cat([found[name] for found in self.waiting], dim=1) for name in self.waiting[0]}
-        for total, contributions in zip(self.sums, self.graph.of_leaves, strict=True):
-            for each in contributions:
-                gradient = rows[id(each.gradient)]
-                if isinstance(each, Outer):
-                    total[:, each.first : each.first + each.x.width].baddbmm_(rows[id(each.x)].mT, gradient)
-                elif each.single:
-                    total += gradient.sum((1, 2), keepdim=True)
-                else:
-                    total += gradient.sum(1, keepdim=True)
-        self.waiting = []
-
-    def finished(self) -> list[Tensor]:
-        """Return the sums over all steps."""
-        if self.waiting:
-            self._sum()
-        return self.sums

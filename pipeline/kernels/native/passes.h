@@ -155,7 +155,7 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
 
     // `rows` sequences from number b on, through all steps.
     void sequences(long b, long rows) {
-        for (long i = 0; i < PARTS; i++) std::memset(state(i, 0, b), 0, rows * Cell::PARTS[i].of(H) * sizeof(T));
+        for (long i = 0; i < PARTS; i++) begin_with(i, b, rows);
         for (long t = 0; t < steps; t++) {
             T* kept = p.kept ? this->kept(t) + b * kept_width : ring_kept;
             stages<Cell::STAGES>([&](auto stage) {
@@ -165,6 +165,12 @@ template <class Cell, class T> struct ForwardPass : Replica<Cell, T> {
             if (this->output(t) >= 0)
                 std::memcpy(out(t) + b * this->first_width, state(0, t + 1, b), rows * this->first_width * sizeof(T));
         }
+    }
+
+    void begin_with(long i, long b, long rows) {
+        long width = Cell::PARTS[i].of(H);
+        if (!p.start) std::memset(state(i, 0, b), 0, rows * width * sizeof(T));
+        else std::memcpy(state(i, 0, b), this->of(p.start[i], B * width) + b * width, rows * width * sizeof(T));
     }
 
     T* out(long t) const {
@@ -285,6 +291,8 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
             sum_weights(first, end);
         }
         write_weights();
+        if (p.d_start)
+            for (long i = 0; i < PARTS; i++) write_start(i);
     }
 
     void prepare() {
@@ -377,6 +385,15 @@ template <class Cell, class T> struct BackwardPass : Replica<Cell, T> {
         std::memcpy(states, this->part(0, t + 1), B * H * sizeof(T));
         for (long b = 0; b < B; b++)
             for (long j = 0; j < H; j++) errors[b * H + j] = full[0][b * stride(0) + j] * half * other;
+    }
+
+    // Write dL/d(part before the first step).
+    void write_start(long i) {
+        long W = Cell::PARTS[i].of(H), exponent = std::max(-2 * EXACT, std::min(2 * EXACT, e));
+        T* to = this->of(p.d_start[i], B * W);
+        T half = std::ldexp(T(1), exponent / 2), other = std::ldexp(T(1), exponent - exponent / 2);
+        for (long b = 0; b < B; b++)
+            for (long j = 0; j < W; j++) to[b * W + j] = d[i][b * stride(i) + j] * half * other;
     }
 
     // Write the norm of dL/d(part after step t); its log2 at the present scale.

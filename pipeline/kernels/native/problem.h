@@ -16,8 +16,9 @@ struct Weight {
 
 // R replicas, T steps, B sequences, H units, I channels, K outputs:
 //     inputs [R or 1, T, B, I], or tokens [R or 1, T, B] of 1 or 8 bytes
-//     parts of the state [R, T + 1, B, width] with zeros at step 0, kept [R, T, B, width]; null where nothing is kept
+//     parts of the state [R, T + 1, B, width], that before step 0 first, kept [R, T, B, width]; null where nothing is kept
 //     out and upstream = dL/d(out) [R, K, B, width of the first part]; norms [R, T] of each part, log2, or null
+//     start and d_start [R, B, width] of each part: the state before the first step and dL/d(it), or null for zeros
 //     states = the first part and errors = dL/d(it) after each step, at its true scale [R, T, B, width], or null
 struct Problem {
     long replicas, time, batch, channels, hidden, outputs, threads, token_bytes, input_stride;
@@ -29,6 +30,8 @@ struct Problem {
     void* const* norms;
     double floor;  // log2 of the norm of a gradient that is exactly zero
     void *states, *errors;
+    const void* const* start;
+    void* const* d_start;
 };
 
 // A cell is a struct with these tables and functions. One step goes forward in stages: the columns `a` of a stage's
