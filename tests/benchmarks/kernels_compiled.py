@@ -198,12 +198,12 @@ def main(file: Path, quick: bool, anew: bool) -> None:
             if (row := done.get((name, hidden, length))) is None:
                 row = measure(name, hidden, length, 3 if quick else 9)
                 report["rows"].append(row)
-                file.write_text(json.dumps(report, indent=1) + "\n")
+                file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")
             show(row, peak)
     report["starts"] = starts()
     for name, seconds in report["starts"].items():
         print(f"{name:15} to the first update: {seconds['cold']:.1f} s cold, {seconds['warm']:.2f} s warm")
-    file.write_text(json.dumps(report, indent=1) + "\n")
+    file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -78,13 +78,13 @@ def main(file: Path, quick: bool) -> None:
             report["rows"].append(search(task, cell, QUICK if quick else ()))
             report |= {"cores": cores(), "before": rates}
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(report, indent=1) + "\n")
+            file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")
         row = next(row for row in report["rows"] if (row["task"], row["cell"]) == (task, cell))
         print(f"{task + ' ' + cell:25} {shares([row], rates)}", flush=True)
     after = {"fma": fma_rate(), "sgemm": sgemm_rate()}
     print(f"one of {cores()} cores: {rates['fma'] / 1e9:.0f} GFLOP/s, after it {after['fma'] / 1e9:.0f}")
     print(f"{'all':25} {shares(report['rows'], rates)}")
-    file.write_text(json.dumps(report | {"after": after}, indent=1) + "\n")
+    file.write_text(json.dumps(report | {"after": after}, allow_nan=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":
