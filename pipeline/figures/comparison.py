@@ -29,7 +29,7 @@ def overview(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[s
     for record in horizons:
         height = positions[record.task, record.cell]
         _row(axes, record, height, look(cells.index(record.cell)), (again or {}).get(record.pair))
-    lengths(axes, min(each.length_min for each in horizons), 2 * max(each.length_max for each in horizons))  # for words
+    lengths(axes, min(each.length_min for each in horizons), 2 * max(each.range[1] for each in horizons))  # for words
     axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {labels[cell]}" for task, cell in rows])
     axes.tick_params(axis="y", length=0)
     words = f"horizon: length that half of the replicas solve, with {horizons[0].level:.0%} interval"
@@ -76,7 +76,7 @@ def _arrow(axes: Axes, answer: Estimate, record: HorizonRecord, height: float, c
 
 
 def _ends(answer: Estimate, record: HorizonRecord) -> tuple[float, float]:
-    return answer.within(record.length_min, record.length_max)
+    return answer.within(*record.range)
 
 
 def by_budget(horizons: Sequence[HorizonRecord], labels: Labels) -> Figure:
@@ -97,7 +97,8 @@ def by_budget(horizons: Sequence[HorizonRecord], labels: Labels) -> Figure:
         axes.errorbar([point.budget * shift for point in known], medians, label=labels[record.cell], **bars)
         for point in record.by_budget:
             if point.censored in ("above", "below"):
-                mark, edge = ("^", record.length_max) if point.censored == "above" else ("v", record.length_min)
+                above, ends = point.censored == "above", _ends(point, record)
+                mark, edge = ("^", ends[0]) if above else ("v", ends[1])
                 axes.plot(point.budget * shift, edge, mark, color=color, markerfacecolor="none")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)

@@ -37,7 +37,7 @@ def horizon_figure(share: SolvedShare, horizon: HorizonRecord, title: str) -> Fi
     _counts(axes, share)
     _interval(axes, horizon)
     _posterior(below, share, horizon)
-    lengths(axes, horizon.length_min, horizon.length_max)
+    lengths(axes, *horizon.range)
     axes.set(ylim=(-0.03, 1.03), ylabel="share of replicas that solve")
     axes.set_title(f"{title}: horizon {phrase(answer)}", pad=12)
     axes.legend(loc="lower left" if _high(horizon) else "upper right", fontsize=8)
@@ -48,7 +48,7 @@ def course_figure(search: Course, horizon: HorizonRecord, title: str) -> Figure:
     """Draw a search trial by trial: the length that was asked, the share that solved, and the interval after it."""
     figure, axes = canvas(6.0, 3.6)
     trials = np.arange(1, len(search.lengths) + 1)
-    level, shortest, longest = horizon.level, horizon.length_min, horizon.length_max
+    level, (shortest, longest) = horizon.level, horizon.range
     lower, upper = np.maximum(search.lower, shortest), np.minimum(search.upper, longest)
     axes.fill_between(trials, lower, upper, color=COLORS[0], alpha=0.15, linewidth=0, label=f"{level:.0%} interval")
     axes.plot(trials, np.clip(search.medians, shortest, longest), color=COLORS[0], label="median")
@@ -113,13 +113,13 @@ def _posterior(axes: Axes, share: SolvedShare, horizon: HorizonRecord) -> None:
 def _interval(axes: Axes, horizon: HorizonRecord) -> None:
     """Draw the horizon as a vertical line in a shaded interval, or nothing where it is censored."""
     if not horizon.t50.censored and horizon.t50.median:
-        axes.axvspan(*horizon.t50.within(horizon.length_min, horizon.length_max), color=GREY, alpha=0.12, linewidth=0)
+        axes.axvspan(*horizon.t50.within(*horizon.range), color=GREY, alpha=0.12, linewidth=0)
         axes.axvline(horizon.t50.median, color=GREY, linewidth=1)
 
 
 def _high(horizon: HorizonRecord) -> bool:
     """Return whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
-    middle = (horizon.length_min * horizon.length_max) ** 0.5
+    middle = (horizon.range[0] * horizon.range[1]) ** 0.5
     return horizon.t50.censored == "above" or (horizon.t50.median or 0) > middle
 
 

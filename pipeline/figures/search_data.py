@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
+from pipeline.horizon.belief import belief
 from pipeline.horizon.model import STEP
-from pipeline.horizon.posterior import posterior
 from pipeline.records.horizon import HorizonRecord
 from pipeline.study.record import TrialRecord
 
@@ -42,9 +42,9 @@ def solved_share(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> Solve
     """Return the tried lengths with their counts, and the fitted curve with its band."""
     lengths = sorted({trial.length for trial in trials})
     at = {length: [trial for trial in trials if trial.length == length] for length in lengths}
-    grid = np.unique(np.geomspace(horizon.length_min, horizon.length_max, 200).round().astype(int))
-    belief = horizon.belief(trials)
-    fitted = belief.curve([int(length) for length in grid], horizon.level)
+    grid = np.unique(np.geomspace(*horizon.range, 200).round().astype(int))
+    after = horizon.belief(trials)
+    fitted = after.curve([int(length) for length in grid], horizon.level)
     return SolvedShare(
         lengths=np.array(lengths),
         solved=np.array([sum(trial.solved for trial in at[length]) for length in lengths]),
@@ -53,20 +53,20 @@ def solved_share(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> Solve
         median=fitted.median,
         lower=fitted.lower,
         upper=fitted.upper,
-        places=np.exp2(belief.grid.theta),
-        density=belief.theta / STEP,
+        places=np.exp2(after.grid.theta),
+        density=after.theta / STEP,
     )
 
 
 def course(trials: Sequence[TrialRecord], horizon: HorizonRecord) -> Course:
     """Return the interval after each trial."""
     seen = [trial.observation for trial in trials]
-    beliefs = [posterior(seen[: count + 1], horizon.grid) for count in range(len(seen))]
-    ends = np.array([belief.interval(horizon.level) for belief in beliefs])
+    beliefs = [belief(seen[: count + 1], horizon.grid) for count in range(len(seen))]
+    ends = np.array([each.interval(horizon.level) for each in beliefs])
     return Course(
         lengths=np.array([trial.length for trial in trials]),
         shares=np.array([trial.share for trial in trials]),
-        medians=np.exp2([belief.quantile(0.5) for belief in beliefs]),
+        medians=np.exp2([each.quantile(0.5) for each in beliefs]),
         lower=np.exp2(ends[:, 0]),
         upper=np.exp2(ends[:, 1]),
     )

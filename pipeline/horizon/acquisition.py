@@ -3,19 +3,20 @@
     next T = argmax I(T) / C(T)        C(T) = R (T (1 - p(T) (1 - u)) + 16)
 
 R replicas a trial, p the mean chance to solve, u the share of the budget that solvers use; 16 stands for what a trial
-costs at any length. A length is allowed up to `leap` times the longest that at least half of the replicas solved.
+costs at any length. A length is allowed up to `leap` times the longest that at least half of the replicas solved, as
+far as the cap on compute allows a trial (`findings.py`).
 """
 
 from collections.abc import Iterator, Sequence
 from math import expm1, log2
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from pipeline.horizon.contradictions import next_check
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.ladder import ladder
-from pipeline.horizon.observation import Observation, visited
-from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.observation import Observation
 from pipeline.horizon.posterior import Posterior
-from pipeline.horizon.stopping import wants_ninety
+from pipeline.horizon.stopping import aim_of
 from pipeline.horizon.t90 import Ninety
 
 OVERHEAD = 16  # steps through time that a replica costs whatever its length
@@ -26,36 +27,48 @@ NEARLY = 1 - 1e-9  # values closer than this are a tie, which goes to the shorte
 Belief: TypeAlias = Posterior | Ninety  # what an ask goes by
 
 
-def next_question(found: Findings) -> tuple[int, str]:
-    """Return the length to try next, and what it is to tell about: "t50", or "t90" once T50 is known."""
-    if wants_ninety(found):
-        return next_length(found.seen, found.ninety, found.options), "t90"
-    return next_length(found.seen, found.posterior, found.options), "t50"
+class Question(NamedTuple):
+    """What to try next."""
+
+    length: int
+    aim: str  # "t50"; "t90" once T50 is known; "check" to contradict what is known
+    replicas: int
 
 
-def next_length(seen: Sequence[Observation], belief: Belief, options: SearchOptions) -> int:
+def next_question(found: Findings) -> Question:
+    """Return the length to try next, what it is to tell about, and with how many replicas."""
+    aim, replicas = purpose(found)
+    if aim == "check" and (check := next_check(found)):
+        return Question(check[0], aim, replicas)
+    belief = found.ninety if aim == "t90" else found.posterior
+    return Question(next_length(found, belief), aim, replicas)
+
+
+def purpose(found: Findings) -> tuple[str, int]:
+    """Return what the next trial is to tell about, and with how many replicas."""
+    aim = aim_of(found)
+    check = next_check(found) if aim == "check" else None
+    return aim, check[1] if check else found.options.replicas
+
+
+def next_length(found: Findings, belief: Belief) -> int:
     """Return the length of the ladder with the most expected information for its cost."""
-    worth = {length: gain / cost for length, gain, cost in prospects(seen, belief, options)}
+    worth = {length: gain / cost for length, gain, cost in prospects(found, belief)}
     best = max(worth.values())
     return min(length for length, value in worth.items() if value >= NEARLY * best)
 
 
-def prospects(
-    seen: Sequence[Observation], belief: Belief, options: SearchOptions
-) -> Iterator[tuple[int, float, float]]:
-    """Yield every length that may be tried, its expected information I(T) and its expected cost C(T)."""
-    highest = ceiling(seen, options.length_min, options.leap)
-    used = share_used(seen)
+def prospects(found: Findings, belief: Belief) -> Iterator[tuple[int, float, float]]:
+    """Yield every length that may be tried, its expected information I(T) and its expected cost C(T).
+
+    A length of which a trial might exceed the cap on compute may not be tried.
+    """
+    options, used = found.options, share_used(found.seen)
+    highest = max(min(found.ceiling, found.affordable), options.length_min)
     for length in ladder(options.length_min, options.length_max, options.per_octave):
         if length <= highest:
             cost = trial_cost(length, belief.chance(length), options.replicas, used)
             yield length, belief.information(length, options.replicas), cost
-
-
-def ceiling(seen: Sequence[Observation], shortest: int, leap: float) -> float:
-    """Return the longest length that may be tried: `leap` times the longest that at least half solved."""
-    half_solved = [here.length for here in visited(seen) if 2 * here.solved >= here.replicas]
-    return max([float(shortest), *(leap * length for length in half_solved)])
 
 
 def share_used(seen: Sequence[Observation]) -> float:
@@ -75,9 +88,9 @@ def remaining_compute(found: Findings) -> float:
     Precision grows in proportion to the trials: one that tells I nats multiplies it by exp(2 I), so that a width w
     reaches the goal w' after ((w / w')^2 - 1) / (exp(2 I) - 1) trials like the next.
     """
-    seen, options, belief = found.seen, found.options, found.posterior
-    best = max(prospects(seen, belief, options), key=lambda prospect: prospect[1] / prospect[2])
+    options, belief = found.options, found.posterior
+    best = max(prospects(found, belief), key=lambda prospect: prospect[1] / prospect[2])
     wanted = (belief.octaves(options.level) / log2(options.factor)) ** 2 - 1
     trials = max(wanted, 0.0) / max(expm1(2 * best[1]), 1e-9)
-    budget = max((trial.budget for trial in seen), default=0)
-    return min(max(trials, 1.0), options.trials - len(seen)) * best[2] * budget
+    left = min(max(trials, 1.0), options.trials - len(found.seen)) * best[2] * found.budget
+    return min(left, max(options.limit - found.cost, 0.0))

@@ -10,7 +10,15 @@ from pipeline.horizon.estimate import AtBudget, Estimate, estimate, estimate_nin
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.stopping import CONVERGED, reason_to_stop
+from pipeline.horizon.stopping import CONVERGED, ninety_settled, reason_to_stop
+
+
+@dataclass(frozen=True)
+class Further:
+    """The next length that a search would have tried, and what that takes if nobody solves it."""
+
+    length: int
+    compute: int  # replica x updates x length
 
 
 @dataclass(frozen=True)
@@ -27,18 +35,20 @@ class Horizon:
     t50: Estimate
     t90: Estimate
     by_budget: tuple[AtBudget, ...]
-    p_above: float  # probability that T50 lies above the longest length
+    p_above: float  # probability that T50 lies above the longest length that was, or still could be, tried
     p_below: float
     slope: float  # octaves
     p_overdispersed: float  # probability that replicas of a trial agree more than chance
     diagnostics: tuple[str, ...]  # sentences, where the data contradict the model
+    t90_settled: bool | None = None  # whether T90 is surely located or surely undefined; None: not asked for
+    tried: int | None = None  # the longest length that was tried
+    further: Further | None = None  # the next length, where the horizon lies above those that were tried
 
 
 def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon:
     """Return what these trials say, a pure function: from the study or from trials.csv it is the same."""
     found = Findings.of(seen, options)
-    belief, reason = found.posterior, reason_to_stop(found)
-    budget = max((trial.budget for trial in seen), default=0)
+    belief, reason, budget, reach = found.posterior, reason_to_stop(found), found.budget, found.reach
     return Horizon(
         budget=budget,
         replicas=options.replicas,
@@ -47,12 +57,21 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
         reason=reason,
         trials=len(seen),
         compute=round(found.cost),
-        t50=estimate(summary(belief, options), options),
-        t90=estimate_ninety(found.ninety, options),
-        by_budget=horizon_by_budget(seen, halvings(budget, options.budgets), options),
-        p_above=significant(belief.above),
+        t50=estimate(summary(belief, options, reach), options, reach),
+        t90=estimate_ninety(found.ninety, options, reach),
+        by_budget=horizon_by_budget(seen, halvings(budget, options.budgets), options, reach),
+        p_above=significant(belief.above(float(reach))),
         p_below=significant(belief.below),
         slope=significant(belief.slope),
         p_overdispersed=significant(belief.overdispersed),
-        diagnostics=diagnostics(seen, belief.grid),
+        diagnostics=diagnostics(seen, belief),
+        t90_settled=ninety_settled(found.ninety, options, reach) if options.t90 else None,
+        tried=found.tried if seen else None,
+        further=further(found) if reason == "above" else None,
     )
+
+
+def further(found: Findings) -> Further | None:
+    """Return the next length, `leap` times the longest that may be tried; None where no trial has a cost."""
+    length = round(found.options.leap * found.reach)
+    return Further(length, found.options.replicas * found.budget * length) if found.budget else None

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from pipeline.horizon.belief import belief
 from pipeline.horizon.estimate import AtBudget, Summary, estimate, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import posterior
 
 
 def horizon_by_budget(
-    seen: Sequence[Observation], budgets: Sequence[int], options: SearchOptions
+    seen: Sequence[Observation], budgets: Sequence[int], options: SearchOptions, reach: int | None = None
 ) -> tuple[AtBudget, ...]:
     """Return the horizon at each of the rising budgets, never falling.
 
@@ -20,10 +20,10 @@ def horizon_by_budget(
     a quantile above that of a larger budget is lowered to it.
     """
     grid = Grid.of(options)
-    found = [summary(posterior(at_budget(seen, budget), grid), options) for budget in budgets]
+    found = [summary(belief(at_budget(seen, budget), grid), options, reach) for budget in budgets]
     lowered = list(accumulate(reversed(found), not_above))
     answers = zip(budgets, reversed(lowered), strict=True)
-    return tuple(AtBudget(**vars(estimate(each, options)), budget=budget) for budget, each in answers)
+    return tuple(AtBudget(**vars(estimate(each, options, reach)), budget=budget) for budget, each in answers)
 
 
 def not_above(larger: Summary, smaller: Summary) -> Summary:

@@ -1,8 +1,9 @@
 """Sentences on where the trials contradict the model.
 
-Four checks, each quiet on cells that are as the model says (the rates are measured in tests/benchmarks/search.py):
+Five checks, each quiet on cells that are as the model says (the rates are measured in tests/benchmarks/search.py):
 - every visited length is predicted from all the others;
 - a longer length was solved more often than a shorter one (the curve rises);
+- a band of lengths fails though longer ones are solved (`belief.py`);
 - a curve of two steps explains the trials better than one of one step (a plateau, `plateau.py`);
 - replicas of one trial agree more than independent ones would.
 A search ends with few trials, so a check that stays silent proves little.
@@ -21,15 +22,28 @@ from pipeline.horizon.posterior import Posterior, posterior
 
 SURPRISING = 0.1  # chance of so odd a count at any of the visited lengths
 RISING = 0.05  # chance of so steep a rise between two lengths that are alike
+BAND = 0.5  # probability of a band of failing lengths below the horizon
 TWO_STEPS = 3.0  # times that two steps explain the trials better than one
 OVERDISPERSED = 0.4  # probability of correlated replicas, .2 before the first trial
 NEGLIGIBLE = 1e-9  # curves of less weight are left out of a prediction
 
 
-def diagnostics(seen: Sequence[Observation], grid: Grid) -> tuple[str, ...]:
-    """Return a sentence for every check that fires."""
-    lengths = visited(seen)
-    return (*surprises(lengths, grid), *rises(lengths), *two_steps(seen, grid), *overdispersion(posterior(seen, grid)))
+def diagnostics(seen: Sequence[Observation], found: Posterior) -> tuple[str, ...]:
+    """Return a sentence for every check that fires; `found` is what is believed after these trials."""
+    lengths, grid = visited(seen), found.grid
+    odd = (*surprises(lengths, grid), *rises(lengths), *bands(found), *two_steps(seen, grid))
+    return (*odd, *overdispersion(posterior(seen, grid)))
+
+
+def bands(found: Posterior) -> list[str]:
+    """Return a sentence for the likeliest band of failing lengths, if there probably is one."""
+    if found.with_a_band < BAND:
+        return []
+    likeliest = max(found.bands, key=lambda band: float(band.weights.sum()))
+    return [
+        f"Lengths up to {likeliest.end} fail though longer ones are solved (P = {found.with_a_band:.2f}): "
+        "the horizon is that of the longer ones."
+    ]
 
 
 def surprises(lengths: Sequence[Visited], grid: Grid) -> list[str]:

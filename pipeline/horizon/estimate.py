@@ -102,33 +102,36 @@ class Summary:
     answer: str | None
 
 
-def summary(belief: Posterior | Ninety, options: SearchOptions) -> Summary:
-    """Return median, interval and verdict of a posterior."""
-    return Summary(belief.quantile(0.5), *belief.interval(options.level), verdict(belief, options))
+def summary(belief: Posterior | Ninety, options: SearchOptions, reach: int | None = None) -> Summary:
+    """Return median, interval and verdict of a posterior; see `verdict` for `reach`."""
+    return Summary(belief.quantile(0.5), *belief.interval(options.level), verdict(belief, options, reach))
 
 
-def estimate(found: Summary, options: SearchOptions) -> Estimate:
-    """Return the median and interval as lengths.
+def estimate(found: Summary, options: SearchOptions, reach: int | None = None) -> Estimate:
+    """Return the median and interval as lengths; beyond `reach` is "above", by default the longest that may be tried.
 
     Where the question is settled the numbers stand; else one outside the lengths that were allowed is None, for there
     it is the prior that speaks.
     """
     if found.answer == "above":
-        return Estimate(None, float(options.length_max), None, "above")
+        return Estimate(None, float(reach or options.length_max), None, "above")
     if found.answer == "below":
         return Estimate(None, None, float(options.length_min), "below")
 
     def length(octaves: float) -> float | None:
-        inside = options.length_min <= 2**octaves <= options.length_max
+        inside = options.length_min <= 2**octaves <= (reach or options.length_max)
         return significant(2**octaves) if inside or found.answer else None
 
     return Estimate(length(found.median), length(found.lower), length(found.upper))
 
 
-def estimate_ninety(belief: Ninety, options: SearchOptions) -> Estimate:
-    """Return T90, "undefined" where the lapse may well exceed one in ten; always with the probability of that."""
+def estimate_ninety(belief: Ninety, options: SearchOptions, reach: int | None = None) -> Estimate:
+    """Return T90, "undefined" where the lapse surely exceeds one in ten; always with the probability of that.
+
+    Where that is not sure, median and interval are those that it has if it exists.
+    """
     undefined = significant(belief.undefined)
-    if undefined > 1 - options.level:
+    if undefined >= options.certainty:
         return Estimate(None, None, None, "undefined", undefined)
-    known = estimate(summary(belief, options), options)
+    known = estimate(summary(belief, options, reach), options, reach)
     return Estimate(known.median, known.lower, known.upper, known.censored, undefined)

@@ -16,7 +16,7 @@ class Observation:
     updates: tuple[int | None, ...] = ()  # update at which each replica solved, None where it did not
     budget: int = 0  # updates that a replica is allowed
     cost: float = 0.0  # replica x updates x length that was run
-    aim: str = "t50"  # what the trial was asked for: "t50" or "t90"
+    aim: str = "t50"  # what the trial was asked for: "t50", "t90" or "check"
 
 
 @dataclass(frozen=True)

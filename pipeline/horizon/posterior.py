@@ -12,6 +12,7 @@ from math import log2
 
 import numpy as np
 
+from pipeline.horizon import plateau
 from pipeline.horizon.model import (
     CORRELATIONS,
     SLOPES,
@@ -24,6 +25,7 @@ from pipeline.horizon.model import (
 )
 from pipeline.horizon.observation import Observation
 
+UNLIKELY = 0.02  # probability of two steps below which an ask leaves them out
 NEGLIGIBLE = 1e-12  # horizons of less weight at the ends are left out where only speed notices
 
 
@@ -72,10 +74,9 @@ class Quantiles(ABC):
         lower, upper = self.interval(level)
         return upper - lower
 
-    @property
-    def above(self) -> float:
-        """Probability that the length lies above the longest one that may be tried."""
-        return float(1 - np.interp(log2(self.range[1]), self._edges, self._cumulative))
+    def above(self, length: float) -> float:
+        """Return the probability that it lies above this length."""
+        return float(1 - np.interp(log2(length), self._edges, self._cumulative))
 
     @property
     def below(self) -> float:
@@ -84,14 +85,24 @@ class Quantiles(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class Band:
+    """Lengths that may fail though longer ones are solved: their end, and the weights of all curves in that case."""
+
+    end: int
+    weights: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Posterior(Quantiles):
     """The belief about T50: weights of all curves of the grid.
 
-    They have the shape (horizons, slopes, lapses, correlations) and sum 1.
+    They have the shape (horizons, slopes, lapses, correlations); with those of curves of two steps their sum is 1.
     """
 
     grid: Grid
     weights: Array
+    bands: tuple[Band, ...] = ()  # counted in `weights` as well
+    two_steps: Array | None = None  # of the curves in `plateau.horizons`
 
     @property
     def range(self) -> tuple[int, int]:
@@ -101,18 +112,31 @@ class Posterior(Quantiles):
     @cached_property
     def theta(self) -> Array:
         """Weight of each horizon of the grid, everything else summed out."""
-        return np.asarray(self.weights.sum(axis=(1, 2, 3)))
+        falling = np.asarray(self.weights.sum(axis=(1, 2, 3)))
+        if self.two_steps is None:
+            return falling
+        return falling + np.bincount(plateau.horizons(self.grid), self.two_steps, len(falling))
+
+    @cached_property
+    def with_two_steps(self) -> float:
+        """Probability that the curve has two steps."""
+        return 0.0 if self.two_steps is None else float(self.two_steps.sum())
+
+    @property
+    def with_a_band(self) -> float:
+        """Probability that lengths fail though longer ones are solved."""
+        return float(sum(band.weights.sum() for band in self.bands))
 
     @property
     def slope(self) -> float:
         """Geometric mean of the slope s, in octaves: large is a shallow curve."""
-        return float(np.exp(self.weights.sum(axis=(0, 2, 3)) @ np.log(SLOPES)))
+        return float(np.exp(self.weights.sum(axis=(0, 2, 3)) @ np.log(SLOPES) / self.weights.sum()))
 
     @property
     def overdispersed(self) -> float:
         """Probability that the replicas of a trial agree more than independent ones would."""
         independent = [rho == 0 for rho, _ in CORRELATIONS].index(True)
-        return float(1 - self.weights[..., independent].sum())
+        return float(1 - self.weights[..., independent].sum() / self.weights.sum())
 
     def chance(self, length: int) -> float:
         """Return the mean chance that a replica solves this length."""
@@ -130,16 +154,29 @@ class Posterior(Quantiles):
         """Return the expected information (nats) that a trial at this length gives about the horizon.
 
         I(T) = sum over theta, k of J log(J / (P(theta) P(k | T))),  J = P(theta) P(k | theta, T)
+
+        Where the length lies in a band that may fail whatever the horizon, it tells nothing in that case.
         """
         table = outcome_table(self.grid, length, replicas)
-        weights = self.weights.reshape(table.shape[1:])
+        weights = self._weights_outside(length).reshape(table.shape[1:])
         likely = slice(*np.flatnonzero(self.theta > NEGLIGIBLE)[[0, -1]] + [0, 1])
         joint = np.einsum("kto,to->kt", table[:, likely], weights[likely])
-        return mutual_information(joint)
+        if self.two_steps is not None and self.with_two_steps > UNLIKELY:
+            places = plateau.horizons(self.grid) - likely.start
+            inside = (places >= 0) & (places < joint.shape[1])
+            for row, chance in zip(joint, plateau.outcomes(self.grid, length, replicas), strict=True):
+                row += np.bincount(places[inside], (self.two_steps * chance)[inside], len(row))
+        share = float(joint.sum())
+        return share * mutual_information(joint / share)
+
+    def _weights_outside(self, length: int) -> Array:
+        """The weights without those of bands that hold this length."""
+        around = [band.weights for band in self.bands if band.end >= length]
+        return self.weights - np.asarray(sum(around)) if around else self.weights
 
     @cached_property
     def _curves(self) -> Array:
-        return np.asarray(self.weights.sum(axis=3))
+        return np.asarray(self.weights.sum(axis=3) / self.weights.sum())
 
     @cached_property
     def _edges(self) -> Array:
@@ -153,12 +190,18 @@ class Posterior(Quantiles):
 
 def posterior(observations: Sequence[Observation], grid: Grid) -> Posterior:
     """Return prior x likelihood of all trials, each at its own length; their order does not matter."""
+    total = log_weights(observations, grid)
+    weights = np.exp(total - total.max())
+    return Posterior(grid, weights / weights.sum())
+
+
+def log_weights(observations: Sequence[Observation], grid: Grid) -> Array:
+    """Return log prior + log likelihood of every curve of the grid."""
     total = grid.log_prior.copy()
     outcomes = Counter((seen.length, seen.solved, seen.replicas) for seen in observations)
     for (length, solved, replicas), times in sorted(outcomes.items()):
         total += times * log_likelihood(grid, length, solved, replicas)
-    weights = np.exp(total - total.max())
-    return Posterior(grid, weights / weights.sum())
+    return total
 
 
 def mutual_information(joint: Array) -> float:

@@ -11,9 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
+from pipeline.horizon.belief import belief
 from pipeline.horizon.model import FLOOR, SLOPES, STEP, Array, Grid, logit, outcome_table
 from pipeline.horizon.observation import Observation
-from pipeline.horizon.posterior import Posterior, Quantiles, mutual_information, posterior
+from pipeline.horizon.posterior import Posterior, Quantiles, mutual_information
 
 LAPSES = ((0.005, 0.35), (0.02, 0.2), (0.05, 0.15), (0.08, 0.1), (0.12, 0.1), (0.20, 0.1))  # lapse, prior weight
 SHARE = 0.9  # of the replicas
@@ -87,4 +88,4 @@ class Ninety(Quantiles):
 
 def ninety(seen: Sequence[Observation], grid: Grid) -> Ninety:
     """Return the posterior of T90 after these trials."""
-    return Ninety(posterior(seen, Grid(grid.shortest, grid.longest, LAPSES)))
+    return Ninety(belief(seen, Grid(grid.shortest, grid.longest, LAPSES), two_steps=False))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.base.trees import as_json
 from pipeline.horizon.answer import Horizon, horizon_from
+from pipeline.horizon.belief import belief
 from pipeline.horizon.estimate import Estimate
 from pipeline.horizon.model import Grid
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Posterior, posterior
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.representation import cannot_represent
 from pipeline.learning.signature import majority
 from pipeline.records.reading import MAKER, read_json
@@ -56,13 +57,18 @@ class HorizonRecord(Horizon):
         return f"{self.task}-{self.cell}"
 
     @property
+    def range(self) -> tuple[int, int]:
+        """The shortest length, and the longest that a figure has to show."""
+        return self.length_min, min(self.length_max, round(1.2 * self.tried) if self.tried else self.length_max)
+
+    @property
     def grid(self) -> Grid:
         """The horizons that the search held possible."""
         return Grid.of(self)
 
     def belief(self, trials: Sequence[TrialRecord]) -> Posterior:
         """Return the posterior of the horizon after these trials."""
-        return posterior([trial.observation for trial in trials], self.grid)
+        return belief([trial.observation for trial in trials], self.grid)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of horizon.json."""

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.horizon.estimate import Estimate
+from pipeline.horizon.options import MILLION
 from pipeline.records.explanation import ExplanationRecord
 from pipeline.records.horizon import HorizonRecord
 
 REASONS = {
     "interval": "the interval is as narrow as was asked",
-    "above": "the horizon lies beyond the longest length",
+    "above": "the horizon lies beyond the longest length that could be tried",
     "below": "the horizon lies below the shortest length",
     "trials": "the cap on trials was reached",
     "compute": "the cap on compute was reached",
 }
+DOUBTFUL = 0.05  # probability that T90 is undefined, from which on it is told
 VAGUE = 8  # upper / lower limit beyond which a median says more about the prior than about the trials
 
 
@@ -29,6 +31,25 @@ def phrase(estimate: Estimate) -> str:
     if upper and lower is None:
         return f"at most {short(upper)}"
     return f"{short(median)} ({short(lower)} to {short(upper)})"
+
+
+def ninety_phrase(horizon: HorizonRecord) -> str:
+    """T90 in words: an interval that trials did not settle says so, and how likely it is that there is no T90."""
+    ninety = horizon.t90
+    if ninety.censored or horizon.t90_settled is not False:
+        return phrase(ninety)
+    doubt = ninety.probability or 0.0
+    return f"{phrase(ninety)}, not settled" + (f" (undefined: P = {doubt:.2f})" if doubt > DOUBTFUL else "")
+
+
+def further_phrase(horizon: HorizonRecord, minutes: str = "") -> str:
+    """What the next length would have taken: `8192 would take up to 39 million steps, 4.0 searches like this`."""
+    more = horizon.further
+    if more is None or not horizon.compute:
+        return ""
+    times = more.compute / horizon.compute
+    steps = f"{more.compute / MILLION:.3g} million steps"
+    return f"{more.length} would take up to {steps}, {times:.2g} times this search{minutes}"
 
 
 def short(value: float | None) -> str:

@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 
 from pipeline.horizon.estimate import Estimate
 from pipeline.records.labels import label
-from pipeline.records.wording import cost_phrase, phrase, plain_phrase, verdict_phrase, words
+from pipeline.records.wording import cost_phrase, ninety_phrase, phrase, plain_phrase, verdict_phrase, words
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.pairs import Pair
 
@@ -91,7 +91,7 @@ COLUMNS = (
     ),
     Column("settings chosen again", again_phrase, _again_key),
     Column("with plain settings", lambda grid, pair: plain_phrase(pair.horizon)),
-    Column("T90", lambda grid, pair: phrase(pair.horizon.t90), lambda grid, pair: place(pair.horizon.t90)),
+    Column("T90", lambda grid, pair: ninety_phrase(pair.horizon), lambda grid, pair: place(pair.horizon.t90)),
     Column(
         "T50 at the easier goal",
         lambda grid, pair: f"{phrase(pair.horizon.loose.t50)} at {pair.horizon.loose.goal:g}",

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.records.wording import phrase, short
+from pipeline.records.wording import further_phrase, ninety_phrase, phrase, short
 from pipeline.tuning.record import flow
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -23,7 +23,8 @@ def _environment() -> Environment:
     made = Environment(  # Markdown, so nothing is escaped
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"phrase": phrase, "short": short, "percent": _percent, "flow": _flow}
+    made.filters |= {"phrase": phrase, "ninety_phrase": ninety_phrase, "further_phrase": further_phrase, "short": short}
+    made.filters |= {"percent": _percent, "flow": _flow}
     return made
 
 

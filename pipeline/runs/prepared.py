@@ -8,9 +8,13 @@ from pipeline.settings.destination import what_if
 
 
 def lengths(settings: Settings) -> list[int]:
-    """Return the ladder of lengths that a search may ask for."""
+    """Return the lengths that a search may ask for, as far as their held-out sequences are kept in files.
+
+    Sequences of longer ones are drawn when a trial needs them: the same, for they follow from seed and length alone.
+    """
     search = settings.search
-    return ladder(search.length_min, search.length_max, search.per_octave)
+    every = ladder(search.length_min, search.length_max, search.per_octave)
+    return [length for length in every if length <= max(settings.data.longest, search.length_min)]
 
 
 def held_out_of(settings: Settings) -> HeldOut:

@@ -8,16 +8,18 @@ from pathlib import Path
 from optuna import Study
 
 from pipeline import tracking
+from pipeline.base.errors import require
 from pipeline.base.files import digest, write_json
 from pipeline.base.terminal import Display, duration, open_display
 from pipeline.base.trees import as_json
 from pipeline.figures.search import draw_search
 from pipeline.horizon.answer import horizon_from
+from pipeline.horizon.options import MILLION
 from pipeline.records.gradients import write_profiles
 from pipeline.records.horizon import HorizonRecord, horizon_record
 from pipeline.records.labels import title
 from pipeline.records.trials import write_trials
-from pipeline.records.wording import REASONS, phrase
+from pipeline.records.wording import REASONS, further_phrase, ninety_phrase, phrase
 from pipeline.runs.notes import note
 from pipeline.runs.search_summary import horizon_by_updates, metrics, solved_by_length
 from pipeline.runs.studies import search_study, trial_of
@@ -49,10 +51,19 @@ def search(settings: Settings) -> HorizonRecord:
 def open_search(settings: Settings, display: Display) -> Iterator["SearchRun"]:
     """Open a search; its run in MLflow ends with the block, as the block ends."""
     settings.require_runs()
+    require_one_trial(settings)
     study = search_study(settings)
     with open_work("search", settings, display, tags={"study": study.study_name}) as work:
         work.log_data(work.held_out.digest_of_all(), "held-out")
         yield SearchRun(work, study, Watcher(work, study))
+
+
+def require_one_trial(settings: Settings) -> None:
+    """Raise `UserError` where the cap on compute does not even allow a trial of the shortest length."""
+    search, updates = settings.search, settings.training.updates
+    needed = search.replicas * updates * search.length_min / MILLION
+    rule = f"must be at least {needed:g} million steps, a trial of {search.replicas} replicas of {updates} updates"
+    require(search.limit >= needed * MILLION, "search.compute", rule, search.compute)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ def headline(found: HorizonRecord) -> dict[str, float | int | str | None]:
     return {
         "horizon": phrase(found.t50),
         "t50": found.t50.best_known,  # the median, or the limit beyond which it lies
-        "t90": phrase(found.t90),
+        "t90": ninety_phrase(found),
         "trials": found.trials,
         "compute": found.compute,
     }
@@ -114,7 +125,7 @@ def log_answer(work: Work, study: Study, trials: Sequence[TrialRecord], found: H
     for chart in (solved_by_length(trials), horizon_by_updates(found)):
         for step, numbers in chart.items():
             work.run.metrics(step, numbers)
-    tags = {"horizon": phrase(found.t50), "horizon.t90": phrase(found.t90)}
+    tags = {"horizon": phrase(found.t50), "horizon.t90": ninety_phrase(found)}
     tags |= {"converged": str(found.converged).lower(), "duration": duration(work.seconds)}
     tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(work.folder / "trials.csv")}
     tags |= {"signature": found.signature} if found.signature else {}
@@ -130,13 +141,21 @@ def outline(work: Work, found: HorizonRecord) -> dict[str, str]:
     return {
         "horizon T50": phrase(found.t50),
         "but": f"the cell {found.cannot_represent}" if found.cannot_represent else "",
-        "T90": phrase(found.t90),
+        "T90": ninety_phrase(found),
         "ended because": reason(found),
+        **({"the next length": next_length(work, found)} if found.further else {}),
         "trials": f"{found.trials} of {found.replicas} replicas, {duration(work.seconds)}",
         "tied to the length": ", ".join(f"cell.{name}" for name in found.tied),
         "files": str(work.folder),
         "MLflow": work.run.link(work.settings.address),
     }
+
+
+def next_length(work: Work, found: HorizonRecord) -> str:
+    """Say what the next length would have taken, in compute and, at the speed of this search, in time."""
+    assert found.further is not None
+    seconds = found.further.compute * work.seconds / max(found.compute, 1)
+    return further_phrase(found, f", about {duration(seconds)}")
 
 
 def reason(found: HorizonRecord) -> str:

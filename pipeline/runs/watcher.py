@@ -17,6 +17,7 @@ from pipeline.study.claims import Claim
 from pipeline.study.record import TrialRecord
 from pipeline.study.results import read_study, records_in
 
+AIMS = {"t90": " (for T90)", "check": " (does it contradict?)"}
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
 
@@ -65,7 +66,7 @@ class Watcher:
         self.work.run.metrics(found.updates_run, {**interval, "search/length": trial.length})
         self.work.run.flush()
         self.answer, self.remains = f"horizon {short(lower)} to {short(upper)}", self.left(found)
-        aim = " (for T90)" if claim.aim == "t90" else ""
+        aim = AIMS.get(claim.aim, "")
         solved, gone = f"{trial.solved} of {trial.replicas} solved", duration(self.work.seconds)
         between = f"horizon between {short(lower)} and {short(upper)}"
         self.work.display.print(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.remains}")

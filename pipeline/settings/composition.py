@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError, require
+from pipeline.horizon.options import AskedOptions
 from pipeline.settings.known import require_known, unknown
 from pipeline.settings.messages import sentence
 from pipeline.settings.overrides import ELSEWHERE, asked, choice
@@ -127,11 +128,12 @@ def _parts(tree: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _sections(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return the typed sections; raise `UserError` for a name that is none, and for the first wrong value."""
-    sections = {kind.section: kind for kind in (*SECTIONS, *OWN)}
+    sections = {kind.section: kind for kind in (*SECTIONS, *OWN)} | {AskedOptions.section: AskedOptions}
     for name in tree:
         if name not in sections:
             raise UserError(unknown(name))
-    return {name: section(kind, tree.get(name)) for name, kind in sections.items()}
+    values: dict[str, Any] = {name: section(kind, tree.get(name)) for name, kind in sections.items()}
+    return values | {"search": values["search"].within(values["training"].updates)}
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Data(Section):
 
     seed: Annotated[int, SEED]
     held_out: Annotated[int, at_least(1)]
+    longest: Annotated[int, at_least(1)]
 
 
 @dataclass(frozen=True)

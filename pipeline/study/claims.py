@@ -39,11 +39,11 @@ class Claim:
     ordinal: int  # among the trials that are not retries
     length: int
     seeds: Sequence[int]  # of its replicas
-    aim: str  # "t50" or "t90"
+    aim: str  # "t50", "t90" or "check"
 
 
-def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> Claim | None:
-    """Take the next trial: one that waits to be run again, or a fresh one.
+def claim(study: Study, options: SearchOptions, aim: str, replicas: int, workers: int = 1) -> Claim | None:
+    """Take the next trial, of some replicas: one that waits to be run again, or a fresh one.
 
     None if it proved to be another's, or if other processes were faster and `workers` trials run already; then its
     number is free again, and nothing was asked.
@@ -57,7 +57,7 @@ def claim(study: Study, options: SearchOptions, aim: str, workers: int = 1) -> C
             return None
         ordinal = ordinals(trials)[trial.number]
         length = trial.suggest_int(LENGTH, options.length_min, options.length_max, log=True)
-        seeds = seeds_of(ordinal, options.replicas)
+        seeds = seeds_of(ordinal, options.replicas)[:replicas]
         for name, value in {"ordinal": ordinal, "aim": aim, "seeds": seeds}.items():
             trial.set_user_attr(name, value)
     except UpdateFinishedTrialError:

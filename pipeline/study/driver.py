@@ -17,10 +17,11 @@ from types import FrameType
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from pipeline.horizon.acquisition import purpose
 from pipeline.horizon.answer import Horizon, horizon_from
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.stopping import reason_to_stop, wants_ninety
+from pipeline.horizon.stopping import reason_to_stop
 from pipeline.study import claims
 from pipeline.study.claims import Claim
 from pipeline.study.liveness import HEARTBEAT
@@ -121,7 +122,7 @@ class Search:
         if reason_to_stop(found) or len(found.seen) + running >= self.options.trials:
             return (Next.WAIT if running else Next.END), None
         claims.enqueue_retry(self.study, trials)
-        claim = claims.claim(self.study, self.options, "t90" if wants_ninety(found) else "t50", self.workers)
+        claim = claims.claim(self.study, self.options, *purpose(found), self.workers)
         return (Next.TRIAL, claim) if claim else (Next.AGAIN, None)
 
     def settle(self, claim: Claim, future: Future[TrialResult]) -> None:

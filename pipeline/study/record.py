@@ -70,7 +70,7 @@ class TrialRecord(TrialResult):
     """One finished trial of a search."""
 
     ordinal: int  # among the trials that are not retries
-    aim: str  # what it was asked for: "t50" or "t90"
+    aim: str  # what it was asked for: "t50", "t90" or "check"
 
     @property
     def observation(self) -> Observation:

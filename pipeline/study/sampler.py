@@ -126,7 +126,7 @@ class HorizonSampler(BaseSampler):
         require_one_objective(study)
         wanted = self.infer_relative_search_space(study, trial).get(param_name)
         if wanted is not None and wanted == param_distribution:
-            return next_question(self._findings(study))[0]
+            return next_question(self._findings(study)).length
         if self.independent_sampler is None or wanted is not None:
             low, high = self.options.length_min, self.options.length_max
             raise ValueError(

@@ -21,7 +21,7 @@ from pipeline.horizon.observation import Observation
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.runs.prepared import held_out_of
 from pipeline.runs.trial import Trial
-from tests.benchmarks.search_simulation import OPTIONS, Belief, current
+from tests.benchmarks.search_simulation import OPTIONS, current
 from tests.benchmarks.search_truth import Truth, standard
 from tests.conftest import compose
 
@@ -71,13 +71,13 @@ Course = list[tuple[float, float]]  # of a search: replica x updates x length of
 
 def course(cell: Truth, rate: Mapping[int, float], draw: np.random.Generator) -> Course:
     """Search a made-up cell, one trial at a time."""
-    belief, found, reason = Belief(CHOICES), current([], CHOICES), None
+    found, reason = current([], CHOICES), None
     seen, trials = list[Observation](), list[tuple[float, float]]()
     while not reason:
-        length, aim = next_question(Findings(seen, CHOICES, found))
-        seen.append(replace(cell.trial(length, CHOICES.replicas, draw), aim=aim))
+        length, aim, replicas = next_question(Findings(seen, CHOICES, found))
+        seen.append(replace(cell.trial(length, replicas, draw), aim=aim))
         trials.append((seen[-1].cost, seconds(rate, seen[-1])))
-        found = belief.see(seen[-1])
+        found = current(seen, CHOICES)
         reason = reason_to_stop(Findings(seen, CHOICES, found))
     return trials
 

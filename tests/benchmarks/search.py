@@ -129,7 +129,7 @@ def misspecified(cells: int) -> dict[str, Figures]:
     for name, make in makes.items():
         for factor in (1.5, 1.2):
             done = outcomes(cells // 2, make, factor=factor)
-            fired = mean(bool(diagnostics(each.seen, each.found.grid)) for each in done)
+            fired = mean(bool(diagnostics(each.seen, each.found)) for each in done)
             rows[f"{name}, {factor}"] = figures(done) | {"diagnostic fires": fired}
     return rows
 
@@ -144,7 +144,7 @@ def long_search(cells: int) -> dict[str, Figures]:
     rows = {}
     for name, make in makes.items():
         done = outcomes(cells // 10, make, factor=1.0001)
-        rows[f"{name}, 120 trials"] = {"diagnostic fires": mean(bool(diagnostics(d.seen, d.found.grid)) for d in done)}
+        rows[f"{name}, 120 trials"] = {"diagnostic fires": mean(bool(diagnostics(d.seen, d.found)) for d in done)}
     return rows
 
 
@@ -184,7 +184,7 @@ def second_goal(cells: int) -> dict[str, Figures]:
     """Return how T90 fares: coverage where it is called defined, how often settled, what it costs."""
     done = outcomes(cells // 2, standard, t90=True)
     beliefs = [ninety(each.seen, each.found.grid) for each in done]
-    known = [belief.undefined <= 1 - OPTIONS.level for belief in beliefs]
+    known = [belief.undefined < OPTIONS.certainty for belief in beliefs]
     inside = [
         belief.interval(OPTIONS.level)[0] <= true_ninety(each.cell) <= belief.interval(OPTIONS.level)[1]
         for belief, each, defined in zip(beliefs, done, known, strict=True)

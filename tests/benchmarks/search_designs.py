@@ -13,18 +13,17 @@ from typing import TypeAlias
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
-from pipeline.horizon.acquisition import next_question
+from pipeline.horizon.acquisition import Question, next_question
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 
-Question: TypeAlias = tuple[int, str]  # length, aim
 Sent: TypeAlias = tuple[Sequence[Observation], Posterior]
 Asking: TypeAlias = Generator[Question, Sent, None]
 
-PASS_ENDS: Question = (0, "")
+PASS_ENDS = Question(0, "", 0)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Design:
 
 def ask_ours(options: SearchOptions, seed: int) -> Asking:
     """Ask as HorizonSampler does."""
-    seen, found = yield options.length_min, "t50"
+    seen, found = yield Question(options.length_min, "t50", options.replicas)
     while True:
         seen, found = yield next_question(Findings(seen, options, found))
 
@@ -47,7 +46,7 @@ def ask_full_grid(options: SearchOptions, seed: int) -> Asking:
     """Go through half-octave steps from end to end, again and again."""
     while True:
         for length in ladder(options.length_min, options.length_max, per_octave=2):
-            _ = yield length, "t50"
+            _ = yield Question(length, "t50", options.replicas)
         yield PASS_ENDS
 
 
@@ -58,7 +57,7 @@ def ascending(per_octave: int) -> Design:
         while True:
             failed = 0
             for length in ladder(options.length_min, options.length_max, per_octave):
-                seen, _ = yield length, "t50"
+                seen, _ = yield Question(length, "t50", options.replicas)
                 failed = failed + 1 if 2 * seen[-1].solved < seen[-1].replicas else 0
                 if failed == 2:
                     break
@@ -72,13 +71,13 @@ def ask_bisection(options: SearchOptions, seed: int) -> Asking:
     while True:
         low, high = options.length_min, options.length_min
         while high < options.length_max:
-            seen, _ = yield high, "t50"
+            seen, _ = yield Question(high, "t50", options.replicas)
             if 2 * seen[-1].solved < seen[-1].replicas:
                 break
             low, high = high, min(2 * high, options.length_max)
         while log2(high / low) > 1 / options.per_octave and high - low > 1:
             middle = round((low * high) ** 0.5)
-            seen, _ = yield middle, "t50"
+            seen, _ = yield Question(middle, "t50", options.replicas)
             low, high = (low, middle) if 2 * seen[-1].solved < seen[-1].replicas else (middle, high)
         yield PASS_ENDS
 
@@ -93,7 +92,8 @@ def optimizer(name: str, make: Callable[[int], BaseSampler]) -> Design:
             study = optuna.create_study(sampler=make(seed))
         while True:
             trial = study.ask()
-            seen, _ = yield trial.suggest_int("length", options.length_min, options.length_max, log=True), "t50"
+            length = trial.suggest_int("length", options.length_min, options.length_max, log=True)
+            seen, _ = yield Question(length, "t50", options.replicas)
             study.tell(trial, abs(seen[-1].solved / seen[-1].replicas - 0.5))
 
     return Design(name, minimize)

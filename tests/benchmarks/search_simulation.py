@@ -9,11 +9,12 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from pipeline.horizon.acquisition import next_question
+from pipeline.horizon.belief import belief
 from pipeline.horizon.findings import Findings
-from pipeline.horizon.model import Array, Grid, log_likelihood
+from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
-from pipeline.horizon.posterior import Posterior, posterior
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
 from tests.benchmarks.search_designs import PASS_ENDS, Design
 from tests.benchmarks.search_truth import BUDGET, Cell
@@ -34,6 +35,7 @@ OPTIONS = SearchOptions(
     t90=False,
     t90_trials=12,
     budgets=4,
+    checks=0.15,
     fresh=False,
 )
 
@@ -74,30 +76,16 @@ class Outcome(Generic[SomeCell]):
         return lower <= self.cell.theta <= upper
 
 
-class Belief:
-    """The posterior, grown trial by trial; the same as `posterior(seen)`, faster."""
-
-    def __init__(self, options: SearchOptions) -> None:
-        self.grid = Grid.of(options)
-        self.total: Array = self.grid.log_prior.copy()
-
-    def see(self, trial: Observation) -> Posterior:
-        """Return the posterior after one more trial."""
-        self.total += log_likelihood(self.grid, trial.length, trial.solved, trial.replicas)
-        weights = np.exp(self.total - self.total.max())
-        return Posterior(self.grid, weights / weights.sum())
-
-
 def simulate(design: Design, cell: SomeCell, options: SearchOptions, seed: int) -> Outcome[SomeCell]:
     """Search a made-up cell with one worker."""
     draw = np.random.default_rng(seed)
-    belief, seen = Belief(options), list[Observation]()
+    seen = list[Observation]()
     asking = design.ask(options, seed)
     question = next(asking)
     while True:
-        length, aim = question
-        seen.append(replace(cell.trial(length, options.replicas, draw), aim=aim))
-        found = belief.see(seen[-1])
+        length, aim, replicas = question
+        seen.append(replace(cell.trial(length, replicas, draw), aim=aim))
+        found = current(seen, options)
         reason = reason_to_stop(Findings(seen, options, found))
         if reason and not design.in_passes:
             return Outcome(cell, options, reason, tuple(seen), found)
@@ -117,8 +105,8 @@ def simulate_crew(workers: int, cell: SomeCell, options: SearchOptions, seed: in
     while running or not reason:
         found = Findings.of(seen, options)
         while not reason and len(running) < workers:
-            length, _ = next_question(found)
-            trial = cell.trial(length, options.replicas, draw)
+            length, aim, replicas = next_question(found)
+            trial = replace(cell.trial(length, replicas, draw), aim=aim)
             heappush(running, (now + duration(trial), count, trial))
             count += 1
         now, _, trial = heappop(running)
@@ -129,7 +117,7 @@ def simulate_crew(workers: int, cell: SomeCell, options: SearchOptions, seed: in
 
 def current(seen: Sequence[Observation], options: SearchOptions) -> Posterior:
     """Return the posterior of these trials."""
-    return posterior(seen, Grid.of(options))
+    return belief(seen, Grid.of(options))
 
 
 def duration(trial: Observation) -> float:

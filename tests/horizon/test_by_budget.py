@@ -5,11 +5,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from pipeline.horizon.belief import belief
 from pipeline.horizon.by_budget import at_budget, halvings, horizon_by_budget
 from pipeline.horizon.estimate import AtBudget, Summary, estimate, summary
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
-from pipeline.horizon.posterior import posterior
 from tests.study.toy import options
 
 CHOSEN = options(length_max=64)
@@ -49,7 +49,7 @@ def test_the_horizon_never_falls_as_the_budget_grows(drawn: Drawn) -> None:
 def test_at_the_full_budget_it_is_the_horizon(drawn: Drawn) -> None:
     trials = observed(drawn)
     found = horizon_by_budget(trials, halvings(1000, 3), CHOSEN)[-1]
-    alone = estimate(summary(posterior(trials, Grid(4, 64)), CHOSEN), CHOSEN)
+    alone = estimate(summary(belief(trials, Grid(4, 64)), CHOSEN), CHOSEN)
     assert found == AtBudget(**vars(alone), budget=1000)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipeline.horizon.belief import belief
 from pipeline.horizon.diagnostics import diagnostics, predicted, rise_chance, sum_of_counts
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation, Visited, visited
@@ -12,36 +13,42 @@ from pipeline.horizon.posterior import posterior
 from tests.study.toy import seen
 
 GRID = Grid(4, 256)
+
+
+def said(trials: list[Observation]) -> tuple[str, ...]:
+    return diagnostics(trials, belief(trials, GRID))
+
+
 PLAIN = seen(*[(8, 4), (16, 4), (32, 3), (45, 2), (64, 1), (128, 0)] * 3)
 
 
 def test_trials_as_the_model_says_raise_nothing() -> None:
-    assert diagnostics(PLAIN, GRID) == ()
-    assert diagnostics([], GRID) == ()
-    assert diagnostics(seen((4, 4)), GRID) == ()
+    assert said(PLAIN) == ()
+    assert said([]) == ()
+    assert said(seen((4, 4))) == ()
 
 
 def test_a_dip_is_noticed_by_what_the_other_lengths_predict() -> None:
-    found = diagnostics([*PLAIN, *seen((11, 0), (11, 0))], GRID)
+    found = said([*PLAIN, *seen((11, 0), (11, 0))])
     assert any(
         sentence.startswith("0 of 8 replicas solved length 11, where the other lengths predict 7") for sentence in found
     )
 
 
 def test_a_rise_is_named_with_both_lengths() -> None:
-    found = diagnostics(seen((8, 0), (8, 1), (16, 4), (16, 4)), GRID)
+    found = said(seen((8, 0), (8, 1), (16, 4), (16, 4)))
     assert "8 of 8 replicas solved length 16, but 1 of 8 length 8: the curve rises." in found
 
 
 def test_a_plateau_is_noticed() -> None:
     steps = seen(*[(8, 4), (16, 4), (32, 2), (64, 2), (128, 2), (256, 0)] * 4)
     assert bayes_factor(steps, GRID) > 20
-    assert any("two steps" in sentence for sentence in diagnostics(steps, GRID))
+    assert any("two steps" in sentence for sentence in said(steps))
     assert bayes_factor(PLAIN, GRID) < 3
 
 
 def test_replicas_that_agree_too_much_are_noticed() -> None:
-    found = diagnostics(seen(*[(32, 4), (32, 0)] * 5, (8, 4), (128, 0)), GRID)
+    found = said(seen(*[(32, 4), (32, 0)] * 5, (8, 4), (128, 0)))
     assert any(sentence.startswith("Replicas of a trial agree more") for sentence in found)
 
 

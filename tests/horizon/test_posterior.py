@@ -125,7 +125,7 @@ def test_quantiles_of_the_prior_are_those_of_a_uniform_distribution() -> None:
     low, high = GRID.theta[0] - STEP / 2, GRID.theta[-1] + STEP / 2
     for level in (0.05, 0.3, 0.5, 0.95):
         assert prior.quantile(level) == pytest.approx(low + level * (high - low))
-    assert prior.above == pytest.approx((high - 5) / (high - low))
+    assert prior.above(32.0) == pytest.approx((high - 5) / (high - low))
     assert prior.below == pytest.approx((2 - low) / (high - low))
     assert prior.overdispersed == pytest.approx(0.2)
     assert prior.slope == pytest.approx((0.05 * 1.1) ** 0.5)

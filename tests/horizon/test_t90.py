@@ -8,11 +8,12 @@ import pytest
 from scipy import stats
 from scipy.optimize import brentq
 
+from pipeline.horizon.belief import belief as believed
 from pipeline.horizon.estimate import estimate_ninety
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.model import CORRELATIONS, SLOPES, Grid, solve_chance
 from pipeline.horizon.observation import Observation
-from pipeline.horizon.posterior import mutual_information, posterior
+from pipeline.horizon.posterior import mutual_information
 from pipeline.horizon.stopping import ninety_settled, wants_ninety
 from pipeline.horizon.t90 import LAPSES, ninety
 from tests.study.toy import options, seen
@@ -23,7 +24,7 @@ TRIALS = seen((4, 4), (8, 4), (16, 4), (32, 1), (23, 2), (19, 3), (27, 1), (11, 
 
 def slow_points(trials: list[Observation]) -> tuple[list[float], list[float], float]:
     """Return T90 in octaves and weight of every curve that has one, and the weight of those that have not."""
-    belief = posterior(trials, Grid(GRID.shortest, GRID.longest, LAPSES))
+    belief = believed(trials, Grid(GRID.shortest, GRID.longest, LAPSES), two_steps=False)
     places, weights, undefined = [], [], 0.0
     for index in np.ndindex(*belief.weights.shape[:3]):
         theta, slope, lapse = float(belief.grid.theta[index[0]]), SLOPES[index[1]], LAPSES[index[2]][0]

@@ -86,12 +86,11 @@ def test_it_gives_up_at_the_cap_on_trials() -> None:
 
 
 def test_it_gives_up_at_the_cap_on_compute() -> None:
-    chosen = options(factor=1.01, compute=200_000.0)
+    chosen = options(factor=1.01, compute=0.4)
     study = new_study(chosen)
     found = search(study, Toy(), chosen, Inline())
     assert (found.reason, found.converged) == ("compute", False)
-    assert found.compute >= 200_000
-    assert found.compute - observations(study)[-1].cost < 200_000
+    assert 200_000 < found.compute <= 400_000  # no trial begins that may exceed it
 
 
 def test_an_attempt_that_raises_ends_the_search_and_is_tried_again_at_the_next_start() -> None:

@@ -11,11 +11,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 
-from pipeline.horizon.acquisition import ceiling, next_length, share_used, trial_cost
+from pipeline.horizon.acquisition import next_length, share_used, trial_cost
+from pipeline.horizon.belief import belief
+from pipeline.horizon.findings import Findings
 from pipeline.horizon.ladder import ladder
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation
-from pipeline.horizon.posterior import posterior
 from pipeline.study.sampler import HorizonSampler
 from pipeline.study.trials import observations
 from tests.study.toy import Toy, options, seen
@@ -154,22 +155,25 @@ def test_two_samplers_on_the_same_trials_ask_alike() -> None:
 
 
 def test_a_length_is_at_most_twice_the_longest_that_half_solved() -> None:
-    assert ceiling([], 4, 2.0) == 4
-    assert ceiling(seen((4, 0)), 4, 2.0) == 4
-    assert ceiling(seen((4, 4), (8, 2), (16, 1)), 4, 2.0) == 16
-    assert ceiling(seen((8, 2), (8, 1)), 4, 2.0) == 4
+    for trials, longest in (
+        ([], 4),
+        (seen((4, 0)), 16),  # nothing is solved yet: short lengths may be too short
+        (seen((4, 4), (8, 2), (16, 1)), 16),
+        (seen((8, 2), (8, 1)), 16),
+    ):
+        assert Findings.of(trials, options()).ceiling == longest
 
 
 def test_it_takes_the_length_with_the_most_information_for_its_cost() -> None:
     chosen = options(length_max=64)
     trials = seen((4, 4), (8, 4), (16, 4), (32, 1), (23, 3))
-    found = posterior(trials, Grid(4, 64))
+    found = belief(trials, Grid(4, 64))
     worth = {
         length: found.information(length, 4) / trial_cost(length, found.chance(length), 4, 0.5)
         for length in ladder(4, 46)
         if length in ladder(4, 64)
     }
-    assert next_length(trials, found, chosen) == max(worth, key=lambda length: worth[length])
+    assert next_length(Findings(trials, chosen, found), found) == max(worth, key=lambda length: worth[length])
 
 
 def test_cost_is_predicted_from_what_solvers_used() -> None:
