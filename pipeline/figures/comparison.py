@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
 
 from pipeline.figures.style import GREY, canvas, lengths, look
 from pipeline.horizon.estimate import Estimate
@@ -77,35 +75,3 @@ def _arrow(axes: Axes, answer: Estimate, record: HorizonRecord, height: float, c
 
 def _ends(answer: Estimate, record: HorizonRecord) -> tuple[float, float]:
     return answer.within(*record.range)
-
-
-def by_budget(horizons: Sequence[HorizonRecord], labels: Labels) -> Figure:
-    """The horizon of each cell on one task against the number of updates allowed; hollow where it is censored."""
-    figure, axes = canvas(5.0, 3.4)
-    for position, record in enumerate(horizons):
-        (color, marker), shift = look(position), 1.03 ** (position - (len(horizons) - 1) / 2)
-        known = [point for point in record.by_budget if point.median is not None]
-        medians = np.array([point.median for point in known])
-        lower, upper = np.array([_ends(point, record) for point in known]).reshape(-1, 2).T
-        bars: dict[str, Any] = {
-            "yerr": [medians - lower, upper - medians],
-            "color": color,
-            "marker": marker,
-            "markersize": 4,
-            "capsize": 2,
-        }
-        axes.errorbar([point.budget * shift for point in known], medians, label=labels[record.cell], **bars)
-        for point in record.by_budget:
-            if point.censored in ("above", "below"):
-                above, ends = point.censored == "above", _ends(point, record)
-                mark, edge = ("^", ends[0]) if above else ("v", ends[1])
-                axes.plot(point.budget * shift, edge, mark, color=color, markerfacecolor="none")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log", base=2)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
-    budgets = sorted({point.budget for record in horizons for point in record.by_budget})
-    axes.xaxis.set_major_locator(FixedLocator(budgets))
-    axes.set(xlabel="updates allowed", ylabel="horizon", title=label(horizons[0].task))
-    axes.legend()
-    return figure

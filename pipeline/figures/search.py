@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.base.numbers import LOG10_2
 from pipeline.figures import style
+from pipeline.figures.growth import updates_figure
 from pipeline.figures.search_data import Course, SolvedShare, course, solved_share
 from pipeline.figures.style import COLORS, GREY, STYLE, canvas, lengths
 from pipeline.records.gradients import contrast
@@ -124,7 +125,8 @@ def _high(horizon: HorizonRecord) -> bool:
 
 
 def draw_search(folder: Path, trials: Sequence[TrialRecord], horizon: HorizonRecord, title: str) -> None:
-    """Draw horizon.svg, course.svg and gradients.svg."""
+    """Draw horizon.svg, course.svg, updates.svg and gradients.svg."""
+    style.save(updates_figure(trials, horizon, title), folder / "updates.svg")
     style.save(horizon_figure(solved_share(trials, horizon), horizon, title), folder / "horizon.svg")
     style.save(course_figure(course(trials, horizon), horizon, title), folder / "course.svg")
     style.save(through_time(contrast(trials, horizon.t50), title), folder / "gradients.svg")

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.base.numbers import significant
+from pipeline.horizon.belief import belief
 from pipeline.horizon.by_budget import halvings, horizon_by_budget
 from pipeline.horizon.diagnostics import diagnostics
+from pipeline.horizon.elasticity import Elasticity, growth
 from pipeline.horizon.estimate import AtBudget, Estimate, estimate, estimate_ninety, summary
 from pipeline.horizon.findings import Findings
+from pipeline.horizon.learning_time import LearningTime, learning_time
 from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
+from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import CONVERGED, ninety_settled, reason_to_stop
 
 
@@ -42,13 +46,19 @@ class Horizon:
     diagnostics: tuple[str, ...]  # sentences, where the data contradict the model
     t90_settled: bool | None = None  # whether T90 is surely located or surely undefined; None: not asked for
     tried: int | None = None  # the longest length that was tried
+    elasticity: tuple[Elasticity, ...] = ()  # octaves that the horizon gains for an octave of budget, rising budgets
+    foreseen: tuple[AtBudget, ...] = ()  # horizons beyond the budget, which nobody measured
+    learning_time: LearningTime | None = None  # updates to solve against length
     further: Further | None = None  # the next length, where the horizon lies above those that were tried
 
 
 def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon:
     """Return what these trials say, a pure function: from the study or from trials.csv it is the same."""
     found = Findings.of(seen, options)
-    belief, reason, budget, reach = found.posterior, reason_to_stop(found), found.budget, found.reach
+    reason, budget, reach = reason_to_stop(found), found.budget, found.reach
+    warnings, believed = told(found)
+    at = horizon_by_budget(seen, halvings(budget, options.budgets), options, reach, bool(warnings))
+    elasticities, foreseen = growth(seen, at, options)
     return Horizon(
         budget=budget,
         replicas=options.replicas,
@@ -57,18 +67,28 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
         reason=reason,
         trials=len(seen),
         compute=round(found.cost),
-        t50=estimate(summary(belief, options, reach), options, reach),
+        t50=estimate(summary(believed, options, reach), options, reach),
         t90=estimate_ninety(found.ninety, options, reach),
-        by_budget=horizon_by_budget(seen, halvings(budget, options.budgets), options, reach),
-        p_above=significant(belief.above(float(reach))),
-        p_below=significant(belief.below),
-        slope=significant(belief.slope),
-        p_overdispersed=significant(belief.overdispersed),
-        diagnostics=diagnostics(seen, belief),
+        by_budget=at,
+        p_above=significant(believed.above(float(reach))),
+        p_below=significant(believed.below),
+        slope=significant(believed.slope),
+        p_overdispersed=significant(believed.overdispersed),
+        diagnostics=warnings,
         t90_settled=ninety_settled(found.ninety, options, reach) if options.t90 else None,
         tried=found.tried if seen else None,
         further=further(found) if reason == "above" else None,
+        elasticity=elasticities,
+        foreseen=foreseen,
+        learning_time=learning_time(seen, options.level),
     )
+
+
+def told(found: Findings) -> tuple[tuple[str, ...], Posterior]:
+    """Return warnings, and what is said of T50: where trials spoke against the model, with all others at even odds."""
+    warnings = diagnostics(found.seen, found.posterior)
+    doubted = belief(found.seen, found.posterior.grid, doubted=True) if warnings else found.posterior
+    return warnings, doubted
 
 
 def further(found: Findings) -> Further | None:

@@ -20,19 +20,23 @@ from pipeline.horizon.plateau import log_likelihood_of_two_steps
 from pipeline.horizon.posterior import Band, Posterior, log_weights
 
 SHORT, DIP, TWO_STEPS = 0.1, 0.001, 0.003  # prior weights beside the model's 1
+DOUBTED = (0.1, 0.01, 0.3)  # the same in an answer, once a diagnostic has spoken against the model
 
 
-def belief(seen: Sequence[Observation], grid: Grid, two_steps: bool = True) -> Posterior:
-    """Return the posterior with failing bands and, unless told otherwise, curves of two steps."""
+def belief(seen: Sequence[Observation], grid: Grid, two_steps: bool = True, doubted: bool = False) -> Posterior:
+    """Return the posterior with failing bands and, unless told otherwise, curves of two steps.
+
+    `doubted` gives them more weight.
+    """
     lengths = visited(seen)
-    bands = failing(lengths)
+    bands, (short, dip, steps) = failing(lengths), DOUBTED if doubted else (SHORT, DIP, TWO_STEPS)
     falling = log_weights(seen, grid)
     logs = [falling]
     for band in bands:
-        prior = SHORT if band[0] is lengths[0] else DIP
+        prior = short if band[0] is lengths[0] else dip
         logs.append(log_weights_with(band, falling, grid) + log(prior / len(bands)))
     if two_steps and seen:
-        logs.append(log_likelihood_of_two_steps(seen, grid) + log(TWO_STEPS))
+        logs.append(log_likelihood_of_two_steps(seen, grid) + log(steps))
     highest = max(each.max() for each in logs)
     parts = [np.exp(each - highest) for each in logs]
     whole = sum(float(part.sum()) for part in parts)

@@ -12,15 +12,19 @@ from pipeline.horizon.options import SearchOptions
 
 
 def horizon_by_budget(
-    seen: Sequence[Observation], budgets: Sequence[int], options: SearchOptions, reach: int | None = None
+    seen: Sequence[Observation],
+    budgets: Sequence[int],
+    options: SearchOptions,
+    reach: int | None = None,
+    doubted: bool = False,
 ) -> tuple[AtBudget, ...]:
     """Return the horizon at each of the rising budgets, never falling.
 
     A longer budget solves whatever a shorter one does. The search asked about the largest budget and knows it best, so
-    a quantile above that of a larger budget is lowered to it.
+    a quantile above that of a larger budget is lowered to it. For `reach` see `verdict`, for `doubted` `belief`.
     """
     grid = Grid.of(options)
-    found = [summary(belief(at_budget(seen, budget), grid), options, reach) for budget in budgets]
+    found = [summary(belief(at_budget(seen, budget), grid, doubted=doubted), options, reach) for budget in budgets]
     lowered = list(accumulate(reversed(found), not_above))
     answers = zip(budgets, reversed(lowered), strict=True)
     return tuple(AtBudget(**vars(estimate(each, options, reach)), budget=budget) for budget, each in answers)

@@ -42,6 +42,25 @@ def ninety_phrase(horizon: HorizonRecord) -> str:
     return f"{phrase(ninety)}, not settled" + (f" (undefined: P = {doubt:.2f})" if doubt > DOUBTFUL else "")
 
 
+def growth_phrase(horizon: HorizonRecord) -> str:
+    """What twice the updates gave: `1.7 (1.4 to 2.2) octaves`; a dash where that is not known at the whole budget."""
+    last = horizon.elasticity[-1] if horizon.elasticity else None
+    if last is None or last.budget != horizon.budget:
+        return "–"
+    return f"{last.median:.2g} ({last.lower:.2g} to {last.upper:.2g}) octaves"
+
+
+def law_phrase(horizon: HorizonRecord) -> str:
+    """The law of learning time: `updates ~ T^0.53 (0.48 to 0.57)`; a dash where there is none."""
+    law = horizon.learning_time
+    return f"updates ~ T^{law.exponent:.2g} ({law.lower:.2g} to {law.upper:.2g})" if law else "–"
+
+
+def foreseen_phrase(horizon: HorizonRecord) -> str:
+    """What larger budgets may give: `203 (129 to 511) at 1200 updates, ...`; a dash where nothing is foreseen."""
+    return ", ".join(f"{phrase(each)} at {each.budget} updates" for each in horizon.foreseen) or "–"
+
+
 def further_phrase(horizon: HorizonRecord, minutes: str = "") -> str:
     """What the next length would have taken: `8192 would take up to 39 million steps, 4.0 searches like this`."""
     more = horizon.further

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.base.files import replaced, write_json
 from pipeline.figures import interactive, style
-from pipeline.figures.comparison import by_budget, overview
+from pipeline.figures.comparison import overview
+from pipeline.figures.growth import by_budget
 from pipeline.figures.tuning import learning_rates
 from pipeline.records.labels import label
 from pipeline.records.wording import REASONS, cost_phrase, phrase, verdict_phrase, words
@@ -47,7 +48,7 @@ def draw(folder: Path, drawn: Path, grid: Comparison) -> None:
     style.save(overview([pair.horizon for pair in grid.pairs], grid.labels, again), folder / "overview.svg")
     for task in grid.tasks:
         same = [pair.horizon for pair in grid.of(task)]
-        style.save(by_budget(same, grid.labels), drawn / f"by_budget-{task}.svg")
+        style.save(by_budget(same, grid.labels, again), drawn / f"by_budget-{task}.svg")
         if any(horizon.tuned for horizon in same):
             style.save(learning_rates(same, grid.labels), drawn / f"learning_rate-{task}.svg")
 

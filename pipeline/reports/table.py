@@ -7,7 +7,16 @@ from markupsafe import Markup, escape
 
 from pipeline.horizon.estimate import Estimate
 from pipeline.records.labels import label
-from pipeline.records.wording import cost_phrase, ninety_phrase, phrase, plain_phrase, verdict_phrase, words
+from pipeline.records.wording import (
+    cost_phrase,
+    growth_phrase,
+    law_phrase,
+    ninety_phrase,
+    phrase,
+    plain_phrase,
+    verdict_phrase,
+    words,
+)
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.pairs import Pair
 
@@ -27,6 +36,8 @@ LEGEND = (
     "solve. "
     "Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
     "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
+    "Twice the updates gain: octaves of T50 from half of the budget to all of it; near 0 it stands at a wall. "
+    "Learning time: updates to solve against length T, with seeds that did not solve counted as censored. "
     "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice ({choices}). "
     "Why seeds fail, at a length that one in eight solves: by what rescues them and by their gradients "
     "(`python -m pipeline.explain`). "
@@ -71,6 +82,14 @@ def _again_key(grid: Comparison, pair: Pair) -> float | None:
     return place(grid.another[pair.name].t50) if pair.name in grid.another else None
 
 
+def _growth_key(grid: Comparison, pair: Pair) -> float | None:
+    return pair.horizon.elasticity[-1].median if pair.horizon.elasticity else None
+
+
+def _law_key(grid: Comparison, pair: Pair) -> float | None:
+    return pair.horizon.learning_time.exponent if pair.horizon.learning_time else None
+
+
 def _linked(pair: Pair, text: str) -> Markup:
     return Markup('<a href="#{}">{}</a>').format(pair.name, text)
 
@@ -92,6 +111,8 @@ COLUMNS = (
     Column("settings chosen again", again_phrase, _again_key),
     Column("with plain settings", lambda grid, pair: plain_phrase(pair.horizon)),
     Column("T90", lambda grid, pair: ninety_phrase(pair.horizon), lambda grid, pair: place(pair.horizon.t90)),
+    Column("twice the updates gain", lambda grid, pair: growth_phrase(pair.horizon), _growth_key),
+    Column("learning time", lambda grid, pair: law_phrase(pair.horizon), _law_key, where=("markdown",)),
     Column(
         "T50 at the easier goal",
         lambda grid, pair: f"{phrase(pair.horizon.loose.t50)} at {pair.horizon.loose.goal:g}",

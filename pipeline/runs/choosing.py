@@ -95,7 +95,10 @@ def question_of(settings: Settings, base: Searched) -> Question:
     horizon = float(base.best_known or shortest)
     upper = inf if base.upper is None else base.upper
     budget, replicas = settings.training.updates, settings.search.replicas
-    return Question(plain, space, shortest, longest, budget, replicas, float(base.compute), horizon, upper)
+    costs = {"search_cost": float(base.compute), "search_limit": settings.search.limit}
+    return Question(
+        plain, space, shortest, longest, budget, replicas, search_horizon=horizon, search_upper=upper, **costs
+    )
 
 
 def choose(

@@ -7,7 +7,15 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.records.wording import further_phrase, ninety_phrase, phrase, short
+from pipeline.records.wording import (
+    foreseen_phrase,
+    further_phrase,
+    growth_phrase,
+    law_phrase,
+    ninety_phrase,
+    phrase,
+    short,
+)
 from pipeline.tuning.record import flow
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -23,6 +31,7 @@ def _environment() -> Environment:
     made = Environment(  # Markdown, so nothing is escaped
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters |= {each.__name__: each for each in (growth_phrase, law_phrase, foreseen_phrase)}
     made.filters |= {"phrase": phrase, "ninety_phrase": ninety_phrase, "further_phrase": further_phrase, "short": short}
     made.filters |= {"percent": _percent, "flow": _flow}
     return made

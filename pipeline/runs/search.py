@@ -19,7 +19,15 @@ from pipeline.records.gradients import write_profiles
 from pipeline.records.horizon import HorizonRecord, horizon_record
 from pipeline.records.labels import title
 from pipeline.records.trials import write_trials
-from pipeline.records.wording import REASONS, further_phrase, ninety_phrase, phrase
+from pipeline.records.wording import (
+    REASONS,
+    foreseen_phrase,
+    further_phrase,
+    growth_phrase,
+    law_phrase,
+    ninety_phrase,
+    phrase,
+)
 from pipeline.runs.notes import note
 from pipeline.runs.search_summary import horizon_by_updates, metrics, solved_by_length
 from pipeline.runs.studies import search_study, trial_of
@@ -127,6 +135,7 @@ def log_answer(work: Work, study: Study, trials: Sequence[TrialRecord], found: H
             work.run.metrics(step, numbers)
     tags = {"horizon": phrase(found.t50), "horizon.t90": ninety_phrase(found)}
     tags |= {"converged": str(found.converged).lower(), "duration": duration(work.seconds)}
+    tags |= {"horizon.growth": growth_phrase(found), "learning_time": law_phrase(found)}
     tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(work.folder / "trials.csv")}
     tags |= {"signature": found.signature} if found.signature else {}
     work.run.tags(tags)
@@ -142,6 +151,9 @@ def outline(work: Work, found: HorizonRecord) -> dict[str, str]:
         "horizon T50": phrase(found.t50),
         "but": f"the cell {found.cannot_represent}" if found.cannot_represent else "",
         "T90": ninety_phrase(found),
+        "twice the updates gain": growth_phrase(found),
+        "learning time": law_phrase(found),
+        "foreseen": foreseen_phrase(found),
         "ended because": reason(found),
         **({"the next length": next_length(work, found)} if found.further else {}),
         "trials": f"{found.trials} of {found.replicas} replicas, {duration(work.seconds)}",

@@ -10,6 +10,11 @@ def metrics(found: Horizon) -> dict[str, float]:
     """What the summary of a search shows in MLflow."""
     numbers = {f"horizon/t50_{name}": end for name, end in found.t50.ends.items()}
     numbers |= {f"horizon/t90_{name}": end for name, end in found.t90.ends.items()}
+    numbers |= {f"foreseen/t50_{each.budget}": each.median for each in found.foreseen if each.median is not None}
+    numbers |= {f"budget/elasticity_{each.budget}": each.median for each in found.elasticity}
+    if law := found.learning_time:
+        numbers |= {"learning_time/exponent": law.exponent, "learning_time/lower": law.lower}
+        numbers |= {"learning_time/upper": law.upper}
     numbers |= {"horizon/p_above": found.p_above, "horizon/p_below": found.p_below, "horizon/slope": found.slope}
     return numbers | {"search/trials": float(found.trials), "search/compute": float(found.compute)}
 

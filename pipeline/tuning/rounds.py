@@ -51,6 +51,7 @@ class Question:
     search_cost: float  # replica x updates x length
     search_horizon: float  # the median that it found
     search_upper: float = inf  # the upper end of its interval
+    search_limit: float = inf  # the most that a search may cost
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,13 @@ class Tuning:
         """Return what the tuning may cost: `tune.searches` searches at the horizon that settings were found to have.
 
         What such a search will cost is not known yet. The least that it may come to counts, so that the tuning does not
-        cost more than allowed: in proportion to the horizon, as with the plain settings; what is typical; and beyond
-        the longest length, where a search only climbs.
+        cost more than allowed: in proportion to the horizon, as with the plain settings; what is typical; its cap; and
+        beyond the longest length, where a search only climbs.
         """
         question = self.question
         horizon = max(question.search_horizon, solved_twice(climbs))
         costs = [question.search_cost * horizon / question.search_horizon]
-        costs += [TYPICAL * question.replicas * question.budget * horizon]
+        costs += [TYPICAL * question.replicas * question.budget * horizon, question.search_limit]
         if self.is_at_the_end(climbs):
             costs += [question.replicas * each.cost for each in climbs if each.solved_length == question.longest]
         return self.options.searches * min(costs)

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from pipeline.horizon.acquisition import next_question
+from pipeline.horizon.answer import told
 from pipeline.horizon.belief import belief
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.model import Grid
@@ -72,7 +73,8 @@ class Outcome(Generic[SomeCell]):
             return self.cell.theta > log2(self.options.length_max)
         if self.reason == "below":
             return self.cell.theta < log2(self.options.length_min)
-        lower, upper = self.found.interval(self.options.level)
+        _, believed = told(Findings(self.seen, self.options, self.found))
+        lower, upper = believed.interval(self.options.level)
         return lower <= self.cell.theta <= upper
 
 

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from pipeline.figures import style
-from pipeline.figures.comparison import by_budget, overview
+from pipeline.figures.comparison import overview
+from pipeline.figures.growth import by_budget
 from pipeline.figures.search import through_time
 from pipeline.figures.search_data import solved_share
 from pipeline.horizon.estimate import Estimate
