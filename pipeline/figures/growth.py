@@ -21,7 +21,7 @@ FAR = 8.0  # a foreseen interval is drawn up to so many times the longest measur
 
 
 def by_budget(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[str, Estimate] | None = None) -> Figure:
-    """The horizon of each cell on one task against the updates allowed, with its band; dashed where it is foreseen.
+    """Draw the horizon of each cell on one task against the updates allowed, with its band; dashed: foreseen.
 
     Hollow where it is censored. `again` holds for a pair where its horizon lies when settings are chosen again: a thin
     bar at the whole budget.
@@ -75,15 +75,14 @@ def _foreseen(axes: Axes, record: HorizonRecord, color: str, most: float) -> Non
 
 
 def updates_figure(trials: Sequence[TrialRecord], horizon: HorizonRecord, title: str) -> Figure:
-    """Updates to solve of every seed against length; arrows where a seed did not solve; the fitted law."""
+    """Draw the updates to solve of every seed against length; arrows where a seed did not solve; the fitted law."""
     figure, axes = canvas(6.0, 3.6)
     rows = [(trial.length, place, update) for trial in trials for place, update in enumerate(trial.updates)]
     beside = {row: 1 + 0.012 * (row[1] - 3.5) for row in rows}  # seeds of a trial stand side by side
     solved = [row for row in rows if row[2] is not None]
     dots: dict[str, Any] = {"s": 12, "alpha": 0.6, "linewidths": 0, "zorder": 3}
-    axes.scatter(
-        [row[0] * beside[row] for row in solved], [row[2] for row in solved], color=COLORS[0], label="solved", **dots
-    )
+    places, updates = [row[0] * beside[row] for row in solved], [float(row[2] or 0) for row in solved]
+    axes.scatter(places, updates, color=COLORS[0], label="solved", **dots)
     failed = [row for row in rows if row[2] is None]
     top = [horizon.budget * (1.06 + 0.05 * (row[1] % 8)) for row in failed]
     more: dict[str, Any] = {"marker": "^", "s": 16, "facecolors": "none", "linewidths": 0.8, "zorder": 3}
@@ -102,7 +101,7 @@ def updates_figure(trials: Sequence[TrialRecord], horizon: HorizonRecord, title:
 
 
 def _log10(axes: Axes) -> None:
-    """Both axes on a log10 scale, with plain numbers at 1, 2, 5."""
+    """Put both axes on a log10 scale, with plain numbers at 1, 2, 5."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):

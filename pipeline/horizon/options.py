@@ -12,6 +12,7 @@ REPLICAS = 256  # of a trial: the table of what may come out grows with their sq
 PER_OCTAVE = 1024  # lengths in a doubling
 BUDGETS = 64  # halvings, after which no budget is left
 LEVEL = Rule("is a probability, above 0 and below 1", lambda level: 0 < level < 1)
+LONGEST = 2.0**14  # where a search ends that has no longest length, however small its budget
 MILLION = 1_000_000  # steps, the unit of `compute`
 PART = Rule("is a share, from 0 to below 1", lambda part: 0 <= part < 1)
 CERTAINTY = Rule("is a probability above 0.5 and below 1", lambda certainty: 0.5 < certainty < 1)
@@ -70,12 +71,12 @@ class AskedOptions(SearchOptions):
     def within(self, budget: int) -> SearchOptions:
         """Return the options of a search whose replicas may take `budget` updates each.
 
-        The longest length is then the longest of the ladder of which the cap allows one trial, if nobody solves it; at
-        least twice the shortest, so that there is something to search.
+        The longest length is then the longest of the ladder of which the cap allows one trial, if nobody solves it. It
+        is at least twice the shortest, so that there is something to search, and at most `LONGEST`.
         """
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         if self.length_max is None:
             affordable = self.limit / (self.replicas * budget)
-            limit = max(affordable, 2.0 * self.length_min)
+            limit = max(min(affordable, LONGEST), 2.0 * self.length_min)
             given["length_max"] = longest_rung(self.length_min, limit, self.per_octave)
         return SearchOptions(**given)

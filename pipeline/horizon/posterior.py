@@ -170,7 +170,7 @@ class Posterior(Quantiles):
         return share * mutual_information(joint / share)
 
     def _weights_outside(self, length: int) -> Array:
-        """The weights without those of bands that hold this length."""
+        """Return the weights without those of bands that hold this length."""
         around = [band.weights for band in self.bands if band.end >= length]
         return self.weights - np.asarray(sum(around)) if around else self.weights
 

@@ -55,7 +55,8 @@ def test_every_conf_file_that_hydra_reads_is_a_parameter_of_the_stage(name: str,
 
 @pytest.mark.parametrize("name", ["prepare", "train", "search", "explain"])
 def test_a_stage_depends_on_every_section_of_the_settings_that_it_uses(name: str) -> None:
-    sections = {"prepare": {"data", "search.per_octave"}, "train": {"data", "search.tuned", "training"}}
+    prepared = {"data", "search.compute", "search.per_octave", "search.replicas"}
+    sections = {"prepare": prepared, "train": {"data", "search.tuned", "training"}}
     sections["search"] = sections["explain"] = {"data", "search", "training"}
     assert set(keys_of(STAGES[name], "conf/config.yaml")) == sections[name]
 

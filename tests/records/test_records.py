@@ -31,8 +31,8 @@ def test_every_committed_record_is_written_back_as_it_was(name: str) -> None:
     paths = sorted(RESULTS.glob(f"*/*/{name}")) + sorted(RESULTS.glob(f"experiment/*/*/{name}"))
     assert len(paths) >= 9
     for path in paths:
-        found: object = read_json(path, KINDS[name])
-        assert json.dumps(as_json(found), indent=2) + "\n" == path.read_text(), path
+        written, there = as_json(read_json(path, KINDS[name])), json.loads(path.read_text())
+        assert {key: written[key] for key in there} == there, path  # a file may be older than a field
 
 
 def test_every_committed_outcome_is_written_back_as_it_was() -> None:

@@ -22,7 +22,7 @@ from tests.conftest import compose
 from tests.records.made import RESULTS, committed, explanation, gradient_maps, profile, with_made_up_profiles
 
 PAIR = "temporal_order-rnn"
-WORDS = ("task=temporal_order", "cell=rnn")
+WORDS = ("task=temporal_order", "cell=rnn", "search.length_max=512")  # of the committed search
 
 
 def stages(root: Path) -> Path:

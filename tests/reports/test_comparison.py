@@ -72,7 +72,7 @@ def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() 
 
 def test_the_page_and_the_markdown_file_share_their_columns() -> None:
     page, markdown = ({column.head for column in columns(where)} for where in ("page", "markdown"))
-    assert page - markdown == {"warnings"} and markdown - page == {"goal", "cost of the choice"}
+    assert page - markdown == {"warnings"} and markdown - page == {"goal", "cost of the choice", "learning time"}
     assert len({column.head for column in COLUMNS}) == len(COLUMNS)
 
 
