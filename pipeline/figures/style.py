@@ -7,14 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)  # Okabe & Ito 2008: safe for colour blindness
+from pipeline.records.labels import COLORS
 
 MARKERS = ("o", "s", "D", "^", "v", "P")  # a cell is told by its shape as well as by its colour
 

@@ -129,11 +129,12 @@ def headline(found: HorizonRecord) -> dict[str, float | int | str | None]:
 def log_answer(work: Work, study: Study, trials: Sequence[TrialRecord], found: HorizonRecord) -> None:
     """Log the answer, how sure it is and how to repeat it, on the parent run and on the study."""
     updates = round(sum(trial.cost / trial.length for trial in trials))
-    work.run.metrics(updates, metrics(found) | {"search/seconds": work.seconds, "search/updates": updates})
+    work.run.metrics(0, metrics(found) | {"search/seconds": work.seconds, "search/updates": updates})
     for chart in (solved_by_length(trials), horizon_by_updates(found)):
         for step, numbers in chart.items():
             work.run.metrics(step, numbers)
-    tags = {"horizon": phrase(found.t50), "horizon.t90": ninety_phrase(found)}
+    tags = {"mlflow.runName": f"{work.settings.experiment or found.cell} · T50 {phrase(found.t50)}"}
+    tags |= {"horizon": phrase(found.t50), "horizon.t90": ninety_phrase(found)}
     tags |= {"converged": str(found.converged).lower(), "duration": duration(work.seconds)}
     tags |= {"horizon.growth": growth_phrase(found), "learning_time": law_phrase(found)}
     tags |= {"compute": f"{found.compute:.3g}", WROTE: digest(work.folder / "trials.csv")}

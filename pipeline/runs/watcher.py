@@ -12,7 +12,7 @@ from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.stopping import reason_to_stop
 from pipeline.records.wording import short
-from pipeline.runs.work import Work
+from pipeline.runs.work import Work, color
 from pipeline.study.claims import Claim
 from pipeline.study.record import TrialRecord
 from pipeline.study.results import read_study, records_in
@@ -92,11 +92,17 @@ class Watcher:
 
     def log(self, trial: TrialRecord) -> None:
         """Log a finished trial as a nested run."""
-        tags = {"level": "trial", "length": str(trial.length), "trial": str(trial.ordinal)}
+        tags = {
+            "level": "trial",
+            "mlflow.runColor": color(self.work.settings.names["cell"]),
+            "length": str(trial.length),
+            "trial": str(trial.ordinal),
+        }
         tags |= {"study": self.study.study_name, "solved": trial.score, "aim": trial.aim}
         tags |= {"signature": trial.signature} if trial.signature else {}
         child = self.work.run.child(f"T={trial.length} · {trial.score} solved", tags, self.since.get(trial.ordinal))
         for curve in trial.curves:
             child.metrics(int(curve["update"]), {name: value for name, value in curve.items() if name != "update"})
+        child.metrics(0, {"length": trial.length})
         child.metrics(trial.length, {"length/solved_share": trial.share})
         child.close()

@@ -6,14 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from pipeline import tracking
 from pipeline.base.files import replaced, require_writable
 from pipeline.base.terminal import Display
+from pipeline.base.trees import flatten
 from pipeline.data.held_out import HeldOut
+from pipeline.records.labels import COLORS
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.settings import Settings
 from pipeline.settings.destination import destination, folder_of
+from pipeline.settings.places import CONF, options
+
+ASIDE = ("executor.", "paths.", "sweep.", "tracking.")  # sections of the settings that decide no result
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,20 @@ class Work:
         self.run.dataset(self.settings.names["task"], digest, self.data, profile)
 
 
+def color(cell: str) -> str:
+    """Return the color of a cell in MLflow, that of the report for a cell of the grid."""
+    cells = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]["cells"]
+    others = [name for name in options("cell") if name not in cells]
+    return COLORS[[*cells, *others].index(cell) % len(COLORS)]
+
+
+def described(settings: Settings) -> dict[str, Any]:
+    """Return the settings that tell two runs apart: not where files go, and parts by their names, not their classes."""
+    flat = flatten(settings.tree)
+    told = {name: value for name, value in flat.items() if not name.startswith(ASIDE) and "._" not in name}
+    return {**settings.names, **told}
+
+
 @contextmanager
 def open_work(
     stage: str, settings: Settings, display: Display, detail: str = "", tags: Mapping[str, str] | None = None
@@ -67,8 +89,8 @@ def open_work(
     display.print(destination(settings, stage))
     began = time.monotonic()
     name = " · ".join(filter(None, [settings.experiment or settings.names["cell"], detail, stage]))
-    known = {"stage": stage, **settings.tags, **(tags or {})}
+    known = {"stage": stage, "mlflow.runColor": color(settings.names["cell"]), **settings.tags, **(tags or {})}
     with tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, known) as run:
         held_out = ensure_prepared(settings)
-        run.params(settings.tree)
+        run.params(described(settings))
         yield Work(stage, settings, held_out, run, display, began)

@@ -8,6 +8,7 @@ from mlflow.entities import Run
 
 from pipeline.base.redaction import without_user
 from pipeline.tracking.store import uri
+from pipeline.tracking.views import HORIZONS
 
 LISTED = 20  # newest parent runs that `links` names in each experiment
 
@@ -31,7 +32,7 @@ def links(state: Path, address: str) -> list[str]:
     client = MlflowClient(uri(state))
     lines = []
     for experiment in client.search_experiments(filter_string="name != 'Default'", order_by=["name ASC"]):
-        lines.append(f"{experiment.name}: {link(address, experiment.experiment_id)}&compareRunsMode=CHART")
+        lines.append(f"{experiment.name}: {link(address, experiment.experiment_id)}&viewStateShareKey={HORIZONS}")
         found = client.search_runs([experiment.experiment_id], "tags.level = 'parent'", max_results=LISTED)
         lines += [f"  {_title(each)}: {link(address, each.info.experiment_id, each.info.run_id)}" for each in found]
     return lines
@@ -48,6 +49,6 @@ def writers(state: Path, address: str, tag: str) -> dict[str, str]:
 
 
 def _title(found: Run) -> str:
-    """Return a run's name and its answer."""
+    """Return a run's name and its answer, which the name of a search has already."""
     answer = found.data.tags.get("horizon") or found.data.tags.get("solved") or found.info.status.lower()
-    return f"{found.info.run_name}: {answer}"
+    return found.info.run_name if found.info.run_name.endswith(answer) else f"{found.info.run_name}: {answer}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("pipeline", "conf")  # folders whose changes are named in a note
+DECIDING = (*CODE, "pyproject.toml", "constraints.txt")  # DVC takes away results before a stage, so those tell nothing
 DVC = {"dvc.stage": "DVC_STAGE", "dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
 
 
@@ -16,7 +17,7 @@ def tags() -> dict[str, str]:
     """Return the tags that say from which code, command, DVC stage and DVC experiment a run comes."""
     known = {tag: os.environ[variable] for tag, variable in DVC.items() if os.environ.get(variable)}
     if commit := git("rev-parse", "HEAD"):
-        changed = "yes" if git("status", "--porcelain", "--untracked-files=no") else "no"
+        changed = "yes" if git("status", "--porcelain", "--", *DECIDING) else "no"
         known |= {"mlflow.source.git.commit": commit, "git.changed": changed}
     return known | {"mlflow.source.name": " ".join(["python -m", *sys.orig_argv[2:]]), "mlflow.source.type": "LOCAL"}
 

@@ -12,7 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, RunStatus
 
 from pipeline.base import processes
+from pipeline.tracking import views
 from pipeline.tracking.outbox import RefusedError
+from pipeline.tracking.views import NOTE
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what the outbox says
 
@@ -36,6 +38,9 @@ def connect(state: Path, experiment: str) -> tuple[MlflowClient, str]:
             restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
             raise RefusedError(f"the experiment {experiment} was deleted, and `{restore}` brings it back")
         identifier = found.experiment_id if found else client.create_experiment(experiment, _artifacts(state), KIND)
+        if not found or NOTE not in found.tags:  # a user may have written another one
+            for name, value in views.tags(experiment).items():
+                client.set_experiment_tag(identifier, name, value)
         _close_abandoned(client, identifier)
     return client, identifier
 

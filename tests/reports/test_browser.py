@@ -91,11 +91,14 @@ def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("the server did not start")
 
 
-def shown(browser: Browser, address: str, text: str) -> Page:
+SEARCH = re.compile(r"^gru · T50 ")  # a search is named by its answer
+
+
+def shown(browser: Browser, address: str, text: re.Pattern[str]) -> Page:
     """An address of MLflow's UI, once a text is there."""
     page, _ = opened(browser, viewport={"width": 1500, "height": 1100})
     page.goto(address)
-    expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(text).first).to_be_visible(timeout=PATIENCE)
     return page
 
 
@@ -172,19 +175,30 @@ def test_what_is_folded_is_printed_where_it_is_asked_for(browser: Browser, tmp_p
 
 def test_mlflow_shows_the_search_and_its_trials_and_charts(browser: Browser, server: str, place: Path) -> None:
     (overall,) = [line for line in tracked(place / "state", server) if line.startswith("temporal_order: ")]
-    page = shown(browser, overall.split(": ", 1)[1], "gru · search")
+    page = shown(
+        browser, overall.split(": ", 1)[1].replace("viewStateShareKey=horizons", "compareRunsMode=CHART"), SEARCH
+    )
     for group in ("gradient", "score", "search"):
         charts = page.locator("[aria-expanded]", has_text=re.compile(rf"{group}\s*\(\d+\)"))
         expect(charts.first).to_be_attached(timeout=PATIENCE)
-    page.locator(".ag-row", has_text="gru · search").locator("button").first.click()  # unfolds it
+    page.locator(".ag-row", has_text="gru · T50").locator("button").first.click()  # unfolds it
     expect(page.get_by_text(re.compile(r"^T=10 · \d/2 solved$")).first).to_be_visible(timeout=PATIENCE)
     picture(page, place, "mlflow-runs")
+
+
+def test_the_printed_address_opens_the_saved_view_of_horizons(browser: Browser, server: str, place: Path) -> None:
+    (overall,) = [line for line in tracked(place / "state", server) if line.startswith("temporal_order: ")]
+    page = shown(browser, overall.split(": ", 1)[1], SEARCH)
+    expect(page.get_by_role("button", name="Horizons")).to_be_visible(timeout=PATIENCE)
+    assert page.locator(".ag-header-cell", has_text="horizon").count() >= 1
+    assert page.locator(".ag-row", has_text="T=10").count() == 0  # trials are another view
+    picture(page, place, "mlflow-horizons")
 
 
 def test_mlflow_shows_the_question_the_answer_and_the_picture(browser: Browser, server: str, place: Path) -> None:
     links = writers(place / "state", server, WROTE)
     ((_, address),) = links.items()
-    page = shown(browser, address, "gru · search")
+    page = shown(browser, address, SEARCH)
     expect(page.get_by_text("stop learning").first).to_be_visible(timeout=PATIENCE)
     picture(page, place, "mlflow-run")
     page.get_by_role("tab", name="Artifacts").click()
@@ -205,5 +219,5 @@ def test_the_linked_report_leads_to_the_runs_that_wrote_it(browser: Browser, ser
     links = page.locator("a.run")
     assert links.count() == 2 and all(link.get_attribute("href") for link in links.all())
     links.first.click()
-    expect(page.get_by_text("gru · search", exact=True).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(SEARCH).first).to_be_visible(timeout=PATIENCE)
     assert {re.split("[/:]", url)[0] for url in seen.requests} <= {"file", "http", "data", "blob"}

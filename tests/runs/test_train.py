@@ -166,9 +166,11 @@ def test_the_run_says_from_what_it_comes(place: Workplace) -> None:
         "training.length": "12",
         "cell.hidden": "6",
         "training.replicas": "3",
-        "optimizer._target_": "torch.optim.Adam",
+        "cell": "lstm",
+        "optimizer": "adam",
     }
     assert settings.items() <= stored.data.params.items()
+    assert not [name for name in stored.data.params if name.startswith("paths.") or "_target_" in name]
     (data,) = stored.inputs.dataset_inputs
     told = json.loads((place.folder / "data" / "temporal_order" / "task.json").read_text())
     assert data.dataset.digest == told["lengths"]["12"]

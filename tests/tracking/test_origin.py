@@ -65,8 +65,14 @@ def test_a_new_file_of_code_is_said_and_an_ignored_one_is_not(project: Path) -> 
     assert CHANGED in tracking.code()
 
 
-def test_an_edit_elsewhere_is_a_tag_and_no_change_of_the_code(project: Path) -> None:
-    (project / "README.md").write_text("edited")
+def test_an_edit_of_what_decides_nothing_is_not_said(project: Path) -> None:
+    (project / "README.md").unlink()  # as DVC takes away the outs of a stage
+    assert CHANGED not in tracking.code()
+    assert origin.tags()["git.changed"] == "no"
+
+
+def test_another_version_of_a_library_is_a_tag(project: Path) -> None:
+    (project / "constraints.txt").write_text("torch==0")
     assert CHANGED not in tracking.code()
     assert origin.tags()["git.changed"] == "yes"
 

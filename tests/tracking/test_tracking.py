@@ -497,7 +497,7 @@ def test_links_open_each_experiment_and_its_parent_runs(state: Path, client: Mlf
         run.child("unfolded", {"level": "trial"}).close()
     text = "\n".join(links(state, "http://127.0.0.1:5000"))
     base, training = f"http://127.0.0.1:5000/#/experiments/{run.experiment}/runs", "?workflowType=machine_learning"
-    assert f"links: {base}{training}&compareRunsMode=CHART" in text
+    assert f"links: {base}{training}&viewStateShareKey=horizons" in text
     assert f"linked: 3/4: {base}/{run.id}{training}" in text
     assert "unfolded" not in text
 
