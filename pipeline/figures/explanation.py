@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from pipeline.base.numbers import LOG10_2
 from pipeline.figures import style
-from pipeline.figures.style import COLORS, GREY, STYLE, canvas
+from pipeline.figures.style import GREY, STYLE, canvas
 from pipeline.records.explanation import ExplanationRecord, GradientMap, SeedRecord
+from pipeline.records.labels import COLORS
 
 ALIVE = -0.5  # log10: a third of the largest norm
 DEPTH = 12.0  # decades below the largest norm that the colours tell apart

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
-from pipeline.figures.style import COLORS, GREY, canvas, look
+from pipeline.figures.style import GREY, canvas, look
 from pipeline.horizon.estimate import AtBudget, Estimate
 from pipeline.records.horizon import HorizonRecord
-from pipeline.records.labels import label
+from pipeline.records.labels import COLORS, label
 from pipeline.records.wording import growth_phrase, law_phrase
 from pipeline.study.record import TrialRecord
 
