@@ -11,11 +11,13 @@ import torchrecurrent
 from numpy import ndarray
 from torch import Tensor
 
+from pipeline.cells.antisymmetric import AntisymmetricRNN
 from pipeline.cells.cell import Cell
 from pipeline.cells.cornn import CoRNN
 from pipeline.cells.indrnn import IndRNN
 from pipeline.cells.janet import JANET
 from pipeline.cells.lem import LEM
+from pipeline.cells.nbrc import NBRC
 from tests.cells.reached import noise
 from tests.conftest import compose, options
 
@@ -204,6 +206,26 @@ def slstm(w: Named, xs: ndarray) -> Outputs:
     return found
 
 
+def nbrc(w: Named, xs: ndarray) -> Outputs:
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        (a, c, n), (u, q) = np.split(w["weight_ih"] @ x + w["bias"], 3), np.split(w["weight_hh"] @ h, 2)
+        keep = sigmoid(c + q)
+        h = keep * h + (1 - keep) * np.tanh(n + (1 + np.tanh(a + u)) * h)
+        found.append(h)
+    return found
+
+
+def antisymmetric(w: Named, xs: ndarray) -> Outputs:
+    upper = np.triu(w["skew"], 1)
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        inside = w["weight_ih"] @ x + w["bias"] + upper @ h - upper.T @ h - w["gamma"] * h
+        h = h + w["epsilon"] * np.tanh(inside)
+        found.append(h)
+    return found
+
+
 def module(w: Named, xs: ndarray) -> Outputs:
     return lstm(w, xs)
 
@@ -212,7 +234,7 @@ WRITTEN: Mapping[str, Callable[[Named, ndarray], Outputs]] = {
     each.__name__: each
     for each in (
         *(cornn, gru, indrnn, irnn, janet, lem, lru, lstm, mingru, minlstm, module),
-        *(orthogonal, orthogonal_init, rnn, s6, slstm, urlstm),
+        *(antisymmetric, nbrc, orthogonal, orthogonal_init, rnn, s6, slstm, urlstm),
     )
 }
 
@@ -300,5 +322,26 @@ def test_a_layer_of_indrnn_is_that_of_torchrecurrent_with_a_rectifier() -> None:
     zero = torch.zeros(HIDDEN).double()
     named = {"weight_ih": weights["weight_ih_1"], "vector_u": weights["weight_hh_1"], "bias_ih": weights["bias_1"]}
     module.load_state_dict({**named, "bias_hh": zero})
+    expected = theirs(module, inputs, lambda m, x, state: (m(x, state[0]),), 1)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_nbrc_is_that_of_torchrecurrent() -> None:
+    cell, inputs = NBRC(HIDDEN, "torch"), noise(TIME, 4, INPUTS, seed=9)
+    weights = begun(cell)
+    module = torchrecurrent.NBRCell(INPUTS, HIDDEN).double()
+    named = {"bias_ih": weights["bias"], "bias_hh": torch.zeros(2 * HIDDEN).double()}
+    module.load_state_dict({**named, **{name: weights[name] for name in ("weight_ih", "weight_hh")}})
+    expected = theirs(module, inputs, lambda m, x, state: (m(x, state[0]),), 1)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_the_antisymmetric_rnn_is_that_of_torchrecurrent() -> None:
+    cell, inputs = AntisymmetricRNN(HIDDEN, "published", epsilon=0.3, gamma=0.2), noise(TIME, 4, INPUTS, seed=9)
+    fixed = {name: torch.full((HIDDEN,), getattr(cell, name), dtype=torch.float64) for name in cell.groups}
+    weights = {**begun(cell), **fixed}
+    module = torchrecurrent.AntisymmetricRNNCell(INPUTS, HIDDEN, epsilon=0.3, gamma=0.2).double()
+    named = {"bias_ih": weights["bias"], "bias_hh": torch.zeros(HIDDEN).double(), "weight_hh": weights["skew"].triu(1)}
+    module.load_state_dict({**module.state_dict(), **named, "weight_ih": weights["weight_ih"]})
     expected = theirs(module, inputs, lambda m, x, state: (m(x, state[0]),), 1)
     torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
