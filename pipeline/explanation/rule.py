@@ -10,8 +10,8 @@ unstable          smaller steps rescue, at the same budget or where more updates
                   gradient does, and at half of the failing seeds or more it explodes
 slow              nothing rescues at the same budget but larger steps, or more updates do; the gradient arrives: it
                   vanishes at less than half of the failing seeds
-cannot represent  nothing rescues anyone, no seed solves, the gradient arrives, and the cell is of a bounded kind
-                  (`BOUNDED`)
+cannot represent  a reason is known why the cell can't represent the task (`horizon/representation.py`), nothing rescues
+                  anyone, no seed solves, and the gradient arrives
 mixed             two causes, of which neither rescues more; what rescues and the gradient disagree; or less than half
                   of the retrained seeds have the cause by their own verdict. The counts say
 unknown           fewer than `FEWEST` failing seeds, or no intervention is that far from its baseline
@@ -52,7 +52,6 @@ SURE = 0.97  # probability that an arm's share is larger than its baseline's
 ENOUGH = 0.25  # least share that an arm must rescue: a cause of fewer failures does not name a pair
 FEWEST = 4  # failing seeds: with three, 2 of 3 against 0 of 3 is not SURE
 HALF = 0.5  # share of the failing seeds whose gradient must agree
-BOUNDED = ("linear",)  # kinds of cells.cell.KINDS: with a linear readout, no product of what was read at two steps
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Case:
     arms: Mapping[str, Share]  # those that were trained
     evidence: Sequence[Evidence]  # of the failing seeds
     solved: int  # seeds that solved in the plain training
-    kind: str  # of the cell, one of cells.cell.KINDS
+    bounded: bool = False  # whether a reason is known why the cell can't represent the task
     own: Sequence[str] = ()  # verdicts of the failing seeds that were retrained
 
     @property
@@ -107,7 +106,7 @@ def _by_arms(case: Case) -> str:
     if case.rescues(BUDGET) or case.rescues(LARGER):
         return MIXED if case.vanishes else SLOW
     nobody = not case.solved and not any(share.solved for share in case.arms.values())
-    if case.kind in BOUNDED and nobody and {BUDGET, LARGER} <= case.arms.keys() and not case.vanishes:
+    if case.bounded and nobody and {BUDGET, LARGER} <= case.arms.keys() and not case.vanishes:
         return CANNOT
     return UNKNOWN
 
@@ -129,7 +128,7 @@ def _strongest(causes: Mapping[str, str], arms: Mapping[str, Share]) -> str:
     return first if sure else MIXED
 
 
-def seed_verdict(rescued: Mapping[str, bool], evidence: Evidence, kind: str) -> str:
+def seed_verdict(rescued: Mapping[str, bool], evidence: Evidence, bounded: bool = False) -> str:
     """Return one of `VERDICTS` of one failing seed; `rescued` tells, for each arm that retrained it, if it solved.
 
     A seed that other sequences rescue too tells nothing of the cause.
@@ -146,7 +145,7 @@ def seed_verdict(rescued: Mapping[str, bool], evidence: Evidence, kind: str) -> 
     if rescued.get(BOTH):
         return UNSTABLE
     every = {BUDGET, LARGER} <= rescued.keys()
-    return CANNOT if kind in BOUNDED and every and not vanishes(evidence) else UNKNOWN
+    return CANNOT if bounded and every and not vanishes(evidence) else UNKNOWN
 
 
 def counts(found: Sequence[str]) -> dict[str, int]:

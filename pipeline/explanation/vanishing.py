@@ -11,14 +11,19 @@ NOISE = 2.0  # a signal-to-noise ratio below it may be noise alone, which gives 
 FAINT = -2.0  # log10: a hundredth of the largest norm is less than what a batch of 32 leaves the other steps in noise
 
 
-def vanishes(found: Evidence) -> bool:
-    """Return whether the early steps have no say.
+def early_steps_lost(vanished: float, first: float, signal_to_noise: float | None) -> bool:
+    """Return whether the early steps have no say in an update.
 
-    A quarter of the steps gets next to nothing (below 1e-4 of the largest norm); or a hundredth of the largest norm or
-    less reaches the first step, and the early steps' part of dL/dW is no more than noise.
+    A quarter of the steps gets next to nothing (`vanished`: below 1e-4 of the largest norm); or a hundredth of the
+    largest norm or less reaches the `first` step, and the early steps' part of dL/dW is no more than noise.
     """
-    noise = found.signal_to_noise is not None and found.signal_to_noise < NOISE
-    return not found.exploded and (found.vanished >= EARLY or (found.first <= FAINT and noise))
+    noise = signal_to_noise is not None and signal_to_noise < NOISE
+    return vanished >= EARLY or (first <= FAINT and noise)
+
+
+def vanishes(found: Evidence) -> bool:
+    """Return whether the gradient of a seed vanishes; one that explodes does not."""
+    return not found.exploded and early_steps_lost(found.vanished, found.first, found.signal_to_noise)
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ largest n_t before the first answer is more than tenfold (`GROWN`) that at the f
 exploding  its loss or gradient became not finite; or the gradient has grown in at least a quarter (`OFTEN`) of the
            recorded updates, and the recurrence bears it out: the largest Lyapunov exponent is above 0, or the spectral
            radius has risen (`RISEN`) since the first inspection (Pascanu et al. 2013: a radius above 1, and rising); or
-           the spectral radius is now tenfold (`BLOWN`), and above ten or the gradient has grown in any recorded update:
+           the spectral radius is now above ten and tenfold (`BLOWN`; tiny weights that grow to a radius of 1 learn):
            one step threw the weights so far that all units saturate, and nothing comes back any more; or even its best
            score is three times (`WORSE`) that of no training at all: of chance, and of its weights at the first update.
-vanishing  else, if in the median recorded update the first quarter of the steps or more (`EARLY`) got next to nothing:
-           n_t below 1e-4 of the largest (gradient/vanished). Then what those steps hold has no say in the update, and
-           clipping can't change that.
+vanishing  else, if in the median recorded update a quarter of the steps or more got next to nothing, n_t below 1e-4 of
+           the largest (gradient/vanished); or a hundredth of the largest or less reaches the first step, and the early
+           steps' part of dL/dW is no more than noise (`explanation/vanishing.py`). Then what those steps hold has no
+           say in the update, and clipping can't change that.
 neither    else: gradients arrive, and do not explode. The budget, the learning rate or the task's noise is in the way.
 
 A replica that solved its task has no signature. The rule describes the gradient of a failing replica; it is no proof
-that the gradient is the cause.
+that the gradient is the cause: `pipeline.explain` asks what would rescue it.
 """
 
 from collections import Counter
@@ -26,14 +27,14 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from pipeline.base.numbers import LOG10_2
+from pipeline.base.numbers import LOG10_2, finite
+from pipeline.explanation.vanishing import early_steps_lost
 from pipeline.learning import gradients
 
 VANISHING, EXPLODING, NEITHER = SIGNATURES = ("vanishing", "exploding", "neither")
 
 GROWN = 1.0  # log10: a tenfold growth is what no clip at the norm of a usual update lets pass unchanged
 OFTEN = 0.25  # share of recorded updates: explosions come and go, as a clipped step may lead out of the steep region
-EARLY = 0.25  # share of steps: as for gradient/signal_to_noise, and where the default tasks put what is to be kept
 RISEN = 1.05  # factor: noise of training moves a spectral radius by less
 BLOWN = 10.0  # factor: no sequence of small steps on a healthy gradient moves a radius that far within a budget
 WORSE = 3.0  # factor: the loss at the first update is of one batch, and misses that of the weights by less
@@ -48,6 +49,8 @@ class Evidence:
     vanished: float  # gradient/vanished in the median recorded update
     radius: tuple[float, float]  # weight/spectral_radius at the first and at the last inspection
     lyapunov: float  # jacobian/lyapunov at the last inspection
+    first: float = 0.0  # log10 of n_1 by the largest, in the median recorded update
+    signal_to_noise: float | None = None  # gradient/signal_to_noise at the last inspection
     worse: float = 0.0  # best held-out score, by the greater of chance and the loss at the first update
 
 
@@ -55,11 +58,12 @@ def signature(evidence: Evidence) -> str:
     """Return one of `SIGNATURES`."""
     first, last = evidence.radius
     borne_out = evidence.lyapunov > 0 or last > RISEN * first
-    blown_up = last > BLOWN * first and (evidence.grown > 0 or last > BLOWN)
+    blown_up = last > BLOWN * max(first, 1.0)
     lost = evidence.diverged or evidence.worse > WORSE
     if lost or blown_up or (evidence.grown >= OFTEN and borne_out):
         return EXPLODING
-    return VANISHING if evidence.vanished >= EARLY else NEITHER
+    lost = early_steps_lost(evidence.vanished, evidence.first, evidence.signal_to_noise)
+    return VANISHING if lost else NEITHER
 
 
 def evidence(
@@ -76,6 +80,8 @@ def evidence(
         diverged=diverged,
         grown=float(np.mean([growth(norms, answers)[0] > GROWN for norms in sound])) if sound else 0.0,
         vanished=float(np.median([gradients.vanished(norms)[0] for norms in sound])) if sound else 0.0,
+        first=float(np.median([norms[0, 0] - norms.max() for norms in sound])) * LOG10_2 if sound else 0.0,
+        signal_to_noise=finite(last.get("gradient/signal_to_noise", np.nan)),
         radius=(first["weight/spectral_radius"], last["weight/spectral_radius"]),
         lyapunov=last["jacobian/lyapunov"],
         worse=worse,

@@ -77,7 +77,7 @@ class ExplanationRecord:
 
     task: str
     cell: str
-    kind: str  # of the cell
+    cannot_represent: str | None  # why the cell can't represent the task; None where no reason is known
     horizon: float | None  # T50 of the search, or the limit beyond which it lies
     length: int | None  # at which it is explained
     budget: int
@@ -131,22 +131,22 @@ def shares(trainings: Sequence[Training]) -> dict[str, Share]:
     return {arm: Share(sum(update is not None for update in of.values()), len(of)) for arm, of in every.items()}
 
 
-def case_of(trainings: Sequence[Training], kind: str) -> Case:
+def case_of(trainings: Sequence[Training], bounded: bool) -> Case:
     """Return what the rule reads."""
     plain = plain_of(trainings)
     failing = [evidence for update, evidence in plain.values() if update is None]
-    own = tuple(seed.verdict for seed in seed_records(trainings, kind) if seed.verdict)
-    return Case(shares(trainings), failing, len(plain) - len(failing), kind, own)
+    own = tuple(seed.verdict for seed in seed_records(trainings, bounded) if seed.verdict)
+    return Case(shares(trainings), failing, len(plain) - len(failing), bounded, own)
 
 
-def seed_records(trainings: Sequence[Training], kind: str) -> tuple[SeedRecord, ...]:
+def seed_records(trainings: Sequence[Training], bounded: bool) -> tuple[SeedRecord, ...]:
     """Return what was found of each seed of the plain training."""
     arms = retrained(trainings)
     found = []
     for seed, (update, evidence) in plain_of(trainings).items():
         own = {arm: of[seed] for arm, of in arms.items() if seed in of}
         rescued = {arm: solved is not None for arm, solved in own.items()}
-        told = seed_verdict(rescued, evidence, kind) if update is None and own else None
+        told = seed_verdict(rescued, evidence, bounded) if update is None and own else None
         found.append(SeedRecord(seed, update, told, own, evidence))
     return tuple(found)
 
@@ -171,14 +171,15 @@ class Course:
 
 
 def explained(
-    names: Mapping[str, str], horizon: HorizonRecord, kind: str, course: Course, options: ExplainOptions
+    names: Mapping[str, str], horizon: HorizonRecord, cannot: str | None, course: Course, options: ExplainOptions
 ) -> ExplanationRecord:
-    """Return the content of explanation.json."""
-    case, seeds = case_of(course.trainings, kind), seed_records(course.trainings, kind)
+    """Return the content of explanation.json; `cannot` is why the cell can't represent the task, if that is known."""
+    bounded = cannot is not None
+    case, seeds = case_of(course.trainings, bounded), seed_records(course.trainings, bounded)
     return ExplanationRecord(
         task=names["task"],
         cell=names["cell"],
-        kind=kind,
+        cannot_represent=cannot,
         horizon=horizon.t50.best_known,
         length=course.length,
         budget=horizon.budget,
@@ -190,12 +191,18 @@ def explained(
         without=dict(course.without),
         failing=summary(case.evidence),
         solving=summary([seed.evidence for seed in seeds if seed.updates is not None]),
-        elasticity=getattr(horizon, "elasticity", None),
+        elasticity=last_elasticity(horizon),
         cost=sum(each.cost for each in course.trainings),
         cap=course.cap,
         level=LEVEL,
         seeds=seeds,
     )
+
+
+def last_elasticity(horizon: HorizonRecord) -> float | None:
+    """Return the elasticity at the search's budget; None where it has none."""
+    every = getattr(horizon, "elasticity", ())
+    return every[-1].median if every else None
 
 
 def write_seeds(path: Path, found: ExplanationRecord) -> None:

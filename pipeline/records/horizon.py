@@ -114,7 +114,12 @@ def about_cell(cell: "Cell", name: str, task: Task) -> dict[str, Any]:
 
 
 def signature_beyond(trials: Sequence[TrialRecord], t50: Estimate) -> str | None:
-    """Return the commonest signature of the failing trials at the horizon and beyond; None where none failed."""
+    """Return the commonest signature of the failing trials at the horizon and beyond.
+
+    None where none failed, and where the horizon lies beyond the range, for there the few that fail are no rule.
+    """
+    if t50.censored == "above":
+        return None
     return majority([trial.signature for trial in trials if trial.length >= t50.begins])
 
 

@@ -18,7 +18,7 @@ from pipeline.explanation.rule import MIXED, UNKNOWN, verdict
 from pipeline.figures.explanation import draw_explanation
 from pipeline.records import explanation
 from pipeline.records.explanation import ExplanationRecord, Training, case_of, explained, plain_of
-from pipeline.records.horizon import HorizonRecord, read_horizon
+from pipeline.records.horizon import HorizonRecord, about_cell, read_horizon
 from pipeline.records.labels import title
 from pipeline.records.settings import read_settings
 from pipeline.runs.arms import Trainer, left_out
@@ -52,7 +52,7 @@ def explain(settings: Settings) -> ExplanationRecord:
     ):
         work.run.params({"explain": vars(settings.explain)})
         course = course_of(work, asked, horizon)
-        found = explained(settings.names, horizon, settings.cell.kind, course, settings.explain)
+        found = explained(settings.names, horizon, cannot(settings), course, settings.explain)
         with work.results() as folder:
             write(folder, settings, found, course.trainings)
         log_answer(work, found)
@@ -68,6 +68,12 @@ def searched(settings: Settings) -> HorizonRecord:
     if ours != theirs:
         raise UserError(f"{folder} holds a search with other settings than these; {again} makes it anew")
     return read_horizon(folder / "horizon.json", again)
+
+
+def cannot(settings: Settings) -> str | None:
+    """Return why the cell can't represent the task; None where no reason is known."""
+    found: str | None = about_cell(settings.cell, settings.names["task"], settings.task)["cannot_represent"]
+    return found
 
 
 @contextmanager
@@ -146,7 +152,7 @@ class Rounds:
     @property
     def verdict(self) -> str:
         """What the rule says by now."""
-        return verdict(case_of(self.trainings, self.settings.cell.kind))
+        return verdict(case_of(self.trainings, cannot(self.settings) is not None))
 
     @property
     def cost(self) -> int:

@@ -13,9 +13,9 @@ GONE = replace(ARRIVES, signal_to_noise=0.5, vanished=0.9, first=-9.0)
 BLOWN = replace(ARRIVES, grown=0.6, exploded=True)
 
 
-def case(evidence: Evidence, kind: str = "ungated", solved: int = 1, seeds: int = 4, **arms: int) -> Case:
+def case(evidence: Evidence, bounded: bool = False, solved: int = 1, seeds: int = 4, **arms: int) -> Case:
     """A case of some failing seeds that look alike, with how many of them each arm rescues."""
-    return Case({arm: Share(count, seeds) for arm, count in arms.items()}, (evidence,) * seeds, solved, kind)
+    return Case({arm: Share(count, seeds) for arm, count in arms.items()}, (evidence,) * seeds, solved, bounded)
 
 
 def evidence(**changes: Any) -> Evidence:

@@ -11,7 +11,6 @@ from pipeline.explanation.arms import ARMS, BOTH, BUDGET, LARGER, LUCK, MEMORY, 
 from pipeline.explanation.evidence import Evidence
 from pipeline.explanation.rescue import Share
 from pipeline.explanation.rule import (
-    BOUNDED,
     CANNOT,
     FEWEST,
     MIXED,
@@ -49,10 +48,10 @@ NONE = dict.fromkeys(ARMS, 0)
         (case(ARRIVES, **NONE | {"luck": 2, "budget": 4}), UNKNOWN),  # luck rescues as many, as far as four tell
         (case(ARRIVES, seeds=8, **NONE | {"budget": 2, "both": 5}), UNKNOWN),
         (case(GONE, **NONE), UNKNOWN),
-        (case(ARRIVES, "linear", solved=0, **NONE), CANNOT),
-        (case(ARRIVES, "linear", solved=1, **NONE), UNKNOWN),
-        (case(ARRIVES, "state-gated", solved=0, **NONE), UNKNOWN),
-        (case(ARRIVES, "linear", solved=0, luck=0, memory=0), UNKNOWN),  # the cap left out what might rescue
+        (case(ARRIVES, True, solved=0, **NONE), CANNOT),
+        (case(ARRIVES, True, solved=1, **NONE), UNKNOWN),
+        (case(ARRIVES, False, solved=0, **NONE), UNKNOWN),
+        (case(ARRIVES, True, solved=0, luck=0, memory=0), UNKNOWN),  # the cap left out what might rescue
     ],
 )
 def test_the_rule_is_as_stated(found: Case, expected: str) -> None:
@@ -75,8 +74,8 @@ def test_the_rule_is_as_stated(found: Case, expected: str) -> None:
     ],
 )
 def test_a_seed_has_a_verdict_of_its_own(rescued: set[str], shown: Evidence, expected: str) -> None:
-    assert seed_verdict({arm: arm in rescued for arm in ARMS}, shown, "state-gated") == expected
-    bounded = seed_verdict({arm: arm in rescued for arm in ARMS}, shown, BOUNDED[0])
+    assert seed_verdict({arm: arm in rescued for arm in ARMS}, shown) == expected
+    bounded = seed_verdict({arm: arm in rescued for arm in ARMS}, shown, True)
     assert bounded == (CANNOT if not rescued and shown is ARRIVES else expected)
 
 
@@ -93,25 +92,25 @@ DRAWN = {
     "looks": st.lists(st.sampled_from(range(len(SHOWN))), max_size=16),
     "rescued": st.dictionaries(st.sampled_from(ARMS), st.floats(0, 1)),
     "solved": st.integers(0, 3),
-    "kind": st.sampled_from(["ungated", "linear"]),
+    "bounded": st.booleans(),
     "own": st.lists(st.sampled_from(VERDICTS), max_size=8),
 }
 
 
-def drawn(looks: list[int], rescued: dict[str, float], solved: int, kind: str, own: list[str]) -> Case:
+def drawn(looks: list[int], rescued: dict[str, float], solved: int, bounded: bool, own: list[str]) -> Case:
     """A case in which each arm rescues a share of the failing seeds, each of which looks like one of `SHOWN`."""
     seeds = len(looks)
     arms = {arm: Share(round(share * seeds), seeds) for arm, share in rescued.items() if seeds}
-    return Case(arms, [SHOWN[look] for look in looks], solved, kind, own)
+    return Case(arms, [SHOWN[look] for look in looks], solved, bounded, own)
 
 
 @examples(max_examples=300, deadline=None)
 @given(**DRAWN)
 def test_no_verdict_contradicts_the_figures_beside_it(
-    looks: list[int], rescued: dict[str, float], solved: int, kind: str, own: list[str]
+    looks: list[int], rescued: dict[str, float], solved: int, bounded: bool, own: list[str]
 ) -> None:
     """The figures are the bars with their luck, and the medians and counts of the failing seeds."""
-    found = drawn(looks, rescued, solved, kind, own)
+    found = drawn(looks, rescued, solved, bounded, own)
     told, shown = verdict(found), summary(found.evidence)
     share = {arm: each.solved / each.seeds for arm, each in found.arms.items()}
     above = {arm for arm in share if share[arm] > share.get(LUCK, 1.0)}
@@ -128,19 +127,21 @@ def test_no_verdict_contradicts_the_figures_beside_it(
     if told == UNSTABLE:
         assert SMALLER in above or share.get(BOTH, 0.0) > share.get(BUDGET, 1.0) or 2 * shown.exploding >= shown.seeds
     if told == CANNOT:
-        assert not any(share.values()) and not found.solved and found.kind in BOUNDED
+        assert not any(share.values()) and not found.solved and found.bounded
         assert 2 * shown.vanishing < shown.seeds
 
 
 @examples(max_examples=100, deadline=None)
 @given(**DRAWN, extra=st.sampled_from(ARMS))
 def test_an_arm_that_rescues_nobody_changes_no_verdict_that_names_a_cause(
-    looks: list[int], rescued: dict[str, float], solved: int, kind: str, own: list[str], extra: str
+    looks: list[int], rescued: dict[str, float], solved: int, bounded: bool, own: list[str], extra: str
 ) -> None:
-    found = drawn(looks, rescued, solved, kind, own)
+    found = drawn(looks, rescued, solved, bounded, own)
     told = verdict(found)
     if extra not in (*found.arms, LUCK, BUDGET) and told not in (UNKNOWN, CANNOT):
-        assert verdict(Case({**found.arms, extra: Share(0, 8)}, found.evidence, found.solved, found.kind, own)) == told
+        assert (
+            verdict(Case({**found.arms, extra: Share(0, 8)}, found.evidence, found.solved, found.bounded, own)) == told
+        )
 
 
 def test_a_cause_that_few_seeds_have_by_their_own_is_none_of_the_pair() -> None:

@@ -22,6 +22,9 @@ LONG = ("training.length=50", "training.updates=20", "training.record_every=5", 
         ({}, "neither"),
         ({"vanished": 0.25}, "vanishing"),
         ({"vanished": 0.24}, "neither"),
+        ({"first": -2.0, "signal_to_noise": 1.9}, "vanishing"),
+        ({"first": -2.0, "signal_to_noise": 2.1}, "neither"),  # little arrives, but more than noise
+        ({"first": -1.9, "signal_to_noise": 0.5}, "neither"),
         ({"diverged": True, "vanished": 0.9}, "exploding"),
         ({"grown": 0.25, "lyapunov": 0.01}, "exploding"),
         ({"grown": 0.25, "radius": (1.0, 1.06)}, "exploding"),
@@ -45,11 +48,12 @@ def test_the_rule_is_as_stated(changed: dict, expected: str) -> None:
 def test_evidence_is_read_from_the_norms_of_each_record() -> None:
     falls, grows = np.linspace(-40.0, 0.0, 41), np.linspace(4.0, 0.0, 41)  # log2: 2^-1 and 2^.1 a step back
     figures = {"weight/spectral_radius": 1.0, "jacobian/lyapunov": 0.2}
-    last = figures | {"weight/spectral_radius": 1.5}
+    last = figures | {"weight/spectral_radius": 1.5, "gradient/signal_to_noise": 3.0}
     broken = np.full(41, np.nan)
     found = evidence([falls, falls, falls, grows, broken], 1, False, figures, last)
-    assert found == Evidence(False, 0.25, 27 / 41, (1.0, 1.5), 0.2)  # 2^-13.3 is 1e-4
-    assert evidence([broken], 1, True, figures, last) == Evidence(True, 0.0, 0.0, (1.0, 1.5), 0.2)
+    first = -40 * float(np.log10(2))
+    assert found == Evidence(False, 0.25, 27 / 41, (1.0, 1.5), 0.2, first, 3.0)  # 2^-13.3 is 1e-4
+    assert evidence([broken], 1, True, figures, figures) == Evidence(True, 0.0, 0.0, (1.0, 1.0), 0.2, 0.0, None)
 
 
 def test_growth_counts_no_step_at_which_a_new_error_enters() -> None:

@@ -84,7 +84,7 @@ def explanation(horizon: HorizonRecord, rescued: Sequence[str] = ("budget",), fa
     arms = [Training(arm, seeds, ((80 if arm in rescued else None),) * failing, 400) for arm in ARMS]
     course = Course(70, "the rule named a cause", (plain, *arms), {}, 10**6)
     names, options = {"task": horizon.task, "cell": horizon.cell}, compose().explain
-    return explained(names, horizon, "ungated", course, options)
+    return explained(names, horizon, None, course, options)
 
 
 def gradient_maps(found: ExplanationRecord) -> list[GradientMap]:
