@@ -25,6 +25,7 @@ from pipeline.runs.arms import Trainer, left_out
 from pipeline.runs.notes import note
 from pipeline.runs.work import Work, open_work
 from pipeline.settings import Settings
+from pipeline.settings.destination import folder_of
 from pipeline.settings.fingerprint import explanation_fingerprint
 from pipeline.settings.tuned import tuned
 
@@ -62,7 +63,7 @@ def explain(settings: Settings) -> ExplanationRecord:
 
 def searched(settings: Settings) -> HorizonRecord:
     """Return the horizon that is explained; raise `UserError` where there is none of a search with these settings."""
-    folder, again = settings.results_of("search"), f"`{settings.command('search')}`"
+    folder, again = folder_of(settings, "search"), f"`{settings.command('search')}`"
     used = read_settings(folder / "settings.json", again).tree
     ours, theirs = (by_class(without(each, *NOT_OF_A_SEARCH)) for each in (settings.recorded, used))
     if ours != theirs:

@@ -19,11 +19,12 @@ from pipeline.settings.places import CONF, ROOT
 from pipeline.settings.schema import Settings
 
 NOT_OF = {  # what decides nothing of a stage, beside `NO_RESULT`
-    "prepare": ("atlas", "cell", "optimizer", "retune", "sampler", "training", "tune"),
-    "train": ("atlas", "retune", "sampler", "search", "tune"),
-    "search": ("atlas", "retune", "tune"),
-    "tune": ("atlas", "retune"),
-    "retune": ("atlas",),
+    "prepare": ("atlas", "cell", "explain", "optimizer", "retune", "sampler", "training", "tune"),
+    "train": ("atlas", "explain", "retune", "sampler", "search", "tune"),
+    "search": ("atlas", "explain", "retune", "tune"),
+    "explain": ("atlas", "retune", "tune"),
+    "tune": ("atlas", "explain", "retune"),
+    "retune": ("atlas", "explain"),
 }
 LONGEST = 120  # signs of a folder's name
 

@@ -23,6 +23,7 @@ LINES = [  # overrides, stage, folder below results
     ("task=adding cell=rnn search.length_max=64", "train", "train/adding-rnn"),  # a training has none
     ("task=adding cell=rnn search.length_max=64", "search", "try/search/adding-rnn/search.length_max=64"),
     ("task=adding cell=rnn tune.seed=3", "search", "search/adding-rnn"),
+    ("task=adding cell=rnn explain.failing=8", "explain", "try/explain/adding-rnn/explain.failing=8"),
     ("task=adding cell=rnn tune.seed=3", "tune", "try/tune/adding-rnn/tune.seed=3"),
     ("task=adding cell=rnn tune.fresh=true", "tune", "tune/adding-rnn"),
     ("task=adding cell=rnn retune.choices=5", "retune", "try/retune/adding-rnn/retune.choices=5"),
