@@ -1,10 +1,18 @@
-"""The torch path and the fused path are two ways to the same training: rounding apart, and who solves is the same."""
+"""The kernels are ways to the same training: rounding apart, and who solves is the same."""
+
+import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
+from pipeline.base.errors import UserError
+from pipeline.cells.cell import Cell
 from pipeline.kernels import fused
 from pipeline.learning.replicas import TrainedReplicas
+from tests.conftest import options
+from tests.kernels.together import compiled_together
 from tests.learning.trials import norms_of, small, train
 
 pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")
@@ -47,3 +55,45 @@ def test_both_kernels_solve_with_the_same_replicas(task: str, cell: str, recipe:
     for one, other in zip(by_torch, by_fused, strict=True):
         assert (one.solved, one.updates_to_solve) == (other.solved, other.updates_to_solve)
         assert one.best_score == pytest.approx(other.best_score, rel=0.05, abs=0.006)  # one sequence in 200
+
+
+QUICK = ("irnn", "lem", "s6")  # one product a step, two, and one that is not written as C++; the others are long
+CELLS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in options("cell")]
+SHORT = "training.length=6 training.updates=60 training.probe_every=10 optimizer.lr=0.03 task.goal=0.08"
+SHORT += " task.loose_goal=0.1"
+
+
+@pytest.fixture(scope="module")
+def one_library(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For the cells that are asked for."""
+    asked = {item.callspec.params["cell"] for item in request.session.items if "one_library" in item.fixturenames}
+
+    def cells(dtype: torch.dtype) -> list[Cell]:
+        return [small("adding", name, *SHORT.split()).cell.for_length(6) for name in sorted(asked)]
+
+    with compiled_together(cells):
+        yield
+
+
+@pytest.mark.usefixtures("one_library")
+@pytest.mark.parametrize("cell", CELLS)
+def test_all_kernels_lead_every_cell_to_the_same_end(cell: str) -> None:
+    """Who solves, at which probe, and the norms through time of the first update; autograd is asked elsewhere."""
+
+    def run(kernel: str) -> TrainedReplicas:
+        return train(small("adding", cell, *SHORT.split(), f"training.kernel={kernel}"), range(3))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a cell that one of them cannot serve
+        slow, replayed = run("stepwise"), run("torch")
+        try:
+            results = [replayed, run("fused")]
+        except UserError as refused:
+            assert "three axes" in str(refused)
+            results = [replayed]
+    for found in results:
+        for one, other in zip(found.outcomes, slow.outcomes, strict=True):
+            assert (one.solved, one.updates_to_solve) == (other.solved, other.updates_to_solve)
+        first = [record.recorder.through_time[0].log2_norms for record in (found, slow)]
+        for part in first[0]:
+            np.testing.assert_allclose(first[0][part], first[1][part], rtol=0, atol=1e-3)

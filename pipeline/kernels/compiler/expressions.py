@@ -15,11 +15,13 @@ EXPRESSIONS: Mapping[str, Callable[..., str]] = {
     "sigmoid": "sigmoid<T>({})".format,
     "tanh": "tanh<T>({})".format,
     "exp": "exp<T>({})".format,
+    "log": "log<T>({})".format,
+    "log1p": "log1p<T>({})".format,
     "sqrt": "each<T>({}, [](T x) {{ return std::sqrt(x); }})".format,
     "rsqrt": "T(1) / each<T>({}, [](T x) {{ return std::sqrt(x); }})".format,
     **{
         name: f"each<T>({{}}, [](T x) {{{{ return std::{name}(x); }}}})".format
-        for name in ("expm1", "log", "log1p", "sin", "cos", "erf")
+        for name in ("expm1", "sin", "cos", "erf")
     },
     "abs": "({0} < T(0) ? -{0} : {0})".format,
     "sign": "({0} > T(0) ? all<T>(1) : {0} < T(0) ? all<T>(-1) : V<T>{{}})".format,

@@ -10,6 +10,7 @@ COSTS: Mapping[str, float] = {
     **dict.fromkeys(("add", "sub", "mul", "neg", "where", "abs", "relu", "sign", "maximum", "minimum"), 0.25),
     **dict.fromkeys(("gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"), 0.2),
     **dict.fromkeys(("tanh", "sigmoid", "exp"), 2.9),
+    **dict.fromkeys(("log", "log1p"), 4.0),
     **dict.fromkeys(("div", "sqrt", "rsqrt"), 1.0),
     **dict.fromkeys(("sum", "max"), 2.0),
     "constant": 0.0,

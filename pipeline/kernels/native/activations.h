@@ -81,4 +81,37 @@ template <class T> inline V<T> tanh(V<T> x) {
     return less_one / (less_one + T(2));
 }
 
+// ln x = k ln 2 + ln(1 + f), x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2); s = f / (2 + f), and
+// ln(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)), R by a polynomial (fdlibm, e_log.c). Numbers below the normal ones are zero.
+template <class T> inline V<T> log(V<T> x) {
+    using Int = typename Simd<T>::Int;
+    typedef Int Bits __attribute__((vector_size(WIDTH)));
+    using E = Exponential<T>;
+    constexpr T R[] = {T(1.479819860511658591e-01), T(1.531383769920937332e-01), T(1.818357216161805012e-01),
+                       T(2.222219843214978396e-01), T(2.857142874366239149e-01), T(3.999999999940941908e-01),
+                       T(6.666666666666735130e-01)};
+    constexpr T ROOT = T(1.41421356237309505);
+    constexpr T LOW = T(sizeof(T) == 4 ? 9.0580006145e-06 : 1.90821492927058770002e-10);
+    constexpr T HIGH = T(sizeof(T) == 4 ? 6.9313812256e-01 : 6.93147180369123816490e-01);  // k times it is exact
+    Bits bits = (Bits)x, exponents = (bits >> E::MANTISSA) - (E::ONE >> E::MANTISSA);
+    V<T> m = (V<T>)((bits & ((Int(1) << E::MANTISSA) - 1)) | E::ONE);
+    V<T> k = __builtin_convertvector(exponents, V<T>);
+    k = m > ROOT ? k + T(1) : k;
+    V<T> f = (m > ROOT ? m * T(0.5) : m) - T(1), s = f / (f + T(2)), z = s * s, half = T(0.5) * f * f;
+    V<T> r = all<T>(R[0]);
+    for (int i = 1; i < 7; i++) r = r * z + R[i];
+    V<T> found = k * HIGH - ((half - (s * (half + r * z) + k * LOW)) - f);
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    found = x < std::numeric_limits<T>::min() ? all<T>(-infinity) : found;
+    found = x < T(0) ? all<T>(std::numeric_limits<T>::quiet_NaN()) : found;
+    return (x == infinity) | (x != x) ? x : found;
+}
+
+// ln(1 + x): what rounding takes from u = 1 + x is added again, over u
+template <class T> inline V<T> log1p(V<T> x) {
+    V<T> u = x + T(1);
+    V<T> found = log<T>(u) + (x - (u - T(1))) / u;
+    return (u == T(0)) | (x == std::numeric_limits<T>::infinity()) ? log<T>(u) : found;
+}
+
 }  // namespace
