@@ -73,9 +73,10 @@ def finding(seed: SeedRecord, shown: GradientMap, part: str) -> str:
     rows = LOG10_2 * np.array(shown.norms[part])
     stuck = np.array(shown.updates) <= max(seed.evidence.end.update, shown.updates[0])
     fall = float(np.median(rows[stuck][:, 0] - rows[stuck].max(axis=1)))
+    until = f" until update {seed.evidence.end.update}" if seed.updates else ""
     if fall > ALIVE:
-        return f"{part}: the gradient reaches the first step"
-    return f"{part}: 10^{fall:.1f} of the largest reaches the first step"
+        return f"{part}: the gradient reaches the first step{until}"
+    return f"{part}: 10^{fall:.1f} of the largest reaches the first step{until}"
 
 
 def rescue_figure(found: ExplanationRecord, title: str) -> Figure:

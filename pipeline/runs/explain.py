@@ -175,8 +175,8 @@ class Rounds:
         """Retrain those of the first failing seeds that the arm has not had."""
         done = {seed for each in self.trainings if each.arm == arm for seed in each.seeds}
         seeds = [seed for seed in self.failing[:needed] if seed not in done]
-        if seeds and arm not in self.without:
-            self.attempt(arm, seeds)
+        if seeds and arm not in self.without and not self.attempt(arm, seeds) and not done:
+            self.without[arm] = "it might have exceeded the cost cap"
 
     def attempt(self, arm: str, seeds: Sequence[int]) -> bool:
         """Train seeds unless that may exceed the cap; return whether they were trained."""
