@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -15,7 +16,7 @@ from pipeline.base.terminal import Display, open_display
 from pipeline.base.trees import as_json
 from pipeline.records.atlas import PAIR, RATE, PairRecord
 from pipeline.runs.atlas_plan import Entry, planned
-from pipeline.runs.atlas_table import write_table
+from pipeline.runs.atlas_table import Place, write_table
 from pipeline.runs.learning_rate import choose_rate
 from pipeline.runs.studies import search_name
 from pipeline.runs.sweep import require_none, run_together
@@ -31,10 +32,12 @@ def atlas(settings: Settings) -> None:
     with open_display("atlas") as display, settings.part("executor") as executor:
         entries = planned(settings)
         display.print(f"{len(entries)} pairs, {sum(each.done for each in entries)} of them done before")
+        places = [each.place for each in entries]
+        write_table(settings.results, places)
         failed = worked(entries, lambda each: each.rate is None, choose, display, executor)
         known = sorted((each for each in entries if each.rate), key=reached)
-        failed |= worked(known, lambda each: not each.done, search, display, executor)
-        write_table(settings.results, [each.place for each in entries])
+        failed |= worked(known, lambda each: not each.done, partial(search, places), display, executor)
+        write_table(settings.results, places)
     require_none(failed, len(entries), "pairs")
     done = sum(each.done for each in entries)
     display.print(f"{done} of {len(entries)} horizons in {settings.results / 'atlas' / 'horizons.md'}")
@@ -104,7 +107,7 @@ def question(settings: Settings) -> str:
     return replace(settings, overrides=tuple(words)).command("search")
 
 
-def search(entries: list[Entry], display: Display, executor: Any) -> dict[str, str]:
+def search(places: Sequence[Place], entries: list[Entry], display: Display, executor: Any) -> dict[str, str]:
     """Search the horizon of each pair, and write the table anew."""
     asked = {each.title: each.searched(each.rate) for each in entries if each.rate}
     failed = run_together(asked, display, executor)
@@ -113,5 +116,5 @@ def search(entries: list[Entry], display: Display, executor: Any) -> dict[str, s
             own = asked[each.title]
             with replaced(each.folder, whole=False) as folder:
                 write_json(folder / PAIR, as_json(PairRecord(search_name(own), question(own))))
-    write_table(entries[0].settings.results, [])
+    write_table(entries[0].settings.results, places)
     return failed
