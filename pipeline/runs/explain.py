@@ -130,10 +130,12 @@ class Rounds:
                 if not self.settled or (needed == options.round and BUDGET in arms):
                     for arm in arms:
                         self.retrain(arm, needed)
-            if self.settled or (self.verdict == MIXED and needed > options.round):
-                return SETTLED if self.settled else BOTH_WAYS
+            if self.settled:
+                return SETTLED
             if self.capped:
                 return CAPPED
+            if self.verdict == MIXED and needed > options.round:
+                return BOTH_WAYS
             if len(self.failing) < needed:
                 return FEW
             if needed >= options.failing:
