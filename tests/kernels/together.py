@@ -44,7 +44,8 @@ def compiled_together(cells: Callable[[torch.dtype], Sequence[Cell]]) -> Iterato
 
     @cache
     def members(dtype: torch.dtype) -> dict[str, Member]:
-        return _members(sources(cells(dtype), dtype), build.NUMBERS[dtype])
+        with torch.enable_grad():  # a forward pass may be what asks first, and making a cell tries it
+            return _members(sources(cells(dtype), dtype), build.NUMBERS[dtype])
 
     def library(source: str, dtype: torch.dtype) -> Member | ctypes.CDLL | None:
         found = None if "cells.h" in source else members(dtype).get(source)
