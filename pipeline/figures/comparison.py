@@ -31,7 +31,7 @@ def overview(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[s
     axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {labels[cell]}" for task, cell in rows])
     axes.tick_params(axis="y", length=0)
     words = f"horizon: length that half of the replicas solve, with {horizons[0].level:.0%} interval"
-    axes.set(xlabel=words + ("\n(thin line: were the settings chosen again)" if again else ""))
+    axes.set(xlabel=words + ("\n(thin line: with the luck of tuning)" if again else ""))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     return figure
 

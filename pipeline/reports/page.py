@@ -21,7 +21,6 @@ from pipeline.reports.take_away import files, links
 from pipeline.settings import Settings
 
 HALF = 0.5  # share of the replicas from which on a length counts as solved
-BRIEF = ("task", "cell", "horizon T50", "settings chosen again", "with plain settings")  # columns; others on demand
 
 
 def write_report(settings: Settings) -> None:
@@ -63,7 +62,6 @@ def page(folder: Path, drawn: Path, pairs: Path, grid: Comparison) -> str:
         drawn=drawn,
         pictures=pairs,
         opening=opening(grid),
-        brief=BRIEF,
         take_away=links(files(grid)),
         choices=count_of_choices(grid),
         reasons=REASONS,

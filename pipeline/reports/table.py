@@ -20,28 +20,24 @@ from pipeline.records.wording import (
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.pairs import Pair
 
+EVERYWHERE = ("page", "markdown")
 DASH = "–"
 ORDER = "Which cell has the longer horizon:"
-ORDER_AGAIN = "Which cell has the longer horizon, with settings chosen again:"
+ORDER_AGAIN = "Which cell has the longer horizon, with the luck of tuning:"
 NOT_AGAIN = (
-    "Not chosen again beside the choice in conf/tuned (`python -m pipeline.retune task=… cell=…`), "
-    "so the spread of the others' choices counts:"
+    "Not tuned again (`python -m pipeline.retune task=… cell=…`), so the spread of the other pairs' tunings counts:"
 )
-PLAIN = "With plain settings, for none were chosen (`python -m pipeline.tune`), so without the luck of a choice:"
-BEYOND = "Chosen at an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
+PLAIN = "With plain settings, for they were not tuned (`python -m pipeline.tune`), so without the luck of a tuning:"
+BEYOND = "Tuned to an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
 CANNOT = "∗ Horizons that say nothing about gradients:"
 TIED = "Settings of the cell that followed each trial's length; with fixed ones the horizon is another:"
 LEGEND = (
-    "Horizon T50: the length that half of the replicas solve within the budget of updates; T90: that nine in ten "
-    "solve. "
-    "Median and {level:.0%} credible interval; *above* and *below*: beyond the lengths that were tried. "
-    "With plain settings: T50 before each cell was tuned on the task (conf/tuned). "
-    "Twice the updates gain: octaves of T50 from half of the budget to all of it; near 0 it stands at a wall. "
-    "Learning time: updates to solve against length T, with seeds that did not solve counted as censored. "
-    "Settings chosen again: where T50 of one more choice of settings lies, with the luck of that choice ({choices}). "
+    "Horizon T50: the length that half of the seeds solve, median and {level:.0%} credible interval; *above* and "
+    "*below*: beyond the lengths that were tried. Solved: an error below {goals} within {budgets} updates. "
+    "With the luck of tuning: where T50 of one more tuning lies ({choices}). "
     "Why seeds fail, at a length that one in eight solves: by what rescues them and by their gradients "
     "(`python -m pipeline.explain`). "
-    "Cost of the choice: what choosing the settings took, in searches with them (replicas × updates × length)."
+    "Twice the updates gain: octaves of T50 from half of the budget to all of it; near 0 it stands at a wall."
 )
 
 
@@ -57,24 +53,24 @@ class Column:
     text: Callable[[Comparison, Pair], str]
     key: Callable[[Comparison, Pair], float | int | None] | None = None  # None: by its text
     html: Callable[[Pair, str], Markup] = _plain
-    where: tuple[str, ...] = ("page", "markdown")
+    where: tuple[str, ...] = ("page",)
 
     def sort_key(self, grid: Comparison, pair: Pair) -> float | int | None:
-        """The number by which the page sorts; None where it sorts by the text."""
+        """Return the number by which the page sorts; None where it sorts by the text."""
         return self.key(grid, pair) if self.key else None
 
     def cell(self, grid: Comparison, pair: Pair) -> Markup:
-        """What the page shows."""
+        """Return what the page shows."""
         return self.html(pair, self.text(grid, pair))
 
 
 def place(estimate: Estimate) -> float:
-    """A number by which estimates are sorted: the median, or the limit beyond which it lies."""
+    """Return a number by which estimates are sorted: the median, or the limit beyond which it lies."""
     return -1.0 if estimate.best_known is None else float(estimate.best_known)
 
 
 def again_phrase(grid: Comparison, pair: Pair) -> str:
-    """Where the horizon of one more choice lies; a dash where nobody can tell."""
+    """Return where the horizon of one more tuning lies; a dash where nobody can tell."""
     return phrase(grid.another[pair.name].t50) if pair.name in grid.another else DASH
 
 
@@ -100,46 +96,46 @@ def _flagged(pair: Pair, text: str) -> Markup:
 
 
 COLUMNS = (
-    Column("task", lambda grid, pair: label(pair.horizon.task)),
-    Column("cell", lambda grid, pair: pair.label, html=_linked),
+    Column("task", lambda grid, pair: label(pair.horizon.task), where=EVERYWHERE),
+    Column("cell", lambda grid, pair: pair.label, html=_linked, where=EVERYWHERE),
     Column(
         "horizon T50",
         lambda grid, pair: phrase(pair.horizon.t50) + (" ∗" if pair.horizon.cannot_represent else ""),
         lambda grid, pair: place(pair.horizon.t50),
         lambda pair, text: Markup("<strong>{}</strong>").format(text),
+        EVERYWHERE,
     ),
-    Column("settings chosen again", again_phrase, _again_key),
+    Column("with the luck of tuning", again_phrase, _again_key, where=EVERYWHERE),
+    Column("why seeds fail", lambda grid, pair: verdict_phrase(pair.explanation), html=_linked, where=EVERYWHERE),
+    Column("twice the updates gain", lambda grid, pair: growth_phrase(pair.horizon), _growth_key, where=EVERYWHERE),
     Column("with plain settings", lambda grid, pair: plain_phrase(pair.horizon)),
     Column("T90", lambda grid, pair: ninety_phrase(pair.horizon), lambda grid, pair: place(pair.horizon.t90)),
-    Column("twice the updates gain", lambda grid, pair: growth_phrase(pair.horizon), _growth_key),
-    Column("learning time", lambda grid, pair: law_phrase(pair.horizon), _law_key, where=("markdown",)),
+    Column("learning time", lambda grid, pair: law_phrase(pair.horizon), _law_key),
     Column(
         "T50 at the easier goal",
         lambda grid, pair: f"{phrase(pair.horizon.loose.t50)} at {pair.horizon.loose.goal:g}",
         lambda grid, pair: place(pair.horizon.loose.t50),
     ),
-    Column("why seeds fail", lambda grid, pair: verdict_phrase(pair.explanation), html=_linked),
-    Column("goal", lambda grid, pair: f"{pair.horizon.goal:g}", where=("markdown",)),
     Column("updates", lambda grid, pair: str(pair.horizon.budget), lambda grid, pair: pair.horizon.budget),
     Column("trials", lambda grid, pair: str(pair.horizon.trials), lambda grid, pair: pair.horizon.trials),
-    Column("cost of the choice", lambda grid, pair: cost_phrase(pair.horizon), where=("markdown",)),
+    Column("cost of the tuning", lambda grid, pair: cost_phrase(pair.horizon)),
     Column(
         "warnings",
         lambda grid, pair: str(len(pair.horizon.diagnostics) or "none"),
         lambda grid, pair: len(pair.horizon.diagnostics),
         _flagged,
-        ("page",),
     ),
 )
+"""The page shows all of them, those that are for Markdown too first, the others on demand."""
 
 
 def columns(where: str) -> list[Column]:
-    """The columns of the page, or of the Markdown file."""
+    """Return the columns of the "page", or of the "markdown" file."""
     return [column for column in COLUMNS if where in column.where]
 
 
 def table(grid: Comparison) -> str:
-    """horizons.md: one row a pair, and the order of the cells on each task."""
+    """Return horizons.md: one row a pair, and the order of the cells on each task."""
     shown = columns("markdown")
     head = [column.head for column in shown]
     rows = [[column.text(grid, pair) for column in shown] for pair in grid.pairs]
@@ -159,11 +155,14 @@ def table(grid: Comparison) -> str:
         if entries
         for line in ("", title, "", *(f"- {entry}" for entry in entries))
     ]
-    legend = LEGEND.format(level=grid.level, choices=count_of_choices(grid))
+    goals = sorted({pair.horizon.goal for pair in grid.pairs})
+    budgets = sorted({pair.horizon.budget for pair in grid.pairs})
+    said = {"goals": " or ".join(f"{goal:g}" for goal in goals), "budgets": " or ".join(map(str, budgets))}
+    legend = LEGEND.format(level=grid.level, choices=count_of_choices(grid), **said)
     return "\n".join([*lines, "", legend, *more, ""])
 
 
 def count_of_choices(grid: Comparison) -> str:
-    """How many choices are known, in words."""
+    """Return how many tunings are known, in words."""
     counts = {len(pair.choices) + 1 for pair in grid.pairs if pair.name in grid.another}
-    return f"{' or '.join(map(str, sorted(counts)))} choices of each tuned pair" if counts else "none was made"
+    return f"{' or '.join(map(str, sorted(counts)))} tunings of each pair" if counts else "none was tuned again"

@@ -63,16 +63,21 @@ def test_the_table_shows_the_horizon_with_plain_settings_beside_the_tuned_one() 
     compute = committed("temporal_order-rnn").compute
     plain = pair("temporal_order-rnn", tuned=None)
     known = tuned(estimate(59.4, 54.6, 72.6), cost=round(2.84 * compute))
-    beside = cells(table(compare([pair("temporal_order-rnn", tuned=known)])), 0)
-    alone = cells(table(compare([plain])), 0)
-    assert (alone["with plain settings"], alone["cost of the choice"]) == ("–", "–")
-    assert (beside["with plain settings"], beside["cost of the choice"]) == ("59 (55 to 73)", "2.84")
+    beside, alone = (on_the_page(each) for each in (pair("temporal_order-rnn", tuned=known), plain))
+    assert (alone["with plain settings"], alone["cost of the tuning"]) == ("–", "–")
+    assert (beside["with plain settings"], beside["cost of the tuning"]) == ("59 (55 to 73)", "2.84")
     assert "probability" not in table(compare([plain]))
 
 
-def test_the_page_and_the_markdown_file_share_their_columns() -> None:
-    page, markdown = ({column.head for column in columns(where)} for where in ("page", "markdown"))
-    assert page - markdown == {"warnings"} and markdown - page == {"goal", "cost of the choice", "learning time"}
+def on_the_page(only: Pair) -> dict[str, str]:
+    """The row of a grid of one pair by the heads of the page's columns."""
+    grid = compare([only])
+    return {column.head: column.text(grid, only) for column in columns("page")}
+
+
+def test_the_markdown_file_has_the_first_columns_of_the_page() -> None:
+    page, markdown = ([column.head for column in columns(where)] for where in ("page", "markdown"))
+    assert page[: len(markdown)] == markdown and len(markdown) == 6
     assert len({column.head for column in COLUMNS}) == len(COLUMNS)
 
 
@@ -89,13 +94,13 @@ def test_the_table_shows_where_the_horizon_of_one_more_choice_lies() -> None:
     plain = chosen("adding-gru", estimate(69.0, 64.0, 80.0), is_tuned=False)
     found = compare([far, once, plain])
     text = table(found)
-    shown = [cells(text, row)["settings chosen again"] for row in range(3)]
+    shown = [cells(text, row)["with the luck of tuning"] for row in range(3)]
     assert shown == [again_phrase(found, each) for each in found.pairs] and shown[2] == "–"
     assert set(found.another) == {far.name, once.name}
     wide, alone = found.another[far.name], found.another[once.name]
     assert wide.t50.lower is not None and wide.t50.lower < 88 and wide.t50.upper is not None and wide.t50.upper > 126
     assert alone.horizon.octaves(0.9) > 0.5  # as the other pair spreads; its search knows it to .3 octaves
-    assert "1 or 3 choices of each tuned pair" in text
+    assert "1 or 3 tunings of each pair" in text
     lines = text.splitlines()
     assert lines[lines.index(NOT_AGAIN) + 2] == f"- {once.title}"
     assert lines[lines.index(PLAIN) + 2] == f"- {plain.title}"
@@ -105,7 +110,7 @@ def test_without_other_choices_nothing_is_said_of_them() -> None:
     found = compare([chosen("adding-rnn", estimate(8.7, 8.0, 9.7))])
     assert found.another == {} and found.retuned == set()
     text = table(found)
-    assert NOT_AGAIN not in text and cells(text, 0)["settings chosen again"] == "–"
+    assert NOT_AGAIN not in text and cells(text, 0)["with the luck of tuning"] == "–"
     assert found.to_json()["chosen_again"] == []
 
 
