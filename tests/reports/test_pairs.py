@@ -60,9 +60,9 @@ def test_the_figures_of_a_pair_are_those_that_the_search_drew(gathered: Path) ->
         "explain/maps.svg",
         "explain/rescue.svg",
         "search/course.svg",
-        "search/updates.svg",
         "search/gradients.svg",
         "search/horizon.svg",
+        "search/updates.svg",
         "train/curves.svg",
         "train/gradients.svg",
     ]
