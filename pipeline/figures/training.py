@@ -33,11 +33,10 @@ def gradient_heat_map(table: Mapping[str, ndarray], title: str) -> Figure:
 def learning_curves(curves: Sequence[Mapping[str, float]], goal: float, chance: float, title: str) -> Figure:
     """Draw the held-out score, the median and the best of the replicas, against updates, with goal and chance."""
     figure, axes = canvas(6.0, 3.2)
-    probes = [curve for curve in curves if "score/held_out" in curve]
-    updates = [curve["update"] for curve in probes]
     floor = goal / 100  # a score of 0 has no logarithm
     for name, color, words in (("score/held_out", COLORS[0], "median"), ("score/best", COLORS[2], "best so far")):
-        axes.plot(updates, [max(curve[name], floor) for curve in probes], color=color, label=words)
+        known = [(curve["update"], max(curve[name], floor)) for curve in curves if name in curve]
+        axes.plot(*zip(*known, strict=True) if known else ([], []), color=color, label=words)
     for height, words in ((goal, "goal"), (chance, "chance")):
         axes.axhline(height, color=GREY, linewidth=0.8, linestyle=":")
         axes.annotate(
