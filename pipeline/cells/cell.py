@@ -70,11 +70,11 @@ class Cell(ABC):
 
     @abstractmethod
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
-        """Fresh weights of one replica that reads `inputs` channels."""
+        """Return fresh weights of one replica that reads `inputs` channels."""
 
     @abstractmethod
     def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
-        """The state one step later. Pure: nothing is kept, nothing is changed."""
+        """Return the state one step later. Pure: nothing is kept, nothing is changed."""
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -92,42 +92,42 @@ class Cell(ABC):
         return tuple(field.name for field in fields(self) if getattr(self, field.name) == TIED)
 
     def for_length(self, length: int) -> "Cell":
-        """This cell for sequences of at most `length` steps: settings that are tied to the length hold it."""
+        """Return this cell for sequences of at most `length` steps: settings that are tied to the length hold it."""
         tied: Any = dict.fromkeys(self.tied, max(length, 3))  # fewer steps leave no time scales to choose from
         return replace(self, **tied) if tied else self
 
     def memory(self, length: int) -> Mapping[str, Any]:
-        """Settings with which its state begins to last some `length` steps; empty: it has no such setting."""
+        """Return settings with which its state begins to last some `length` steps; empty: it has no such setting."""
         return {}
 
     def materialise(self, weights: Weights) -> Weights:
-        """What `forward` reads, from what is trained: an orthogonal matrix from a skew-symmetric one, and the like.
+        """Return what `forward` reads, from what is trained: an orthogonal matrix from a skew-symmetric one, say.
 
         Called once a pass. Every tensor keeps the replica axes; recurrent weights have their names from here.
         """
         return weights
 
     def initial(self, weights: Weights) -> State | None:
-        """The state before the first step, from materialised weights; None: zeros.
+        """Return the state before the first step, from materialised weights; None: zeros.
 
         A part is [*replica, batch, width], or [*replica, 1, width] where all sequences begin alike.
         """
         return None
 
     def project(self, weights: Weights) -> Weights:
-        """The allowed weights that are nearest to those after an update; a clamp, for example."""
+        """Return the allowed weights that are nearest to those after an update; a clamp, for example."""
         return weights
 
     def readout(
         self, outputs: int, random: torch.Generator
     ) -> tuple[Float[Tensor, "{outputs} width"], Float[Tensor, " {outputs}"]]:
-        """Fresh weights and biases of the affine map that reads the first part of the state."""
+        """Return fresh weights and biases of the affine map that reads the first part of the state."""
         kind, width = self.init if self.init in initialization.KINDS else "torch", self.widths[0]
         weight = initialization.dense(kind, outputs, width, width, random)
         return weight, initialization.bias(kind, outputs, width, random)
 
     def start(self, weights: Mapping[str, Float[Tensor, "replica ..."]], batch: int) -> State:
-        """The state of `batch` sequences before the first step, from materialised weights."""
+        """Return the state of `batch` sequences before the first step, from materialised weights."""
         given, like = self.initial(weights), next(iter(weights.values()))
         shapes = [(like.shape[0], batch, width) for width in self.widths]
         if given is None:
@@ -150,7 +150,7 @@ def require_length(length: int | float | str, name: str) -> None:
 
 
 def in_steps(length: int | float | str) -> int | float:
-    """The number of steps of a setting that `for_length` has filled in; raises `UserError` where it has not."""
+    """Return the number of steps of a setting that `for_length` has filled in; raises `UserError` where it has not."""
     if not isinstance(length, int | float):
         raise UserError(f"a setting of the cell is {length} to the length of a training: call cell.for_length first")
     return length
@@ -161,5 +161,5 @@ def linear(
     weight: Float[Tensor, "*replica output input"],
     bias: Float[Tensor, "*replica output"],
 ) -> Float[Tensor, "*replica batch output"]:
-    """W x + b for every sequence of the batch, and for every replica where there are several."""
+    """Return W x + b for every sequence of the batch, and for every replica where there are several."""
     return input @ weight.mT + bias.unsqueeze(-2)

@@ -21,14 +21,14 @@ SPECTRAL_RADIUS = 0.95  # smart_tanh
 def dense(
     kind: str, outputs: int, inputs: int, hidden: int, random: torch.Generator
 ) -> Float[Tensor, "{outputs} {inputs}"]:
-    """A matrix that is not recurrent: from the input into the cell, or from the cell to the readout."""
+    """Return a matrix that is not recurrent: from the input into the cell, or from the cell to the readout."""
     if kind in STANDARD_DEVIATION:
         return torch.randn(outputs, inputs, generator=random) * STANDARD_DEVIATION[kind]
     return _uniform((outputs, inputs), hidden, random)
 
 
 def bias(kind: str, outputs: int, hidden: int, random: torch.Generator) -> Float[Tensor, " {outputs}"]:
-    """The bias of `outputs` units."""
+    """Return the bias of `outputs` units."""
     if kind in STANDARD_DEVIATION:
         return torch.zeros(outputs)
     return _uniform((outputs,), hidden, random)
@@ -37,12 +37,12 @@ def bias(kind: str, outputs: int, hidden: int, random: torch.Generator) -> Float
 def recurrent(
     kind: str, gates: int, hidden: int, random: torch.Generator
 ) -> Float[Tensor, "{gates}*{hidden} {hidden}"]:
-    """The recurrent matrices of all gates, one below the other, each drawn on its own."""
+    """Return the recurrent matrices of all gates, one below the other, each drawn on its own."""
     return torch.cat([_recurrent(kind, hidden, random) for _ in range(gates)])
 
 
 def chrono(longest: int | float, hidden: int, random: torch.Generator) -> Float[Tensor, " {hidden}"]:
-    """log U(1, T_max - 1): biases that make `hidden` gates keep their unit for some 1 to T_max steps.
+    """Return log U(1, T_max - 1): biases that make `hidden` gates keep their unit for some 1 to T_max steps.
 
     sigmoid(b) = 1 - 1/(1 + e^b), so a gate that keeps with bias b forgets after 1 + e^b steps; T_max is `longest`.
     Tallec & Ollivier 2018 (arXiv:1804.11188), equation 16.
@@ -67,17 +67,17 @@ def _sparse(hidden: int, random: torch.Generator) -> Tensor:
 
 
 def uniform(shape: tuple[int, ...], bound: float, random: torch.Generator) -> Tensor:
-    """U(-bound, bound)."""
+    """Return U(-bound, bound)."""
     return torch.rand(shape, generator=random) * 2 * bound - bound
 
 
 def gaussian(shape: tuple[int, ...], deviation: float, random: torch.Generator) -> Tensor:
-    """N(0, deviation^2)."""
+    """Return N(0, deviation^2)."""
     return torch.randn(shape, generator=random) * deviation
 
 
 def glorot(outputs: int, inputs: int, random: torch.Generator) -> Float[Tensor, "{outputs} {inputs}"]:
-    """U(-b, b) with b = sqrt(6 / (inputs + outputs)), Glorot & Bengio 2010."""
+    """Return U(-b, b) with b = sqrt(6 / (inputs + outputs)), Glorot & Bengio 2010."""
     return uniform((outputs, inputs), (6 / (inputs + outputs)) ** 0.5, random)
 
 

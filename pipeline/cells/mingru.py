@@ -55,5 +55,5 @@ class _Layer(Cell):
 
 
 def positive(a: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """g(a): a + 1/2 for a >= 0, sigmoid(a) below; above 0 everywhere, with a continuous value."""
+    """Return g(a): a + 1/2 for a >= 0, sigmoid(a) below; above 0 everywhere, with a continuous value."""
     return torch.where(a >= 0, a + 0.5, torch.sigmoid(a))

@@ -73,7 +73,7 @@ class Module(Cell):
         return self._state(returned)
 
     def _state(self, returned: Any) -> State:
-        """What the module returned, as parts of a state; raises `UserError` where it is not what the settings say."""
+        """Return the parts of a state that the module gave; raise `UserError` where the settings say otherwise."""
         output, after = returned if self.output and isinstance(returned, tuple | list) else (None, returned)
         found = (after,) if isinstance(after, Tensor) else tuple(after) if isinstance(after, tuple | list) else ()
         if len(found) != self.parts or (self.output and not isinstance(output, Tensor)):
@@ -87,7 +87,7 @@ class Module(Cell):
         return found if output is None else (output, *found)
 
     def _made(self, inputs: int, seed: int) -> torch.nn.Module:
-        """A module whose own random numbers follow from the seed; the global ones are left alone."""
+        """Return a module whose own random numbers follow from the seed; the global ones are left alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.module(inputs, self.hidden, **self.arguments)
@@ -97,7 +97,7 @@ class Module(Cell):
         return {}
 
     def _like(self, inputs: int) -> torch.nn.Module:
-        """A module of the same shape, whose weights are not used."""
+        """Return a module of the same shape, whose weights are not used."""
         if inputs not in self._modules:
             self._modules[inputs] = self._made(inputs, 0)
         return self._modules[inputs]

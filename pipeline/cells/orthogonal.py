@@ -59,7 +59,7 @@ class OrthogonalRNN(Cell):
         return {**begun, "skew": skew} if self.constrained else {**begun, "weight_hh": exponential(skew)}
 
     def _pairs(self, random: torch.Generator) -> Float[Tensor, "{self.hidden} {self.hidden}"]:
-        """A that turns units 1 and 2, 3 and 4, … by an angle each."""
+        """Return a that turns units 1 and 2, 3 and 4, … by an angle each."""
         drawn = torch.rand(self.hidden // 2, generator=random)
         angles = (2 * drawn - 1) * math.pi
         if self.init == "cayley":
@@ -89,7 +89,7 @@ class OrthogonalRNN(Cell):
 
 
 def exponential(upper: Float[Tensor, "*replica hidden hidden"]) -> Float[Tensor, "*replica hidden hidden"]:
-    """exp(A - A') of the part of a matrix above its diagonal: orthogonal."""
+    """Return exp(A - A') of the part of a matrix above its diagonal: orthogonal."""
     upper = upper.triu(diagonal=1)
     rotation: Tensor = torch.linalg.matrix_exp(upper - upper.mT)
     return rotation

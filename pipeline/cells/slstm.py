@@ -62,7 +62,7 @@ class SLSTM(Cell):
         return {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias": bias}
 
     def _forget(self, random: torch.Generator) -> Float[Tensor, " {self.hidden}"]:
-        """b of f."""
+        """Return b of f."""
         if self.chrono is not None:
             return initialization.chrono(in_steps(self.chrono), self.hidden, random)
         share = torch.arange(self.hidden) / max(self.hidden - 1, 1)

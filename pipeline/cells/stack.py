@@ -32,7 +32,7 @@ class Stack(Cell):
 
     @abstractmethod
     def layer(self, number: int) -> Cell:
-        """The cell of layer 1 … `layers`."""
+        """Return the cell of layer 1 … `layers`."""
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -95,7 +95,7 @@ class Stack(Cell):
         return [_of_layer(weights, number) for number in range(1, self.layers + 1)]
 
     def _parts(self, state: State) -> list[State]:
-        """The state of each layer, from the input upwards."""
+        """Return the state of each layer, from the input upwards."""
         top = len(self.cells[-1].states)
         found, begin = [], top
         for cell in self.cells[:-1]:
@@ -104,7 +104,7 @@ class Stack(Cell):
         return [*found, state[:top]]
 
     def _together(self, states: list[State]) -> State:
-        """The inverse of `_parts`."""
+        """Return the inverse of `_parts`."""
         return tuple(part for state in (states[-1], *states[:-1]) for part in state)
 
 

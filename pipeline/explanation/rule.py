@@ -75,7 +75,7 @@ class Case:
         return self._share([each.exploded for each in self.evidence]) >= HALF
 
     def rescues(self, arm: str) -> bool:
-        """Whether an arm was trained and rescues more than its baseline."""
+        """Return True if an arm was trained and rescues more than its baseline."""
         probability = self.exceeds(arm)
         enough = arm in self.arms and self.arms[arm].solved >= ENOUGH * self.arms[arm].seeds
         return enough and probability is not None and probability >= SURE

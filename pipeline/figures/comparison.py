@@ -16,7 +16,7 @@ Labels: TypeAlias = Mapping[str, str]  # of the cells, by their names
 
 
 def overview(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[str, Estimate] | None = None) -> Figure:
-    """All horizons with their intervals, a row each; an arrow where it lies beyond the lengths that were tried.
+    """Draw all horizons with their intervals, a row each; an arrow where it lies beyond the lengths that were tried.
 
     `again` holds for a pair where the horizon lies when settings are chosen again: a thin line.
     """

@@ -20,7 +20,7 @@ DEPTH = 12.0  # decades below the largest norm that the colours tell apart
 
 
 def maps_figure(found: ExplanationRecord, maps: Sequence[GradientMap], title: str) -> Figure:
-    """log10 of each gradient over (step, update): a solving seed on the left, a failing one on the right.
+    """Draw log10 of each gradient over (step, update): a solving seed on the left, a failing one on the right.
 
     One row for each part of the state, and the same colours in all. The titles say what is seen.
     """
@@ -80,7 +80,7 @@ def finding(seed: SeedRecord, shown: GradientMap, part: str) -> str:
 
 
 def rescue_figure(found: ExplanationRecord, title: str) -> Figure:
-    """The share of the failing seeds that each intervention rescues, with its interval; luck as a line."""
+    """Draw the share of the failing seeds that each intervention rescues, with its interval; luck as a line."""
     figure, axes = canvas(6.0, 0.9 + 0.42 * max(len(found.arms), 3))
     if not found.arms:
         _nothing(axes, found.reason)

@@ -120,7 +120,7 @@ def _interval(axes: Axes, horizon: HorizonRecord) -> None:
 
 
 def _high(horizon: HorizonRecord) -> bool:
-    """Return whether the horizon lies in the right half of the axis, so that there is room on the lower left."""
+    """Return True if the horizon lies in the right half of the axis, so that there is room on the lower left."""
     middle = (horizon.range[0] * horizon.range[1]) ** 0.5
     return horizon.t50.censored == "above" or (horizon.t50.median or 0) > middle
 

@@ -54,13 +54,13 @@ class Horizons:
         return np.asarray(np.exp(total - total.max()))
 
     def _of_median(self, known: Estimate) -> Array:
-        """log N(y; mu, tau^2 + s^2)."""
+        """Return log N(y; mu, tau^2 + s^2)."""
         y, s = centre(known, self.options.level)
         variance = SPREADS**2 + s**2
         return np.asarray(-((y - self.grid.theta[:, None]) ** 2 / variance + np.log(variance)) / 2)
 
     def _of_limits(self, known: Estimate) -> Array:
-        """log P(theta beyond the limit), for a horizon of which no more is known; 0 where nothing is."""
+        """Return log P(theta beyond the limit), for a horizon of which no more is known; 0 where nothing is."""
         theta = self.grid.theta[:, None]
         above = -np.inf if known.lower is None else log2(known.lower)
         below = np.inf if known.upper is None else log2(known.upper)
@@ -69,7 +69,7 @@ class Horizons:
 
 
 def centre(known: Estimate, level: float) -> tuple[float, float]:
-    """Median and standard error of a horizon in octaves; the latter from both ends of the interval, or the one known.
+    """Return median and standard error of a horizon in octaves; the latter from both ends of the interval, or one.
 
     Where neither is known, half an interval counts as an octave.
     """
@@ -98,7 +98,7 @@ class Another:
 
 
 def another(pairs: Mapping[str, Horizons]) -> dict[str, Another]:
-    """The horizon of one more choice for each pair; a pair with one choice has the spread that the others show."""
+    """Return the horizon of one more tuning of each pair; a pair tuned once has the spread that the others show."""
     prior = half_normal()
     joint = {name: pair.likelihood @ prior.T for name, pair in pairs.items()}  # (mu, sigma)
     evidence = {name: np.log(np.maximum(table.sum(axis=0), TINY)) for name, table in joint.items()}
@@ -116,20 +116,20 @@ def another(pairs: Mapping[str, Horizons]) -> dict[str, Another]:
 
 
 def spread(weights: Array, level: float) -> Spread:
-    """Median and interval of tau."""
+    """Return median and interval of tau."""
     values = weighted_quantiles(SPREADS, weights, (0.5, (1 - level) / 2, (1 + level) / 2))
     return Spread(*(significant(float(value)) for value in values))
 
 
 def half_normal() -> Array:
-    """P(tau | sigma), shape (sigma, tau)."""
+    """Return P(tau | sigma), shape (sigma, tau)."""
     density = np.exp(-((SPREADS / SCALES[:, None]) ** 2) / 2)
     return np.asarray(density / density.sum(axis=1, keepdims=True))
 
 
 @cache
 def steps(count: int) -> Array:
-    """P(theta | mu, tau) on a grid of so many horizons, shape (tau, mu, theta); what is beyond an end counts to it."""
+    """Return P(theta | mu, tau) on a grid of so many horizons, shape (tau, mu, theta); beyond an end is in it."""
     edges = (np.arange(1, count) - 0.5) * STEP
     below = ndtr((edges - np.arange(count)[:, None] * STEP) / SPREADS[:, None, None])
     ends = np.zeros((len(SPREADS), count, 1))

@@ -130,7 +130,7 @@ class _Unroll(torch.autograd.Function):
 def _back(
     cell: Cell, steps: Pass, memory: _Memory, gradient: Tensor, norms: Norms | None, trace: Trace | None
 ) -> Tensor:
-    """dL/dP, summed over all steps; the norms and the trace's errors are filled."""
+    """Return dL/dP, summed over all steps; the norms and the trace's errors are filled."""
     total, first_output = len(memory.kept), len(memory.kept) - gradient.shape[1]
     zero = [torch.zeros_like(part) for part in memory.state[0]]
     running = RunningGradient(zero, cell.states, norms, total, trace)

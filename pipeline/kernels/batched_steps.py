@@ -25,7 +25,7 @@ Part = Float[Tensor, "replica batch _"]
 
 
 def tanh(x: Part, out: Part) -> Part:
-    """tanh x into `out`, which may be x; x is spoilt.
+    """Return tanh x into `out`, which may be x; x is spoilt.
 
     On a CPU torch.tanh takes nine times as long as the sigmoid, and tanh x = 2 sigmoid(2 x) - 1 is exact to 2e-7.
     """
@@ -59,7 +59,7 @@ class Pass(ABC):
         """Write A into `columns`; dL/d(state after) in full, and dL/d(state before) so far."""
 
     def unpack(self, gradient: Float[Tensor, "replica F columns"]) -> dict[str, Float[Tensor, "replica ..."]]:
-        """dL/dP as the gradients of the weights."""
+        """Return dL/dP as the gradients of the weights."""
         rows = self._ordered(gradient.mT, back=True)
         bias = rows[..., self.hidden]
         return {
@@ -70,7 +70,7 @@ class Pass(ABC):
         }
 
     def _ordered(self, rows: Float[Tensor, "replica rows width"], back: bool = False) -> Tensor:
-        """The gates, H rows each, in the order of the columns; or, with `back`, in torch.nn's."""
+        """Return the gates, H rows each, in the order of the columns; or, with `back`, in torch.nn's."""
         order = [self.order.index(gate) for gate in range(len(self.order))] if back else list(self.order)
         return rows.reshape(len(rows), len(order), self.hidden, -1)[:, order].flatten(1, 2)
 

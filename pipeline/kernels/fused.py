@@ -87,7 +87,7 @@ class Passes:
         self.owner = object()  # of the workspace; not this object, or both would outlive their use as a cycle
 
     def forward(self, keep: bool) -> Float[Tensor, "replica outputs batch hidden"]:
-        """The outputs; `keep` what a backward pass needs."""
+        """Return the outputs; `keep` what a backward pass needs."""
         problem, like, parts = self.problem, self.like, len(self.program.parts)
         replicas, time, batch, hidden = problem.replicas, problem.time, problem.batch, problem.hidden
         widths = [size.of(hidden) for size in self.program.parts]

@@ -23,20 +23,20 @@ Norms = Mapping[str, Float[Tensor, "replica time"]]
 
 
 def frobenius(gradient: Float[Tensor, "replica batch width"]) -> Float[Tensor, " replica"]:
-    """Each replica's norm over batch and width, in float64: the squares of float32 would underflow below 2^-63."""
+    """Return each replica's norm over batch and width, in float64: squares in float32 underflow below 2^-63."""
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=(1, 2), dtype=torch.float64)
     return norm
 
 
 def binary_exponent(norm: Float[Tensor, " replica"]) -> Float[Tensor, " replica"]:
-    """The integer e with 2^(e-1) <= norm < 2^e; 0 for zero, and for what is not finite."""
+    """Return the integer e with 2^(e-1) <= norm < 2^e; 0 for zero, and for what is not finite."""
     return torch.where(norm.isfinite(), torch.frexp(norm).exponent.double(), 0.0)
 
 
 def times_power_of_two_(
     tensor: Float[Tensor, "replica ..."], exponent: Float[Tensor, "replica ..."]
 ) -> Float[Tensor, "replica ..."]:
-    """2^exponent x in place. The exponent has the first axes of x."""
+    """Return 2^exponent x in place. The exponent has the first axes of x."""
     limit = largest_exponent(tensor.dtype)
     shape = exponent.shape + (1,) * (tensor.dim() - exponent.dim())
     tensor.mul_(torch.exp2(exponent.clamp(max=limit)).to(tensor.dtype).view(shape))
@@ -46,7 +46,7 @@ def times_power_of_two_(
 
 
 def largest_exponent(dtype: torch.dtype) -> int:
-    """The largest e for which both 2^e and 2^-e are exact."""
+    """Return the largest e for which both 2^e and 2^-e are exact."""
     return 126 if dtype == torch.float32 else 1022
 
 
@@ -113,7 +113,7 @@ class RunningGradient:
             self.norms[name].copy_(logs[:, part].mT)
 
     def _near_one(self, norms: Float[Tensor, "part replica"]) -> bool:
-        """Whether all are; on CUDA, where to ask takes longer than to rescale, no is the answer."""
+        """Return True if all are; always False on CUDA, where to ask takes longer than to rescale."""
         if norms.is_cuda:
             return False
         smallest, largest = norms.aminmax()

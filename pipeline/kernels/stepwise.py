@@ -59,7 +59,7 @@ def _forward(
     channels: int,
     states: list[State] | None,
 ) -> Tensor:
-    """The last outputs; the states from the first one on are appended to `states` where there is a list."""
+    """Return the last outputs; the states from the first one on are appended to `states` where there is a list."""
     steps = inputs.shape[1]
     kept = []
     for step in range(steps):
@@ -74,7 +74,7 @@ def _forward(
 
 
 def _input(inputs: Tensor, step: int, channels: int, dtype: torch.dtype) -> Float[Tensor, "replica batch input"]:
-    """What the cell reads at this step; a token is a row with a single 1."""
+    """Return what the cell reads at this step; a token is a row with a single 1."""
     if inputs.dtype.is_floating_point:
         return inputs[:, step]
     return torch.nn.functional.one_hot(inputs[:, step].long(), channels).to(dtype)

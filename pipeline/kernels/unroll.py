@@ -43,7 +43,7 @@ def unroll(
     channels: int | None = None,
     threads: int | None = None,
 ) -> Float[Tensor, "replica outputs batch hidden"]:
-    """The cell's output after each of the last `outputs` steps, from a zero state; differentiable by the weights.
+    """Return the cell's output after each of the last `outputs` steps; differentiable by the weights.
 
     Integers are tokens, one-hot inputs of width `channels` (by default that of weight_ih). `norms`, one tensor
     [replica, time] for each of cell.states, is filled by the backward pass: log2 of the Frobenius norm, over batch
@@ -120,7 +120,7 @@ def _checked(
     trace: Trace | None,
     channels: int | None,
 ) -> int:
-    """The number of input channels; raises ValueError where something does not fit."""
+    """Return the number of input channels; raises ValueError where something does not fit."""
     if trace is not None:
         trace.check(next(iter(weights.values())), (*inputs.shape[:3], cell.hidden))
     return input_width(cell, batched.GATES.get(type(cell)), weights, inputs, outputs, norms, channels)

@@ -46,7 +46,7 @@ def input_width(
     norms: Mapping[str, Tensor] | None,
     channels: int | None,
 ) -> int:
-    """The number of input channels, if all is well."""
+    """Return the number of input channels, if all is well."""
     kinds = None if norms is None else _kinds(norms)
     request = Request(_kind(inputs), outputs, channels, cell.hidden, cell.states, gates, _kinds(weights), kinds)
     width = _width_if_well(request)
@@ -85,7 +85,7 @@ def _width(request: Request) -> int:
 
 
 def _check_weights(request: Request) -> None:
-    """All weights are of one type, on the inputs' device, and have a row for each replica."""
+    """Require that all weights are of one type, on the inputs' device, and have a row for each replica."""
     dtypes, inputs = {kind.dtype for _, kind in request.weights}, request.inputs
     _must(len(dtypes) == 1 and dtypes <= {torch.float32, torch.float64}, "weights are all float32 or all float64")
     if inputs.dtype.is_floating_point:
@@ -97,7 +97,7 @@ def _check_weights(request: Request) -> None:
 
 
 def _check_shapes(request: Request, rows: int, width: int) -> None:
-    """The weights are those of torch.nn."""
+    """Require that the weights are those of torch.nn."""
     shapes = {"weight_ih": (rows, width), "weight_hh": (rows, request.hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
     weights = dict(request.weights)
     _must(set(weights) == set(shapes), f"the weights are {', '.join(shapes)}, not {', '.join(weights)}")

@@ -27,7 +27,7 @@ class Layout:
     shapes: Mapping[str, tuple[int, ...]]
 
     def views(self, rows: Float[Tensor, "replica weight"]) -> dict[str, Float[Tensor, "replica ..."]]:
-        """Each weight by name, stacked over the replicas; changes to `rows` and gradients pass through."""
+        """Return each weight by name, stacked over the replicas; changes to `rows` and gradients pass through."""
         parts = rows.split([prod(shape) for shape in self.shapes.values()], dim=1)
         return {name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)}
 
@@ -50,7 +50,7 @@ class Model:
         norms: Mapping[str, Float[Tensor, "replica time"]] | None = None,
         trace: Trace | None = None,
     ) -> Float[Tensor, "replica answer batch output"]:
-        """The readout of the last `answers` states; the backward pass fills `norms` and `trace`, see kernels.unroll."""
+        """Return the readout of the last `answers` states; going back fills `norms` and `trace`, see kernels.unroll."""
         weights = self.layout.views(self.rows)
         readout, bias = (weights.pop(name) for name in READOUT)
         return _read_out(self.states(self.cell.materialise(weights), inputs, answers, norms, trace), readout, bias)
@@ -78,7 +78,7 @@ class Model:
         norms: Mapping[str, Float[Tensor, "replica time"]],
         trace: Trace | None = None,
     ) -> Float[Tensor, " replica"]:
-        """The loss of each replica; its gradient by the weights goes to `rows.grad`, and fills `norms` and `trace`.
+        """Return each replica's loss; its gradient by the weights goes to `rows.grad`, and fills `norms` and `trace`.
 
         By hand where the fused pass serves, for there autograd's graph would take longer than a short pass:
 
@@ -178,7 +178,7 @@ def _read_out(
 def worthwhile(
     threads: int, weights: Mapping[str, Float[Tensor, "replica ..."]], inputs: Shaped[Tensor, "replica time batch ..."]
 ) -> int:
-    """How many threads, of those allowed, finish such a pass sooner: each weight is used once a step and sequence."""
+    """Return how many of the allowed threads finish such a pass sooner: a weight is used once a step and sequence."""
     multiplications = sum(weight.numel() for weight in weights.values()) * prod(inputs.shape[1:3])
     return min(threads, 1 + multiplications // WORTHWHILE)
 

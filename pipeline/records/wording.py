@@ -34,7 +34,7 @@ def phrase(estimate: Estimate) -> str:
 
 
 def ninety_phrase(horizon: HorizonRecord) -> str:
-    """T90 in words: an interval that trials did not settle says so, and how likely it is that there is no T90."""
+    """Return T90 in words: an interval that is not settled says so, and how likely it is that there is no T90."""
     ninety = horizon.t90
     if ninety.censored or horizon.t90_settled is not False:
         return phrase(ninety)
@@ -43,7 +43,7 @@ def ninety_phrase(horizon: HorizonRecord) -> str:
 
 
 def growth_phrase(horizon: HorizonRecord) -> str:
-    """What twice the updates gave: `1.7 (1.4 to 2.2) octaves`; a dash where that is not known at the whole budget."""
+    """Return what twice the updates gave: `1.7 (1.4 to 2.2) octaves`; a dash where the whole budget tells nothing."""
     last = horizon.elasticity[-1] if horizon.elasticity else None
     if last is None or last.budget != horizon.budget:
         return "–"
@@ -51,18 +51,18 @@ def growth_phrase(horizon: HorizonRecord) -> str:
 
 
 def law_phrase(horizon: HorizonRecord) -> str:
-    """The law of learning time: `updates ~ T^0.53 (0.48 to 0.57)`; a dash where there is none."""
+    """Return the law of learning time: `updates ~ T^0.53 (0.48 to 0.57)`; a dash where there is none."""
     law = horizon.learning_time
     return f"updates ~ T^{law.exponent:.2g} ({law.lower:.2g} to {law.upper:.2g})" if law else "–"
 
 
 def foreseen_phrase(horizon: HorizonRecord) -> str:
-    """What larger budgets may give: `203 (129 to 511) at 1200 updates, ...`; a dash where nothing is foreseen."""
+    """Return what larger budgets may give: `203 (129 to 511) at 1200 updates, ...`; a dash for nothing."""
     return ", ".join(f"{phrase(each)} at {each.budget} updates" for each in horizon.foreseen) or "–"
 
 
 def further_phrase(horizon: HorizonRecord, minutes: str = "") -> str:
-    """What the next length would have taken: `8192 would take up to 39 million steps, 4.0 searches like this`."""
+    """Return what the next length would take: `8192 would take up to 39 million steps, 4.0 searches like this`."""
     more = horizon.further
     if more is None or not horizon.compute:
         return ""

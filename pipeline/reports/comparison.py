@@ -46,11 +46,11 @@ class Comparison:
         return {pair.horizon.task for pair in self.pairs if pair.name in self.another}
 
     def of(self, task: str) -> list[Pair]:
-        """The pairs of one task."""
+        """Return the pairs of one task."""
         return [pair for pair in self.pairs if pair.horizon.task == task]
 
     def order(self, task: str) -> str:
-        """The ranking of a task in words: `GRU > RNN > LSTM with probability 0.62 (GRU > RNN 0.64, RNN > LSTM 0.9)`."""
+        """Return the ranking of a task: `GRU > RNN > LSTM with probability 0.62 (GRU > RNN 0.64, RNN > LSTM 0.9)`."""
         found = self.rankings[task]
         names = [self.labels[cell] for cell in found.order]
         steps = zip(names, names[1:], found.pairs, strict=False)
@@ -59,7 +59,7 @@ class Comparison:
         return f"{whole} ({pairs})" if len(names) > 2 else whole
 
     def to_json(self) -> dict[str, Any]:
-        """The content of horizons.json."""
+        """Return the content of horizons.json."""
         again = [
             {
                 "task": pair.horizon.task,
@@ -88,7 +88,7 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
 
 
 def one_more_choice(pairs: Sequence[Pair]) -> dict[str, Another]:
-    """Where the horizon of one more choice of settings lies, by pair; nothing where no pair was chosen again."""
+    """Return where the horizon of one more choice of settings lies, by pair; nothing where no pair was chosen again."""
     tuned = [pair for pair in pairs if pair.horizon.tuned]
     if not any(pair.choices for pair in tuned):
         return {}

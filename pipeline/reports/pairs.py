@@ -69,7 +69,7 @@ class Pair:
         return f"{label(self.horizon.task)} × {self.label}"
 
     def command(self, name: str) -> str:
-        """The command line that makes these results again: the settings stand in conf/, or in the page."""
+        """Return the command line that makes these results again: the settings stand in conf/, or in the page."""
         return f"python -m pipeline.{name} task={self.horizon.task} cell={self.horizon.cell}"
 
 
@@ -160,12 +160,12 @@ def gathered(settings: Settings, files: Files) -> Pair:
 
 
 def maker(stage: str, pair: str) -> str:
-    """The command that makes the files of a stage, and about how long it takes, for a sentence."""
+    """Return the command that makes the files of a stage, and about how long it takes, for a sentence."""
     return f"`dvc repro {stage}@{pair}` ({TAKES[stage]})"
 
 
 def grid() -> dict[str, list[str]]:
-    """The tasks and cells of conf/grid.yaml."""
+    """Return the tasks and cells of conf/grid.yaml."""
     content: dict[str, list[str]] = yaml.safe_load((CONF / "grid.yaml").read_text())["grid"]
     return content
 
@@ -201,14 +201,14 @@ def require_of(path: Path, found: ExplanationRecord, horizon: HorizonRecord, mak
 
 
 def chosen_at_boundary(settings: Settings, used: SettingsRecord, horizon: HorizonRecord) -> dict[str, float]:
-    """The settings of a tuned pair at an end of `tune.space`; none where no length could show more."""
+    """Return the settings of a tuned pair at an end of `tune.space`; none where no length could show more."""
     if not horizon.tuned or horizon.t50.censored == "above":
         return {}
     return at_boundary(space_of(settings.tune.space, settings.tune.cells.get(horizon.cell)), used.flat)
 
 
 def other_choices(path: Path, used: SettingsRecord, horizon: HorizonRecord) -> tuple[Choice, ...]:
-    """The other choices of settings that count beside that of a tuned pair."""
+    """Return the other choices of settings that count beside that of a tuned pair."""
     return beside(path, horizon.tuned.study, used.tree) if horizon.tuned else ()
 
 
@@ -219,7 +219,7 @@ def lines(content: Mapping[str, Any]) -> str:
 
 
 def read_pairs(results: Path) -> list[Pair]:
-    """All pairs of the grid; raises `UserError` where one is missing or is something else."""
+    """Return all pairs of the grid; raises `UserError` where one is missing or is something else."""
     ours = grid()
     return [read_pair(results / "pairs" / f"{task}-{cell}") for task in ours["tasks"] for cell in ours["cells"]]
 

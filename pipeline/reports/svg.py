@@ -85,7 +85,7 @@ def _value(value: str, prefix: str) -> str:
 
 
 def _runs(element: Element) -> bool:
-    """Return whether an element can run code."""
+    """Return True if an element can run code."""
     attributes = element.attrib.items()
     named = any(key.lower().startswith("on") or "javascript:" in value.lower() for key, value in attributes)
     return element.tag.lower() in ("script", "foreignobject") or named

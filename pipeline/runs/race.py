@@ -49,7 +49,7 @@ class Trainer:
     watch: Watch = ignore_progress
 
     def __call__(self, entrants: Sequence[Entrant], length: int, quorum: int | None) -> list[RaceOutcome]:
-        """How each entrant ended."""
+        """Return how each entrant ended."""
         settings, race = self.settings, Race(quorum, self.watch)
         recipes = [self.recipe(entrant.values) for entrant in entrants]
         # Clipping is the recipes'; the gradient through time is not looked at here, so it is recorded hardly ever.
@@ -74,13 +74,13 @@ class Trainer:
         return task.sample(random, drawn_length(task, random, length), data.held_out)
 
     def cell(self, values: Mapping[str, Any]) -> Cell:
-        """The cell with these settings, of which only the weights' beginning may differ from the plain one."""
+        """Return the cell with these settings, of which only the weights' beginning may differ from the plain one."""
         own = {name.removeprefix("cell."): value for name, value in values.items() if name.startswith("cell.")}
         cell: Cell = build({**self.settings.parts["cell"], **own}, "cell")
         return cell
 
     def recipe(self, values: Mapping[str, Any]) -> Recipe:
-        """How a replica with these settings is trained."""
+        """Return how a replica with these settings is trained."""
         given = optimizer(self.settings, values)
         rate = float(given.pop("lr"))
         clip = float(values.get("training.clip", self.settings.training.clip))
@@ -88,13 +88,13 @@ class Trainer:
 
 
 def maker(given: Mapping[str, Any], rate: float) -> MakeOptimizer:
-    """An optimizer with another learning rate."""
+    """Return an optimizer with another learning rate."""
     make: MakeOptimizer = partial(build({**given, "lr": rate}, "optimizer"))
     return make
 
 
 def optimizer(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The optimizer's section with these settings; another optimizer than the plain one comes with its own file."""
+    """Return the optimizer's section with these settings; another optimizer than the plain one has its own file."""
     name = values.get("optimizer.name", settings.names["optimizer"])
     path = CONF / "optimizer" / f"{name}.yaml"
     if name != settings.names["optimizer"] and not path.exists():
@@ -114,7 +114,7 @@ def check_space(settings: Settings, plain: Values, choices: Sequence[Values]) ->
 
 
 def raced(task: Task, length: int, outcome: Outcome) -> RaceOutcome:
-    """What a climb reads of an outcome."""
+    """Return what a climb reads of an outcome."""
     reached = 0.0 if outcome.best_score is None else task.progress(max(outcome.best_score, task.goal))
     progress = round(min(max(reached, 0.0), 1.0), 4)
     return RaceOutcome(length, outcome.solved, outcome.updates_run, progress, length * outcome.updates_run)

@@ -7,7 +7,7 @@ from pipeline.study.record import TrialRecord
 
 
 def metrics(found: Horizon) -> dict[str, float]:
-    """What the summary of a search shows in MLflow."""
+    """Return what the summary of a search shows in MLflow."""
     numbers = {f"horizon/t50_{name}": end for name, end in found.t50.ends.items()}
     numbers |= {f"horizon/t90_{name}": end for name, end in found.t90.ends.items()}
     numbers |= {f"foreseen/t50_{each.budget}": each.median for each in found.foreseen if each.median is not None}
@@ -20,7 +20,7 @@ def metrics(found: Horizon) -> dict[str, float]:
 
 
 def solved_by_length(trials: Sequence[TrialRecord]) -> dict[int, dict[str, float]]:
-    """The share of all replicas that solved each length, for a chart over lengths."""
+    """Return the share of all replicas that solved each length, for a chart over lengths."""
     at = {length: [trial for trial in trials if trial.length == length] for length in {t.length for t in trials}}
     return {
         length: {"length/solved_share": sum(t.solved for t in same) / sum(t.replicas for t in same)}
@@ -29,7 +29,7 @@ def solved_by_length(trials: Sequence[TrialRecord]) -> dict[int, dict[str, float
 
 
 def horizon_by_updates(found: Horizon) -> dict[int, dict[str, float]]:
-    """The horizon at each budget of updates at which it is known, for a chart over updates."""
+    """Return the horizon at each budget of updates at which it is known, for a chart over updates."""
     return {
         each.budget: {f"budget/t50_{name}": float(end) for name, end in each.ends.items()} for each in found.by_budget
     }

@@ -82,7 +82,7 @@ def save(folder: Path, settings: Settings, done: TrainedReplicas) -> None:
 
 
 def describe(settings: Settings, replicas: int) -> dict[str, Any]:
-    """The content of model.json."""
+    """Return the content of model.json."""
     task = settings.task
     return {
         "task": settings.names["task"],
@@ -99,7 +99,7 @@ def describe(settings: Settings, replicas: int) -> dict[str, Any]:
 
 
 def load(folder: str | Path) -> Trained:
-    """The model of a folder; raises `UserError` where the files are not what they should be."""
+    """Return the model of a folder; raises `UserError` where the files are not what they should be."""
     path = Path(folder)
     try:
         about = json.loads((path / DESCRIPTION).read_text())

@@ -99,7 +99,7 @@ def _silu_backward(c: Context, gradient: Any, x: Any) -> Node:
 
 
 def _softplus(c: Context, x: Any, beta: Number = 1, threshold: Number = 20) -> Node:
-    """x where it is large, else log(1 + e^x)."""
+    """Return x where it is large, else log(1 + e^x)."""
     graph, row = c.graph, c.row(x)
     if beta != 1:
         raise Unsupported(f"uses {c.call.name} with beta")
@@ -116,7 +116,7 @@ def _softplus_backward(c: Context, gradient: Any, x: Any, beta: Number, threshol
 
 
 def _log_sigmoid(c: Context, x: Any) -> list[Node]:
-    """min(0, x) - log(1 + e^-|x|); torch's second result serves its own way back alone."""
+    """Return min(0, x) - log(1 + e^-|x|); torch's second result serves its own way back alone."""
     graph, row = c.graph, c.row(x)
     power = graph.node("exp", (graph.node("neg", (graph.node("abs", (row,)),)),))
     low = graph.node("minimum", (row, graph.constant(0.0)), c.width)

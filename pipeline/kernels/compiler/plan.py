@@ -29,7 +29,7 @@ def plan(graph: Graph) -> Plan:
 
 
 def _forward_stages(plan: Plan, found: Sequence[Column]) -> None:
-    """A column can be computed once all its sources are; a computed source takes a stage of its own."""
+    """Return a column can be computed once all its sources are; a computed source takes a stage of its own."""
     column_of = {id(column.block): column for column in found}
     for block in blocks_in_order([block for part in plan.after for block in part]):
         before = [plan.stage[id(argument)] for argument in block.arguments]
@@ -93,7 +93,7 @@ def _terms(plan: Plan, number: int) -> None:
 
 
 def _targets(plan: Plan) -> None:
-    """dL/d(part before) = products of A with weights + what is left; other products have rows of their own."""
+    """Return dL/d(part before) = products of A with weights + what is left; other products have rows of their own."""
     graph, blocks = plan.graph, plan.blocks
     uses: dict[int, int] = {}
     nodes = ordered(graph.roots())
@@ -132,7 +132,7 @@ def _sum(blocks: Blocks, row: Sequence[Block]) -> Block:
 
 
 def _lead(plan: Plan, node: Node, target: int) -> None:
-    """The terms of which this is the way back lead to the target."""
+    """Return the terms of which this is the way back lead to the target."""
     at = {gradient.at: gradient.block for gradient in plan.gradients}
     leaf, wanted = node.data, plan.blocks.of(node.arguments[0])
     for source in range(len(plan.sources)):
@@ -164,7 +164,7 @@ def _vector_gradients(plan: Plan) -> None:
 
 
 def _vector_gradient(plan: Plan, leaf: int, each: Total, waiting: set[int]) -> None:
-    """The gradient of a row of weights: of a panel's columns if it is added to them, else a column of A for itself."""
+    """Return the gradient of a row of weights: of a panel's columns if it is added to them, else a column of A."""
     weight = plan.weight(Leaf(leaf, 0, 1))
     at = {gradient.at: gradient.block for gradient in plan.gradients}
     columns = plan.blocks.widths(plan.graph.leaves[leaf][1])
