@@ -5,6 +5,7 @@ that decide no result, such as an executor, make no other question.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,16 @@ def what_if(settings: Settings, stage: str, path: str = "results") -> list[str]:
         return []
     named = [choice(group, settings.names[group]) for group in ("task", "cell")]
     experiment = [f"+experiment={settings.experiment}"] if settings.experiment else []
-    plain, mine = (composed_tree([*named, *experiment, *words]) for words in ([], given))
+    plain, mine = (_composed((*named, *experiment, *words)) for words in ([], given))
     if (ROOT / plain["paths"][path]).resolve() != (ROOT / getattr(settings.paths, path)).resolve():
         return []
     return given if _question(plain, stage) != _question(mine, stage) else []
+
+
+@cache
+def _composed(words: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the settings of a command line; a command asks several times, and each takes a tenth of a second."""
+    return composed_tree(words)
 
 
 def _deciding(settings: Settings, stage: str) -> list[str]:
