@@ -71,6 +71,7 @@ EXPLANATIONS = ("explanation/arms.py", "explanation/evidence.py", "runs/arms.py"
 PARTS = ("cells", "tasks")
 """One module for each cell and task: only its own pair's results depend on it."""
 STATEMENTS = (
+    "explanation/vanishing.py",
     "horizon/answer.py",
     "horizon/by_budget.py",
     "horizon/diagnostics.py",

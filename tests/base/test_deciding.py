@@ -15,6 +15,7 @@ from pipeline.base import deciding
 from pipeline.base.deciding import (
     ASIDE,
     CHOICES,
+    EXPLANATIONS,
     PARTS,
     RATES,
     STAGES,
@@ -82,6 +83,7 @@ def stale(before: dict[str, str], after: dict[str, str]) -> set[str]:
 def test_every_module_that_a_trial_or_a_choice_reaches_is_in_exactly_one_list() -> None:
     """A new module must be sorted into a list of pipeline/base/deciding.py: does it decide a result?"""
     lists = {"TRIALS": TRIALS, "CHOICES": CHOICES, "PARTS": PARTS, "STATEMENTS": STATEMENTS, "ASIDE": ASIDE}
+    lists |= {"EXPLANATIONS": EXPLANATIONS}
     code = project()
     reached = code.reached("runs/trial.py", "runs/race.py", "study/sampler.py", "study/driver.py", "tuning")
     reached |= {other for file in reached if file.endswith(".py") for other in code.imported(file)}
@@ -92,7 +94,16 @@ def test_every_module_that_a_trial_or_a_choice_reaches_is_in_exactly_one_list() 
 
 def test_every_place_that_a_list_names_is_there() -> None:
     code = project()
-    every = (*TRIALS, *CHOICES, *RATES, *PARTS, *STATEMENTS, *ASIDE, *(each for at in STAGES.values() for each in at))
+    every = (
+        *TRIALS,
+        *CHOICES,
+        *RATES,
+        *EXPLANATIONS,
+        *PARTS,
+        *STATEMENTS,
+        *ASIDE,
+        *(each for at in STAGES.values() for each in at),
+    )
     assert [place for place in every if not code.below(place)] == []
 
 
@@ -143,7 +154,7 @@ def test_files_stand_behind_the_stages_that_they_decide() -> None:
     behind = files_of_stages(project())
     expected = {
         "data/streams.py": {"prepare", *TRAINED},
-        "horizon/ladder.py": {"prepare", *TRAINED},
+        "horizon/ladder.py": {"prepare", "explain", *TRAINED, *SHOWN},
         "kernels/scaling.py": TRAINED,
         "horizon/posterior.py": {"explain", *SEARCHED, *SHOWN},
         "horizon/ranking.py": {"report"},
