@@ -17,7 +17,7 @@ from pipeline.horizon.observation import Observation
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
-from tests.benchmarks.search_designs import PASS_ENDS, Design
+from tests.benchmarks.search_designs import OURS, PASS_ENDS, Design
 from tests.benchmarks.search_truth import BUDGET, Cell
 
 SomeCell = TypeVar("SomeCell", bound=Cell)
@@ -80,6 +80,8 @@ class Outcome(Generic[SomeCell]):
 
 def simulate(design: Design, cell: SomeCell, options: SearchOptions, seed: int) -> Outcome[SomeCell]:
     """Search a made-up cell with one worker."""
+    if design is not OURS:  # which alone looks for contradictions, and would else never end
+        options = replace(options, checks=0.0)
     draw = np.random.default_rng(seed)
     seen = list[Observation]()
     asking = design.ask(options, seed)

@@ -64,8 +64,9 @@ def test_the_simulation_asks_as_the_driver_does() -> None:
         def trial(length: int, seeds: Sequence[int], cell: Truth = truth, draw: Generator = draw) -> TrialResult:
             seen = cell.trial(length, len(seeds), draw)
             each = {"updates": seen.updates, "updates_to_loose_goal": seen.updates, "seeds": tuple(seeds)}
-            each |= {"diverged": (False,) * 4, "best_score": (0.0,) * 4}
-            return TrialResult(length=length, replicas=4, solved=seen.solved, budget=BUDGET, cost=seen.cost, **each)
+            count = len(seeds)
+            each |= {"diverged": (False,) * count, "best_score": (0.0,) * count}
+            return TrialResult(length=length, replicas=count, solved=seen.solved, budget=BUDGET, cost=seen.cost, **each)
 
         study = optuna.create_study(direction="maximize", sampler=HorizonSampler.of(options))
         search(study, trial, options, Inline())
