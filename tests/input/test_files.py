@@ -19,11 +19,12 @@ from optuna.storages import RDBStorage
 from pyarrow import parquet
 from safetensors.numpy import save
 
-from pipeline import pair, prepare, report, search, train, tune
+from pipeline import explain, pair, prepare, report, search, train, tune
 from pipeline.base.errors import UserError
 from pipeline.base.trees import as_json
 from pipeline.data.held_out import HeldOut
 from pipeline.figures import style
+from pipeline.records.explanation import read_explanation, read_maps
 from pipeline.records.horizon import read_horizon
 from pipeline.records.outcome import read_outcome
 from pipeline.records.settings import read_settings
@@ -42,6 +43,7 @@ from tests.records.made import provenance
 PAIR = "adding-rnn"
 OTHER = "adding-gru"
 MADE = ("task=adding", *SMALL)
+FEW = ("explain.group=2", "explain.round=2", "explain.failing=2")
 TUNED = """
 optimizer: {_target_: torch.optim.Adam, _partial_: true, lr: 0.01}
 training: {clip: 2.0}
@@ -79,8 +81,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Both pairs, prepared, trained, searched and gathered once; and a database of something else."""
     place = Place(tmp_path_factory.mktemp("place"))
     for cell in ("rnn", "gru"):
-        for main in (train.main, search.main, pair.main):
-            ended = place.run(main, f"cell={cell}", "cell.hidden=3")
+        for main in (train.main, search.main, explain.main, pair.main):
+            ended = place.run(main, f"cell={cell}", "cell.hidden=3", *FEW)
             assert ended.status == 0, ended.err
     (place.folder / "mlflow.db").write_bytes(another_database())
     (place.folder / "tuned").mkdir()
@@ -169,6 +171,8 @@ READERS: Mapping[str, tuple[Callable[[], None], Callable[[Path], object]]] = {  
     f"results/train/{PAIR}/outcome.json": (pair.main, read_outcome),
     f"results/train/{PAIR}/curves.csv": (pair.main, read_curves),
     f"results/train/{PAIR}/gradients.parquet": (pair.main, read_norms),
+    f"results/explain/{PAIR}/explanation.json": (pair.main, read_explanation),
+    f"results/explain/{PAIR}/maps.parquet": (pair.main, read_maps),
     f"results/pairs/{PAIR}/pair.json": (report.main, lambda path: pairs.read_pair(path.parent)),
     f"results/pairs/{PAIR}/search/course.svg": (report.main, lambda path: inline(path, "course", "its words")),
     "state/.state/optuna.db": (search.main, lambda path: studies(path)),
@@ -199,7 +203,8 @@ def refused(place: Place, name: str) -> None:
     """The command that reads a file names it in one sentence, and leaves everything as it was."""
     before = place.content()
     ended = place.run(READERS[name][0], *(["search.tuned=true"] if name.startswith("tuned") else []))
-    assert (ended.status, ended.out) == (2, ""), ended
+    said = [line for line in ended.out.splitlines() if ": writes " not in line]  # where it would have written
+    assert (ended.status, said) == (2, []), ended
     assert ended.err.startswith("error: ")
     assert_names(ended.err.rstrip("\n"), place.folder / name)
     assert place.content() == before

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline import pair, report, search, train
+from pipeline import explain, pair, report, search, train
 from pipeline.reports.links import report as linked_report
 from pipeline.runs.search import WROTE
 from pipeline.settings import compose
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SMALL = (
     "task=temporal_order cell=gru cell.hidden=12 data.held_out=100 optimizer.lr=0.01 training.updates=60 "
     "training.probe_every=20 training.length=12 training.replicas=2 training.threads=1 search.length_max=40 "
-    "search.replicas=2 search.trials=3"
+    "search.replicas=2 search.trials=3 explain.group=2 explain.round=2 explain.failing=2"
 )
 PATIENCE = 45_000  # milliseconds
 LOOKS: dict[str, dict[str, object]] = {
@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setattr("pipeline.reports.pairs.CONF", folder)
         (folder / "grid.yaml").write_text("grid: {tasks: [temporal_order], cells: [gru]}\n")
-        for main in (search.main, train.main, pair.main, report.main):
+        for main in (search.main, train.main, explain.main, pair.main, report.main):
             ended = run_stage(main, f"{SMALL} {paths}")
             assert ended.status == 0, ended.err
     return folder
