@@ -36,7 +36,7 @@ def run_through_hydra(run: Callable[[Settings], None], words: Sequence[str], use
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors over instead of printing them
     if not COMPLETION & set(words):
-        named = [word for word in words if not word.startswith("-") and (word.startswith("~") or "=" in word)]
+        named = [word for word in words if _is_override(word)]
         require_line(named, several=bool(SEVERAL & set(words)))
     with _hydras_record(words):
         if {word for word in words if word.startswith("-")} <= SEVERAL:
@@ -103,12 +103,17 @@ def _hydras_record(words: Sequence[str]) -> Iterator[None]:
         yield
         return
     line = sys.argv
+    first = next((at for at, word in enumerate(line) if word in words and _is_override(word)), len(line))
     with tempfile.TemporaryDirectory(prefix="multirun-") as place:
-        sys.argv = [*line, f"{RECORD}='{place}'"]
+        sys.argv = [*line[:first], f"{RECORD}='{place}'", *line[first:]]  # argparse takes overrides side by side only
         try:
             yield
         finally:
             sys.argv = line
+
+
+def _is_override(word: str) -> bool:
+    return not word.startswith("-") and (word.startswith("~") or "=" in word)
 
 
 def load(config: DictConfig, used: Collection[str] = PARTS) -> Settings:

@@ -138,7 +138,8 @@ def test_a_multirun_leaves_nothing_in_the_folder_in_which_it_is_typed(
     begun: list[int] = []
     monkeypatch.setattr("pipeline.runs.train.train", lambda settings: begun.append(settings.training.length))
     monkeypatch.chdir(tmp_path)
-    assert run_stage(train.main, "-m training.length=12,14") == Ended(0, "", "")
+    for line in ("-m training.length=12,14", "training.length=12,14 -m"):
+        assert run_stage(train.main, line) == Ended(0, "", "")
     assert begun == [12, 14]
     assert list(tmp_path.iterdir()) == []
 
