@@ -140,7 +140,7 @@ def test_a_multirun_leaves_nothing_in_the_folder_in_which_it_is_typed(
     monkeypatch.chdir(tmp_path)
     for line in ("-m training.length=12,14", "training.length=12,14 -m"):
         assert run_stage(train.main, line) == Ended(0, "", "")
-    assert begun == [12, 14]
+    assert begun == [12, 14, 12, 14]
     assert list(tmp_path.iterdir()) == []
 
 
