@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.stats import beta
 
 from pipeline.base.numbers import significant
 
@@ -44,10 +43,14 @@ class Share:
         return PRIOR + self.solved, PRIOR + self.seeds - self.solved
 
     def _quantile(self, probability: float) -> float:
+        from scipy.stats import beta  # who only reads a share does without scipy, a second
+
         return float(beta.ppf(probability, *self._counts))
 
 
 @cache
 def _larger(one: tuple[float, float], other: tuple[float, float]) -> float:
+    from scipy.stats import beta
+
     quantiles = beta.ppf((np.arange(POINTS) + 0.5) / POINTS, *one)
     return significant(float(np.mean(beta.cdf(quantiles, *other))), 4)

@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from math import exp, log
 
 import numpy as np
-from scipy.optimize import brentq, minimize
-from scipy.special import log_ndtr
-from scipy.stats import chi2
 
 from pipeline.base.numbers import significant
 from pipeline.horizon.model import Array
@@ -52,6 +49,8 @@ class Times:
 
     def minus_log_likelihood(self, a: float, b: float, log_sigma: float) -> float:
         """Return minus the log likelihood of a law, up to a constant."""
+        from scipy.special import log_ndtr  # here and below: who only reads a law does without scipy, a second
+
         sigma = LEAST + np.exp(log_sigma)
         z = (self.updates - a - b * self.lengths) / sigma
         each = np.where(self.solved > 0, -z * z / 2 - np.log(sigma), log_ndtr(-z))
@@ -63,6 +62,8 @@ def learning_time(seen: Sequence[Observation], level: float) -> LearningTime | N
     rows = [(trial.length, update, trial.budget) for trial in seen for update in trial.updates]
     if len({length for length, update, _ in rows if update}) < 2:
         return None
+    from scipy.stats import chi2
+
     raw = np.log([float(length) for length, _, _ in rows])
     centre = float(raw.mean())
     solved = np.array([float(update is not None) for _, update, _ in rows])
@@ -85,6 +86,7 @@ def fit(times: Times, exponent: float | None = None) -> tuple[float, float, floa
     """Return a, b, log sigma and minus the log likelihood of the best law, or of the best with this exponent."""
     known = times.solved > 0
     begin = [float(times.updates[known].mean()), 0.5, log(max(float(times.updates[known].std()), 0.1))]
+    from scipy.optimize import minimize
 
     def cost(point: Array) -> float:
         a, b, log_sigma = (point[0], point[1], point[2]) if exponent is None else (point[0], exponent, point[1])
@@ -108,6 +110,8 @@ def edge(times: Times, best: tuple[float, float, float, float], limit: float, fa
 
 def crossing(above: Callable[[float], float], begin: float, far: float) -> float:
     """Return where a function that is negative at `begin` turns positive towards `far`; `far` if it never does."""
+    from scipy.optimize import brentq
+
     step, last = 0.25 if far > begin else -0.25, begin
     while abs(last - begin) < abs(far - begin):
         here = last + step

@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler
 
 from pipeline.base.errors import UserError, require
 from pipeline.base.terminal import Display
+from pipeline.cells import initialization
 from pipeline.data.held_out import HeldOut
 from pipeline.horizon.estimate import Searched
 from pipeline.learning.recorder import Watch
@@ -29,6 +30,7 @@ def parse_space(settings: Settings) -> tuple[Space, Values]:
     options, cell = settings.tune, settings.names["cell"]
     own = options.cells.get(cell)
     require(own is None or isinstance(own, Mapping), f"tune.cells.{cell}", "is a group of settings", own)
+    require_inits(settings)
     space = space_of(options.space, own, settings.cell.inits)
     tree = {**settings.tree, "optimizer": settings.tree["optimizer"] | {"name": settings.names["optimizer"]}}
     plain: Values = {}
@@ -40,6 +42,14 @@ def parse_space(settings: Settings) -> tuple[Space, Values]:
     check_space(settings, plain, list(corners(space, plain)))
     new_sampler(settings, 0)
     return space, plain
+
+
+def require_inits(settings: Settings) -> None:
+    """Raise `UserError` for initial weights in the space of all cells that none has; each cell tries those it has."""
+    known = (*initialization.KINDS, *settings.cell.inits)
+    common = settings.tune.space.get("cell", {}).get("init", [])
+    for name in common if isinstance(common, list) else []:
+        require(name in known, "tune.space.cell.init", f"must be one of {', '.join(dict.fromkeys(known))}", name)
 
 
 def corners(space: Space, plain: Values) -> Sequence[Values]:

@@ -66,7 +66,8 @@ SHORT += " task.loose_goal=0.1"
 @pytest.fixture(scope="module")
 def one_library(request: pytest.FixtureRequest) -> Iterator[None]:
     """For the cells that are asked for."""
-    asked = {item.callspec.params["cell"] for item in request.session.items if "one_library" in item.fixturenames}
+    mine = [item for item in request.session.items if item.path == request.path and "one_library" in item.fixturenames]
+    asked = {item.callspec.params["cell"] for item in mine}
 
     def cells(dtype: torch.dtype) -> list[Cell]:
         return [small("adding", name, *SHORT.split()).cell.for_length(6) for name in sorted(asked)]
