@@ -16,9 +16,9 @@ COLD = {name: value for name, value in os.environ.items() if not name.startswith
 }
 
 SMALL = {
-    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3},
+    "conf/config.yaml": {"held_out": 100, "probe_every": 20, "trials": 3, "length_max": 40},
     "conf/explain.yaml": {"group": 2, "round": 2, "failing": 2},
-    "conf/task/temporal_order.yaml": {"updates": 60, "length": 12, "length_max": 40},
+    "conf/task/temporal_order.yaml": {"updates": 60, "length": 12},
 }
 
 

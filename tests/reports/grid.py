@@ -18,7 +18,6 @@ from pipeline.records.settings import SettingsRecord, read_settings
 from pipeline.records.training import write_curves
 from pipeline.records.trials import read_trials
 from pipeline.reports.pairs import Pair
-from tests.conftest import compose
 from tests.records.made import RESULTS, committed, explanation, gradient_maps, profile, with_made_up_profiles
 
 PAIR = "temporal_order-rnn"
@@ -32,7 +31,6 @@ def stages(root: Path) -> Path:
     search, train = root / "search" / PAIR, root / "train" / PAIR
     trials = [with_made_up_profiles(each) for each in read_trials(search / "trials.csv")]
     write_profiles(search / "gradients.parquet", trials)
-    write_json(search / "settings.json", compose(*WORDS).recorded)
     write_curves(
         train / "curves.csv", [{"update": 50.0 * n, "score/held_out": 1 / n, "score/best": 1 / n} for n in (1, 2)]
     )

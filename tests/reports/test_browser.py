@@ -142,7 +142,7 @@ def test_a_view_of_the_table_can_be_sent_and_every_column_shown(browser: Browser
     heads = page.locator("#horizons thead th:visible")
     brief = heads.count()
     page.check("#whole")
-    assert brief == 5 < heads.count()
+    assert brief == 6 < heads.count()
 
 
 def test_tables_and_figures_can_be_taken_away(browser: Browser) -> None:

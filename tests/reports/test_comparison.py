@@ -132,7 +132,7 @@ def test_the_order_of_the_cells_counts_the_luck_of_the_choice() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "usual"),
     [
-        ("search.length_max", 256, 512),
+        ("search.length_max", 256, committed("adding-rnn").length_max),
         ("training.updates", 100, 600),
         ("task.goal", 0.05, 0.01),
         ("cell.hidden", 64, 32),
@@ -159,6 +159,7 @@ def test_cells_that_were_searched_with_other_settings_are_named_with_their_value
     )
 
 
+@pytest.mark.release
 def test_what_the_page_says_of_choosing_again_is_in_its_files() -> None:
     """The committed choices are of the committed settings, and the committed report counts them."""
     told = json.loads((RESULTS / "report/horizons.json").read_text())
