@@ -35,7 +35,7 @@ def test_repro_ends_with_a_row_for_each_pair(project: Path) -> None:
     told = [json.loads(path.read_text()) for path in sorted((project / "results/explain").glob("*/explanation.json"))]
     explained = sum(each["length"] is not None for each in told)
     assert not re.search(r"""(src|href)=["']?https?:|@import|url\(["']?https?:""", page.split("<script")[0])
-    assert page.count("<svg role=") == 3 + 2 * 5 + 2 * explained
+    assert page.count("<svg role=") == 3 + 2 * 6 + 2 * explained
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_a_cell_is_added_to_the_grid_by_one_word(project: Path) -> None:
 
 @pytest.mark.slow
 def test_another_colour_draws_pairs_and_report_and_trains_nothing(project: Path) -> None:
-    with edited(project / "pipeline/figures/style.py", "#0072B2", "#0072B3"):
+    with edited(project / "pipeline/figures/style.py", "#666666", "#666667"):
         ran = re.findall(r"Running stage '(.*)'", dvc(project, "repro"))
         page = (project / "results/report/index.html").read_text()
     assert (ran[0], ran[-1]) == ("code", "report")

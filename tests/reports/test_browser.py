@@ -217,7 +217,7 @@ def test_the_linked_report_leads_to_the_runs_that_wrote_it(browser: Browser, ser
     page.goto(line.rpartition(": ")[2])
     page.locator("summary", has_text="All settings").click()
     links = page.locator("a.run")
-    assert links.count() == 2 and all(link.get_attribute("href") for link in links.all())
+    assert links.count() == 3 and all(link.get_attribute("href") for link in links.all())
     links.first.click()
     expect(page.get_by_text(SEARCH).first).to_be_visible(timeout=PATIENCE)
     assert {re.split("[/:]", url)[0] for url in seen.requests} <= {"file", "http", "data", "blob"}

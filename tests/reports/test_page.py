@@ -9,14 +9,14 @@ import pytest
 
 from pipeline import pair, report
 from pipeline.base.files import digest
-from pipeline.base.trees import flatten
 from pipeline.records.horizon import read_horizon
+from pipeline.records.settings import read_settings
 from pipeline.records.trials import read_trials
 from pipeline.records.wording import phrase
 from pipeline.reports import pairs
 from pipeline.reports.links import with_links
 from pipeline.reports.table import columns
-from tests.conftest import compose, run_stage
+from tests.conftest import run_stage
 from tests.reports.grid import PAIR, WORDS, stages
 
 
@@ -56,7 +56,7 @@ def test_the_page_shows_the_evidence_and_the_settings(page: str, results: Path) 
     horizon = read_horizon(results / f"search/{PAIR}/horizon.json")
     assert page.count(phrase(horizon.t50)) >= 3
     assert page.count('<svg role="img" aria-label="') == 3 + 8
-    for name, value in flatten(compose(*WORDS).recorded).items():
+    for name, value in read_settings(results / f"search/{PAIR}/settings.json").flat.items():
         assert f"<dt>{name}</dt><dd>{'null' if value is None else value}</dd>" in page
     assert digest(results / f"search/{PAIR}/trials.csv") in page
     assert digest(results / f"explain/{PAIR}/explanation.json") in page

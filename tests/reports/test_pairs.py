@@ -12,6 +12,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import digest, write_json
 from pipeline.base.trees import as_json
 from pipeline.records.horizon import read_horizon
+from pipeline.records.settings import read_settings
 from pipeline.records.trials import read_trials
 from pipeline.reports import pairs
 from pipeline.reports.pairs import chosen_at_boundary, lines, read_pair, read_pairs, require_same
@@ -38,7 +39,7 @@ def test_a_pair_is_what_its_stages_say(gathered: Path) -> None:
     found = read_pair(gathered / "pairs" / PAIR)
     assert found.horizon == read_horizon(folder / "horizon.json")
     assert found.trials == read_trials(folder / "trials.csv")
-    assert found.settings.tree == compose(*WORDS).recorded
+    assert found.settings == read_settings(folder / "settings.json")
     assert found.digests == {
         "search": digest(folder / "trials.csv"),
         "train": digest(gathered / "train" / PAIR / "outcome.json"),
@@ -164,6 +165,7 @@ def test_the_grid_is_that_of_conf() -> None:
     assert (CONF / "grid.yaml").exists() and set(pairs.grid()) == {"tasks", "cells"}
 
 
+@pytest.mark.release
 def test_choices_that_were_made_beside_this_one_are_gathered(gathered: Path, tmp_path: Path) -> None:
     root = tmp_path / "results"
     shutil.copytree(gathered, root)
