@@ -107,7 +107,7 @@ def test_another_colour_draws_pairs_and_report_and_trains_nothing(project: Path)
         page = (project / "results/report/index.html").read_text()
     assert (ran[0], ran[-1]) == ("code", "report")
     assert set(ran[1:-1]) == {"pair@temporal_order-rnn", "pair@temporal_order-gru"}
-    assert "#0072b3" in page
+    assert "#666667" in page
     dvc(project, "repro")
 
 
