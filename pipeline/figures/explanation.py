@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib
 import numpy as np
@@ -11,11 +12,12 @@ from matplotlib.figure import Figure
 
 from pipeline.base.numbers import LOG10_2
 from pipeline.figures import style
+from pipeline.figures.colors import COLORS
 from pipeline.figures.style import GREY, STYLE, canvas
 from pipeline.records.explanation import ExplanationRecord, GradientMap, SeedRecord
-from pipeline.records.labels import COLORS
 
 ALIVE = -0.5  # log10: a third of the largest norm
+WIDE = 36  # signs in a line above a map
 DEPTH = 12.0  # decades below the largest norm that the colours tell apart
 
 
@@ -39,9 +41,8 @@ def maps_figure(found: ExplanationRecord, maps: Sequence[GradientMap], title: st
     for part, row, axes_row in zip(parts, grids, panels, strict=True):
         for (seed, each), grid, axes in zip(shown, row, axes_row, strict=True):
             mesh = _mesh(axes, each, grid, lowest, float(every.max()))
-            axes.set_title(
-                "\n".join([*([ended(seed)] if part == parts[0] else []), finding(seed, each, part)]), fontsize=9
-            )
+            told = [*([ended(seed)] if part == parts[0] else []), *wrap(finding(seed, each, part), WIDE)]
+            axes.set_title("\n".join(told), fontsize=9)
         axes_row[0].set_ylabel(f"update, ∂L/∂{part}" if len(parts) > 1 else "update")
     for axes in panels[-1]:
         axes.set_xlabel("step t")

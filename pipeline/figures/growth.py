@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
+from pipeline.figures.colors import COLORS
 from pipeline.figures.style import GREY, canvas, look
 from pipeline.horizon.estimate import AtBudget, Estimate
 from pipeline.records.horizon import HorizonRecord
-from pipeline.records.labels import COLORS, label
+from pipeline.records.labels import label
 from pipeline.records.wording import growth_phrase, law_phrase
 from pipeline.study.record import TrialRecord
 
@@ -43,7 +44,7 @@ def by_budget(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[
     axes.set_ylim(min(ends) / 1.2, None)
     words = "updates allowed" + ("  (dashed: foreseen)" if any(each.foreseen for each in horizons) else "")
     axes.set(xlabel=words, ylabel="horizon T50", title=label(horizons[0].task))
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center", frameon=False)
     return figure
 
 

@@ -12,12 +12,12 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.base.numbers import LOG10_2
 from pipeline.figures import style
+from pipeline.figures.colors import COLORS
 from pipeline.figures.growth import updates_figure
 from pipeline.figures.search_data import Course, SolvedShare, course, solved_share
 from pipeline.figures.style import GREY, STYLE, canvas, lengths
 from pipeline.records.gradients import contrast
 from pipeline.records.horizon import HorizonRecord
-from pipeline.records.labels import COLORS
 from pipeline.records.wording import phrase
 from pipeline.study.record import TrialRecord
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from pipeline.records.labels import COLORS
+from pipeline.figures.colors import COLORS
 
 MARKERS = ("o", "s", "D", "^", "v", "P")  # a cell is told by its shape as well as by its colour
 

@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from pipeline.base.numbers import LOG10_2
 from pipeline.figures import style
+from pipeline.figures.colors import COLORS
 from pipeline.figures.style import GREY, canvas
-from pipeline.records.labels import COLORS
 from pipeline.records.outcome import OutcomeRecord
 
 

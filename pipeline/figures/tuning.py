@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.figures.colors import COLORS
 from pipeline.figures.style import GREY, canvas, look
 from pipeline.records.horizon import HorizonRecord
-from pipeline.records.labels import COLORS
 from pipeline.tuning.record import RateCurve, TuningRecord
 
 

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of the cells, in the order of the grid. Okabe & Ito 2008: safe for color blindness."""
-
 
 def label(name: str) -> str:
     """Return a name as a reader writes it: `temporal order`."""

@@ -15,7 +15,7 @@ from pipeline.base.files import replaced, require_writable
 from pipeline.base.terminal import Display
 from pipeline.base.trees import flatten
 from pipeline.data.held_out import HeldOut
-from pipeline.records.labels import COLORS
+from pipeline.figures.colors import COLORS
 from pipeline.runs.prepared import ensure_prepared
 from pipeline.settings import Settings
 from pipeline.settings.destination import destination, folder_of

@@ -102,12 +102,12 @@ def test_a_cell_is_added_to_the_grid_by_one_word(project: Path) -> None:
 
 @pytest.mark.slow
 def test_another_colour_draws_pairs_and_report_and_trains_nothing(project: Path) -> None:
-    with edited(project / "pipeline/figures/style.py", "#666666", "#666667"):
+    with edited(project / "pipeline/figures/colors.py", "#0072B2", "#0072B3"):
         ran = re.findall(r"Running stage '(.*)'", dvc(project, "repro"))
         page = (project / "results/report/index.html").read_text()
     assert (ran[0], ran[-1]) == ("code", "report")
     assert set(ran[1:-1]) == {"pair@temporal_order-rnn", "pair@temporal_order-gru"}
-    assert "#666667" in page
+    assert "#0072b3" in page
     dvc(project, "repro")
 
 
