@@ -1,6 +1,5 @@
 """At which length a pair is explained, and on which seeds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, log2
 
@@ -34,10 +33,3 @@ def question(t50: Estimate, slope: float, shortest: int, longest: int, per_octav
     wanted = log2(t50.median) + slope * log((1 - share) / share)
     rungs = [rung for rung in ladder(shortest, longest, per_octave) if rung > t50.median]
     return Question(min(rungs, key=lambda rung: abs(log2(rung) - wanted), default=longest))
-
-
-def groups(size: int, failing: Sequence[int], needed: int, trained: int, most: int) -> Sequence[int]:
-    """Return the next seeds that are trained to find enough that fail; none if there are enough, or `most` were."""
-    if len(failing) >= needed or trained >= most:
-        return ()
-    return range(FIRST_SEED + trained, FIRST_SEED + min(trained + size, most))

@@ -34,6 +34,7 @@ CAPPED = "its cost reached the cap, explain.searches"
 SETTLED = "the rule named a cause"
 BOTH_WAYS = "the seeds' causes differ, which more seeds do not change"
 EVERY = "explain.failing seeds were retrained"
+MORE = "the rule named a cause, but seeds that were trained after that disagree"
 FEW = "too few seeds fail at this length"
 
 
@@ -120,7 +121,16 @@ class Rounds:
     capped: bool = False
 
     def run(self) -> str:
-        """Train until a cause is named, all seeds were retrained, or the cap is reached; return why it ended."""
+        """Train until a cause is named, all seeds were retrained, or the cap is reached; return why it ended.
+
+        What is left then goes to a seed that solves, which the maps show beside one that fails.
+        """
+        reason = self.ask()
+        self.find_solving()
+        return reason if self.settled or reason != SETTLED else MORE
+
+    def ask(self) -> str:
+        """Retrain failing seeds in rounds until the rule has an answer, or nothing is left to ask; return why."""
         options = self.settings.explain
         self.without |= {arm: why for arm in ARMS if (why := left_out(self.settings, arm, self.train.length))}
         needed = options.round
@@ -163,15 +173,22 @@ class Rounds:
         return sum(each.cost for each in self.trainings)
 
     def find_failing(self, needed: int) -> None:
-        """Train plain seeds until so many failed, and one solved, unless two groups had none."""
+        """Train plain seeds until so many failed."""
+        while len(self.failing) < needed and self.train_group():
+            pass
+
+    def find_solving(self) -> None:
+        """Train plain seeds until one solved, unless two groups had none."""
+        if len(plain_of(self.trainings)) == len(self.failing) <= self.settings.explain.group:
+            self.train_group()
+
+    def train_group(self) -> bool:
+        """Train the next group of plain seeds; return whether there was one within the cap."""
         size, most = self.settings.explain.group, 2 * self.settings.explain.failing
-        while True:
-            trained = len(plain_of(self.trainings))
-            unsolved = trained == len(self.failing) and trained < 2 * size
-            if trained >= most or (len(self.failing) >= needed and not unsolved):
-                return
-            if not self.attempt(PLAIN, range(FIRST_SEED + trained, FIRST_SEED + min(trained + size, most))):
-                return
+        trained = len(plain_of(self.trainings))
+        if trained >= most:
+            return False
+        return self.attempt(PLAIN, range(FIRST_SEED + trained, FIRST_SEED + min(trained + size, most)))
 
     def retrain(self, arm: str, needed: int) -> None:
         """Retrain those of the first failing seeds that the arm has not had."""
