@@ -14,6 +14,7 @@ from pipeline.figures.search_data import solved_share
 from pipeline.horizon.estimate import Estimate
 from pipeline.records.horizon import HorizonRecord
 from pipeline.records.trials import read_trials
+from pipeline.records.wording import growth_phrase
 from tests.records.made import RESULTS, committed, estimate, trial, with_made_up_profiles
 
 LABELS = {"rnn": "RNN"}
@@ -59,7 +60,8 @@ def test_the_horizon_by_budget_is_hollow_where_it_is_censored() -> None:
     hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "none"]
     censored = [point for point in horizon.by_budget if point.censored]
     assert sorted(float(line.get_xdata()[0]) for line in hollow) == [point.budget for point in censored]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["GRU"]
+    (written,) = [text.get_text() for text in axes.figure.legends[0].get_texts()]
+    assert written in ("GRU", f"GRU: last doubling {growth_phrase(horizon)}")
 
 
 def test_the_gradient_through_time_is_in_the_colour_of_its_side() -> None:
@@ -75,8 +77,10 @@ def test_the_gradient_through_time_is_in_the_colour_of_its_side() -> None:
 def test_committed_horizons_follow_from_the_committed_trials() -> None:
     for folder in sorted((RESULTS / "search").iterdir()):
         horizon = committed(folder.name)
-        share = solved_share(read_trials(folder / "trials.csv"), horizon)
-        assert share.tried.sum() == horizon.trials * horizon.replicas
+        trials = read_trials(folder / "trials.csv")
+        share = solved_share(trials, horizon)
+        assert len(trials) == horizon.trials and max(trial.replicas for trial in trials) == horizon.replicas
+        assert share.tried.sum() == sum(trial.replicas for trial in trials)
         if not horizon.t50.censored and horizon.t50.median:
             middle = np.interp(np.log(horizon.t50.median), np.log(share.grid), share.median)
             assert 0.3 < middle < 0.7

@@ -21,10 +21,8 @@ def test_the_note_of_a_search_has_the_answer_and_a_line_for_each_warning() -> No
     lines = note("search", found=found, **VALUES).splitlines()
     assert lines[0] == "### At which length does **gru** stop learning **adding**?"
     assert lines[2].startswith("**Horizon T50: 58 (46 to 71)** (90% credible interval); T90: ")
-    assert lines[lines.index("- The search ended because it was so.") + 1 :][:2] == [
-        "- Warning: one thing",
-        "- Warning: another",
-    ]
+    assert sum(line.startswith("- The search ended because it was so.") for line in lines) == 1
+    assert [line for line in lines if line.startswith("- Warning")] == ["- Warning: one thing", "- Warning: another"]
     assert lines[-4:] == ["", "```bash", "python -m pipeline.search", "```"][-4:]
     quiet = note("search", found=replace(found, diagnostics=()), **VALUES).splitlines()
     assert quiet == [line for line in lines if not line.startswith("- Warning")]
