@@ -39,7 +39,8 @@ def stage_with(*parts: str) -> Callable[[Run], Callable[[], None]]:
             _require_utf8(run)
             words = sys.argv[1:]
             if {"-h", "--help"} & set(words):
-                print(help_text(run))
+                with exit_on_user_error():
+                    print(help_text(run, words))
                 return
             signal.signal(signal.SIGTERM, _terminate)
             with exit_on_user_error(name_of_command(run)):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.base.errors import require
+from pipeline.base.errors import UserError, require, shown
 from pipeline.base.trees import flatten
+from pipeline.settings.overrides import did_you_mean
 
 OURS = ("hydra.output_subdir", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.verbose")
 OUR_SWEEPS = ("hydra.sweeper.params", "hydra.sweeper.max_batch_size")  # and what lies below
@@ -27,8 +28,9 @@ def require_plain_hydra(words: Sequence[str], conf: Path) -> None:
     """Raise `UserError` where a command line or a file of conf/ tells Hydra to make, or to read, what it likes."""
     for word in words:
         name = word.partition("=")[0]
-        known = not word.startswith("-") or name in FLAGS.split()
-        require(known, name, "is not an option here, and settings come from conf/", word)
+        if word.startswith("-") and name not in FLAGS.split():
+            rule = f"{name} is not an option here, and settings come from conf/; got {shown(word)}"
+            raise UserError(f"{rule}{did_you_mean(name, FLAGS.split())}")
         override = "=" in word or word.startswith("~")
         rule = f"is not a setting; of Hydra's own there are {', '.join((*OURS, *OUR_SWEEPS))}"
         require(not override or _harmless(name.lstrip("+~")), name.lstrip("+~"), rule, word)

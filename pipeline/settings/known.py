@@ -1,19 +1,21 @@
 """Which settings exist, from the files of conf/, and what was perhaps meant by one that does not."""
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pipeline.base.errors import UserError, require
+from pipeline.base.errors import UserError, require, shown
 from pipeline.settings.hydra_guard import Loader
+from pipeline.settings.overrides import close_to, did_you_mean
 from pipeline.settings.places import CONF, PARTS, groups, options
 
 if TYPE_CHECKING:
     import hydra.core.override_parser.types
 
 ALIKE = 0.85  # names that are at least so much alike may have been confused
+ALIKE_WORDS = 0.8  # the same of their last words
+SEVERAL = 3  # names of settings that a sentence offers at most
 
 
 def known_settings() -> list[str]:
@@ -47,11 +49,24 @@ def unknown(name: str) -> str:
     section = name.partition(".")[0]
     if name in known and section in groups() and name != section:
         return f"{name} is not a setting of the {section} that was chosen"
-    close = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
-    meant = close and close[0] != section
-    return f"{name or repr(name)} is not a setting" + (
-        f"; did you mean {close[0]}?" if meant else "; --help lists them"
-    )
+    close = [each for each in close_to(name, known, ALIKE) if each != section]
+    meant = " or ".join(close or _by_last_word(name, known))
+    return f"{name or repr(name)} is not a setting; " + (f"did you mean {meant}?" if meant else "--help lists them")
+
+
+def _by_last_word(name: str, known: Sequence[str]) -> list[str]:
+    """Return the settings whose last word is nearly a name without a section: optimizer.lr for lr."""
+    last = {each.rpartition(".")[2] for each in known if each.count(".") == 1}
+    close = [] if "." in name else close_to(name, sorted(last), ALIKE_WORDS)
+    return [each for each in known if each.count(".") == 1 and each.rpartition(".")[2] in close][:SEVERAL]
+
+
+def require_option(group: str, option: Any) -> None:
+    """Raise `UserError` where a group has no such file, with the one that was perhaps meant."""
+    known = options(group)
+    if option not in known:
+        rule = f"{group} must be one of {', '.join(known) or '(there are none yet)'}; got {shown(option)}"
+        raise UserError(f"{rule}{did_you_mean(option, known)}")
 
 
 def require_known(overrides: "Iterable[hydra.core.override_parser.types.Override]", several: bool) -> None:
@@ -73,12 +88,11 @@ def require_known(overrides: "Iterable[hydra.core.override_parser.types.Override
 def _require_options(override: "hydra.core.override_parser.types.Override") -> None:
     """Raise `UserError` where a group is given something else than the name of one of its files."""
     group, chosen = override.key_or_group, override.value()
-    known = options(group)
     if group == "experiment":
         require(not isinstance(chosen, list), group, "is one name, for it names the results", override.input_line)
-        require(override.is_add(), group, "takes a + before it", override.input_line)
+        rule = f"takes a + before it, as in +{override.input_line}"
+        require(override.is_add(), group, rule, override.input_line)
     if isinstance(chosen, dict) or (override.is_sweep_override() and not hasattr(chosen, "list")):
         return  # `cell={hidden: 3}` is a setting, glob(*) names none, and Hydra refuses the rest
     for value in getattr(chosen, "list", [chosen]):
-        word = getattr(value, "text", value)  # a quoted one
-        require(word in known, group, f"must be one of {', '.join(known) or '(there are none yet)'}", word)
+        require_option(group, getattr(value, "text", value))  # a quoted one has its text

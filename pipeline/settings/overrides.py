@@ -1,5 +1,6 @@
 """The words of a command line that override settings: `training.clip=2`, `+experiment=NAME`, `~training.clip`."""
 
+import difflib
 import re
 from collections.abc import Sequence
 
@@ -23,3 +24,18 @@ def choice(group: str, name: str) -> str:
     ('cell=rnn', "cell='größe'")
     """
     return f"{group}={name}" if re.fullmatch(r"[\w.-]+", name, re.ASCII) else f"{group}='{name}'"
+
+
+def close_to(word: str, known: Sequence[str], alike: float = 0.6) -> list[str]:
+    """Return the one of some words that another one is most alike, if it is so much alike."""
+    return difflib.get_close_matches(word, known, n=1, cutoff=alike)
+
+
+def did_you_mean(word: object, known: Sequence[str]) -> str:
+    """Return the end of a sentence that offers the word that was perhaps meant.
+
+    >>> did_you_mean("lstmm", ["lstm", "gru"]), did_you_mean("nope", ["lstm", "gru"])
+    ('; did you mean lstm?', '')
+    """
+    close = close_to(word, known) if isinstance(word, str) else []
+    return f"; did you mean {close[0]}?" if close else ""
