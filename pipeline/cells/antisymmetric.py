@@ -21,7 +21,8 @@ class AntisymmetricRNN(Cell):
     K  = A - A' - gamma I                       A strictly upper; eigenvalues near the imaginary axis
 
     epsilon and gamma are weights that are not trained; the authors tune them. Published (erichson/LipschitzRNN): A - A'
-    is V - V', V ~ N(0, 1 / hidden^2); W and b begin as torch.nn has them. W is weight_ih, K weight_hh, A skew.
+    is V - V', V ~ N(0, 1 / hidden^2), W and the readout ~ N(0, 2 / (inputs + outputs)), b = 0. W is weight_ih,
+    K weight_hh, A skew.
     """
 
     kind = "ungated"
@@ -40,20 +41,28 @@ class AntisymmetricRNN(Cell):
         return dict.fromkeys(("epsilon", "gamma"), Group(rate=0.0, decay=False))
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
-        hidden, published = self.hidden, self.init == "published"
-        kind = "torch" if published else self.init
-        drawn = (
-            initialization.gaussian((hidden, hidden), 1 / hidden, random)
-            if published
-            else initialization.recurrent(kind, 1, hidden, random)
-        )
+        hidden = self.hidden
+        if self.init == "published":
+            weight_ih = initialization.glorot_gaussian(hidden, inputs, random)
+            drawn, bias = initialization.gaussian((hidden, hidden), 1 / hidden, random), torch.zeros(hidden)
+        else:
+            weight_ih = initialization.dense(self.init, hidden, inputs, hidden, random)
+            drawn = initialization.recurrent(self.init, 1, hidden, random)
+            bias = initialization.bias(self.init, hidden, hidden, random)
         return {
-            "weight_ih": initialization.dense(kind, hidden, inputs, hidden, random),
+            "weight_ih": weight_ih,
             "skew": (drawn - drawn.T).triu(diagonal=1),
-            "bias": initialization.bias(kind, hidden, hidden, random),
+            "bias": bias,
             "epsilon": torch.full((hidden,), self.epsilon),
             "gamma": torch.full((hidden,), self.gamma),
         }
+
+    def readout(
+        self, outputs: int, random: torch.Generator
+    ) -> tuple[Float[Tensor, "{outputs} width"], Float[Tensor, " {outputs}"]]:
+        if self.init != "published":
+            return super().readout(outputs, random)
+        return initialization.glorot_gaussian(outputs, self.hidden, random), torch.zeros(outputs)
 
     def materialise(self, weights: Weights) -> Weights:
         kept = {name: weight for name, weight in weights.items() if name not in ("skew", "gamma")}

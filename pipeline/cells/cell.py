@@ -88,7 +88,7 @@ class Cell(ABC):
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """Settings that follow the length of each training: they say "tied" in the place of a number of steps."""
+        """Settings that follow the length of each training: they say "tied" in the place of a number."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name) == TIED)
 
     def for_length(self, length: int) -> "Cell":
@@ -150,7 +150,7 @@ def require_length(length: int | float | str, name: str) -> None:
 
 
 def in_steps(length: int | float | str) -> int | float:
-    """Return the number of steps of a setting that `for_length` has filled in; raises `UserError` where it has not."""
+    """Return the number of a setting that `for_length` has filled in; raises `UserError` where it has not."""
     if not isinstance(length, int | float):
         raise UserError(f"a setting of the cell is {length} to the length of a training: call cell.for_length first")
     return length

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from pipeline.base.errors import require
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, Group, State, Weights, linear
+from pipeline.cells.cell import TIED, Cell, Group, State, Weights, in_steps, linear
+
+PUBLISHED, LENGTH = 0.06, 100  # step of time of the authors' script for adding, and its length in steps
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class CoRNN(Cell):
 
     Published (tk-rusch/coRNN): W, U, Q and b ~ U(-s, s), s = 1/sqrt(inputs + 2 hidden), as one torch.nn.Linear. dt,
     gamma and epsilon are weights that are not trained; the authors chose them anew for each task, and the defaults are
-    those of their script for adding at 100 steps. W is weight_ih, U weight_hh, Q weight_zh.
+    those of their script for adding at 100 steps. dt tied to the length is a rule of this project: 6/T, at most 0.06,
+    so that from 100 steps on every sequence spans the same time, that of their script. W is weight_ih, U weight_hh, Q
+    weight_zh.
     """
 
     states: ClassVar[tuple[str, ...]] = ("h", "z")
@@ -31,22 +35,28 @@ class CoRNN(Cell):
     kind = "oscillator"
     inits = ("published", *initialization.KINDS)
 
-    dt: float = 0.06  # step of time
+    dt: float | str = PUBLISHED  # step of time; or tied
     gamma: float = 66.0  # stiffness: squared frequency
     epsilon: float = 15.0  # damping
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("dt", "gamma", "epsilon"):
+        sound = self.dt == TIED or (isinstance(self.dt, int | float) and 0 < self.dt < math.inf)
+        require(sound, "cell.dt", f"must be above 0 and finite, or {TIED} to the length of each training", self.dt)
+        for name in ("gamma", "epsilon"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"cell.{name}", "must be above 0 and finite", value)
+
+    def for_length(self, length: int) -> Cell:
+        return replace(self, dt=PUBLISHED * min(LENGTH / length, 1.0)) if self.dt == TIED else self
 
     @property
     def groups(self) -> Mapping[str, Group]:
         return dict.fromkeys(("dt", "gamma", "epsilon"), Group(rate=0.0, decay=False))
 
     def weights(self, inputs: int, random: torch.Generator) -> dict[str, Float[Tensor, "..."]]:
-        hidden, constants = self.hidden, {name: getattr(self, name) for name in ("dt", "gamma", "epsilon")}
+        hidden = self.hidden
+        constants = {"dt": in_steps(self.dt), "gamma": self.gamma, "epsilon": self.epsilon}
         fixed = {name: torch.full((hidden,), value) for name, value in constants.items()}
         if self.init == "published":
             bound = (inputs + 2 * hidden) ** -0.5

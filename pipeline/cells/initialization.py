@@ -81,5 +81,10 @@ def glorot(outputs: int, inputs: int, random: torch.Generator) -> Float[Tensor, 
     return uniform((outputs, inputs), (6 / (inputs + outputs)) ** 0.5, random)
 
 
+def glorot_gaussian(outputs: int, inputs: int, random: torch.Generator) -> Float[Tensor, "{outputs} {inputs}"]:
+    """Return N(0, 2 / (inputs + outputs)), Glorot & Bengio 2010."""
+    return gaussian((outputs, inputs), (2 / (inputs + outputs)) ** 0.5, random)
+
+
 def _uniform(shape: tuple[int, ...], hidden: int, random: torch.Generator) -> Tensor:
     return uniform(shape, hidden**-0.5, random)

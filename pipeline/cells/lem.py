@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.base.errors import require
 from pipeline.cells import initialization
-from pipeline.cells.cell import Cell, Group, State, Weights, linear
+from pipeline.cells.cell import TIED, Cell, Group, State, Weights, in_steps, linear
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class LEM(Cell):
 
     A, D, V, W are the rows of weight_ih in the order a, d, z, h; E, F, Q those of weight_hh; P is weight_zh. Each bias
     is a sum of two, as in the authors' code (tk-rusch/LEM). Published: all of them U(-1/sqrt(hidden), 1/sqrt(hidden)),
-    as in torch.nn; readout N(0, 2 / hidden). dt is a weight that is not trained.
+    as in torch.nn; readout N(0, 2 / hidden). dt is a weight that is not trained. The authors choose it anew for each
+    task; tied is a rule of this project: 2/T, with which sigmoid(0) dt keeps a unit for T steps in the beginning.
     """
 
     states: ClassVar[tuple[str, ...]] = ("h", "z")
@@ -33,15 +34,19 @@ class LEM(Cell):
     kind = "state-gated"
     inits = ("published", *initialization.KINDS)
 
-    dt: float = 1.0  # largest step of time; the authors' scripts: 1 by default, 0.0242 for adding
+    dt: float | str = 1.0  # largest step of time; the authors' scripts: 1 by default, 0.0242 for adding; or tied
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 < self.dt <= 1, "cell.dt", "must be above 0 and at most 1", self.dt)
+        sound = self.dt == TIED or (isinstance(self.dt, int | float) and 0 < self.dt <= 1)
+        require(sound, "cell.dt", f"must be above 0 and at most 1, or {TIED} to the length of each training", self.dt)
 
     @property
     def groups(self) -> Mapping[str, Group]:
         return {"dt": Group(rate=0.0, decay=False)}
+
+    def for_length(self, length: int) -> Cell:
+        return replace(self, **self.memory(length)) if self.dt == TIED else self
 
     def memory(self, length: int) -> Mapping[str, Any]:
         return {"dt": min(2 / length, 1.0)}  # of sigmoid(0) dt, half a step, a unit keeps the rest
@@ -55,7 +60,7 @@ class LEM(Cell):
             "bias_ih": initialization.bias(init, 4 * hidden, hidden, random),
             "bias_hh": initialization.bias(init, 3 * hidden, hidden, random),
             "bias_zh": initialization.bias(init, hidden, hidden, random),
-            "dt": torch.full((hidden,), self.dt),
+            "dt": torch.full((hidden,), in_steps(self.dt)),
         }
 
     def readout(

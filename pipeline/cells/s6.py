@@ -13,21 +13,25 @@ from pipeline.base.errors import require
 from pipeline.cells import initialization
 from pipeline.cells.cell import Cell, Group, State, Weights, in_steps, linear, require_length
 
+KERNEL = 4  # steps of the block's convolution, of which only the bias is left
+
 
 @dataclass(frozen=True)
 class S6(Cell):
     """The selective state-space step alone (S6 of Mamba; Gu & Dao 2023, arXiv:2312.00752); not its block.
 
-    u = W x                                      `hidden` channels
+    u = W x + c                                  `hidden` channels
     d = softplus(P R u + b)                      step of time of each channel, from `rank` numbers
     s' = exp(-d exp(a)) s + d u (B u)            `modes` numbers a channel
     h' = sum of (C u) s' over the modes + D u    what the readout sees; it is not read again
 
-    Reduced: without the block's convolution, SiLU, output gate, projection, norm and skip. R, B and C are the rows of
-    weight_uu in this order, a is log_decay, D direct, P weight_dt, b bias_dt. Published (state-spaces/mamba): exp(a) =
-    1, 2, … for the modes of a channel; b so that log d is uniform from log 1/slowest to log 1/fastest without input;
-    P ~ U(-1/sqrt(rank), 1/sqrt(rank)), rank = hidden / 16 rounded up; D = 1; the others as torch.nn.Linear. a and D get
-    no weight decay.
+    Reduced: without the block's SiLU, output gate, projection, norm and skip; and of its convolution, the bias c alone.
+    Without c, C u is 0 where x is 0 and grows with the last value v where that is not marked: the least error of an
+    answer b + v g(s) to adding is (1 - 2/T)/24, above the goal. R, B and C are the rows of weight_uu in this order, W
+    is weight_ih, c bias_ih, a log_decay, D direct, P weight_dt, b bias_dt. Published (state-spaces/mamba): exp(a) = 1,
+    2, … for the modes of a channel; b so that log d is uniform from log 1/slowest to log 1/fastest where P R u is 0;
+    P ~ U(-1/sqrt(rank), 1/sqrt(rank)), rank = hidden / 16 rounded up; D = 1; c ~ U(-1/2, 1/2), as of a convolution of 4
+    steps; the others as torch.nn.Linear. a and D get no weight decay.
     """
 
     states: ClassVar[tuple[str, ...]] = ("h", "s")
@@ -69,6 +73,7 @@ class S6(Cell):
         d = torch.exp(slow + (fast - slow) * torch.rand(hidden, generator=random))
         return {
             "weight_ih": initialization.uniform((hidden, inputs), inputs**-0.5, random),
+            "bias_ih": initialization.uniform((hidden,), KERNEL**-0.5, random),
             "weight_uu": initialization.uniform((rank + 2 * modes, hidden), hidden**-0.5, random),
             "weight_dt": initialization.uniform((hidden, rank), rank**-0.5, random),
             "bias_dt": d + torch.log(-torch.expm1(-d)),  # softplus of it is d
@@ -82,7 +87,7 @@ class S6(Cell):
 
     def forward(self, weights: Weights, state: State, input: Float[Tensor, "*replica batch input"]) -> State:
         s = state[1].unflatten(-1, (self.hidden, self.modes))
-        u = input @ weights["weight_ih"].mT
+        u = linear(input, weights["weight_ih"], weights["bias_ih"])
         low, b, c = (u @ weights["weight_uu"].mT).split([self.rank, self.modes, self.modes], dim=-1)
         d = torch.nn.functional.softplus(linear(low, weights["weight_dt"], weights["bias_dt"])).unsqueeze(-1)
         s = torch.exp(-d * weights["decay"].unsqueeze(-3)) * s + d * u.unsqueeze(-1) * b.unsqueeze(-2)

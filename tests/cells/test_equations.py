@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.signal
+import scipy.special
 import torch
 import torchrecurrent
 from numpy import ndarray
@@ -17,6 +19,9 @@ from pipeline.cells.cornn import CoRNN
 from pipeline.cells.indrnn import IndRNN
 from pipeline.cells.janet import JANET
 from pipeline.cells.lem import LEM
+from pipeline.cells.lipschitz import LipschitzRNN
+from pipeline.cells.lmu import legendre
+from pipeline.cells.mgu import MGU
 from pipeline.cells.nbrc import NBRC
 from tests.cells.reached import noise
 from tests.conftest import compose, options
@@ -180,7 +185,7 @@ def s6(w: Named, xs: ndarray) -> Outputs:
     modes, rank = w["log_decay"].shape[1], w["weight_dt"].shape[1]
     s, found = np.zeros((HIDDEN, modes)), []
     for x in xs:
-        u = w["weight_ih"] @ x
+        u = w["weight_ih"] @ x + w["bias_ih"]
         low, b, c = np.split(w["weight_uu"] @ u, [rank, rank + modes])
         h = np.zeros(HIDDEN)
         for channel in range(HIDDEN):
@@ -226,6 +231,39 @@ def antisymmetric(w: Named, xs: ndarray) -> Outputs:
     return found
 
 
+def lipschitz(w: Named, xs: ndarray) -> Outputs:
+    def bounded(m: ndarray) -> ndarray:
+        return (m - m.T) * w["beta"][:, None] + (m + m.T) * (1 - w["beta"])[:, None] - np.diag(w["gamma"])
+
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        change = bounded(w["linear_free"]) @ h
+        change += np.tanh(bounded(w["free"]) @ h + w["weight_ih"] @ x + w["bias"])
+        h = h + w["epsilon"] * change
+        found.append(h)
+    return found
+
+
+def lmu(w: Named, xs: ndarray) -> Outputs:
+    h, m, found = np.zeros(HIDDEN), np.zeros(w["memory_mm"].shape[0]), []
+    for x in xs:
+        u = w["read_ih"][0] @ x + w["read_hh"][0] @ h + w["read_mh"][0] @ m
+        m = w["memory_mm"] @ m + w["memory_um"][:, 0] * u
+        h = np.tanh(w["weight_ih"] @ x + w["weight_hh"] @ h + w["weight_mh"] @ m)
+        found.append(h)
+    return found
+
+
+def mgu(w: Named, xs: ndarray) -> Outputs:
+    h, found = np.zeros(HIDDEN), []
+    for x in xs:
+        gate, proposal = np.split(w["weight_ih"] @ x + w["bias"], 2)
+        f = sigmoid(gate + w["weight_hh"] @ h)
+        h = h + f * (np.tanh(proposal + w["weight_nh"] @ (f * h)) - h)
+        found.append(h)
+    return found
+
+
 def module(w: Named, xs: ndarray) -> Outputs:
     return lstm(w, xs)
 
@@ -234,7 +272,7 @@ WRITTEN: Mapping[str, Callable[[Named, ndarray], Outputs]] = {
     each.__name__: each
     for each in (
         *(cornn, gru, indrnn, irnn, janet, lem, lru, lstm, mingru, minlstm, module),
-        *(antisymmetric, nbrc, orthogonal, orthogonal_init, rnn, s6, slstm, urlstm),
+        *(antisymmetric, lipschitz, lmu, mgu, nbrc, orthogonal, orthogonal_init, rnn, s6, slstm, urlstm),
     )
 }
 
@@ -334,6 +372,52 @@ def test_nbrc_is_that_of_torchrecurrent() -> None:
     module.load_state_dict({**named, **{name: weights[name] for name in ("weight_ih", "weight_hh")}})
     expected = theirs(module, inputs, lambda m, x, state: (m(x, state[0]),), 1)
     torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_mgu_is_that_of_torchrecurrent() -> None:
+    cell, inputs = MGU(HIDDEN, "torch"), noise(TIME, 4, INPUTS, seed=9)
+    weights = begun(cell)
+    module = torchrecurrent.MGUCell(INPUTS, HIDDEN).double()
+    both = torch.cat([weights["weight_hh"], weights["weight_nh"]])
+    named = {"weight_ih": weights["weight_ih"], "weight_hh": both, "bias_ih": weights["bias"]}
+    module.load_state_dict({**named, "bias_hh": torch.zeros(2 * HIDDEN).double()})
+    expected = theirs(module, inputs, lambda m, x, state: (m(x, state[0]),), 1)
+    torch.testing.assert_close(torch.stack(run(cell, weights, inputs)), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_lipschitz_rnn_without_its_linear_and_symmetric_parts_is_the_antisymmetric_one() -> None:
+    inputs = noise(TIME, 4, INPUTS, seed=9)
+    cell = LipschitzRNN(HIDDEN, "torch", epsilon=0.3, beta=1.0, gamma=0.2)
+    other = AntisymmetricRNN(HIDDEN, "torch", epsilon=0.3, gamma=0.2)
+    weights = {name: w.double() for name, w in cell.weights(INPUTS, torch.Generator().manual_seed(0)).items()}
+    ready = cell.materialise(weights)
+    assert torch.equal(ready["linear_hh"].diagonal(), -weights["gamma"])
+    skew = (weights["free"] - weights["free"].mT).triu(1)
+    shared = {name: weights[name] for name in ("weight_ih", "bias", "epsilon", "gamma")}
+    expected, h = run(other, {**shared, "skew": skew}, inputs), torch.zeros(4, HIDDEN).double()
+    unmoved = {**ready, "linear_hh": 0 * ready["linear_hh"]}
+    for input, theirs in zip(inputs, expected, strict=True):
+        (h,) = cell.forward(unmoved, (h,), input)
+        torch.testing.assert_close(h, theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_the_memory_of_an_lmu_is_that_of_scipy_and_holds_the_last_steps() -> None:
+    """Of a slow sine, Legendre polynomials of the memory give back what was written up to theta steps ago."""
+    order, theta = 9, 50
+    step, write = (each.double().numpy() for each in legendre(order, theta))
+    degree = np.arange(order)
+    signs = np.array([[-1 if i < j else (-1) ** (i - j + 1) for j in degree] for i in degree])
+    rate = (2 * degree[:, None] + 1) * signs
+    begin = ((2 * degree + 1) * (-1.0) ** degree)[:, None]
+    expected = scipy.signal.cont2discrete((rate / theta, begin / theta, np.eye(order), 0 * begin), 1.0, "zoh")
+    np.testing.assert_allclose(step, expected[0], atol=1e-6)
+    np.testing.assert_allclose(write, expected[1], atol=1e-6)
+    written, m = np.sin(2 * np.pi * np.arange(200) / 100), np.zeros(order)
+    for u in written:
+        m = step @ m + write[:, 0] * u
+    for ago in (10, 25, 40):
+        read = sum(scipy.special.eval_legendre(i, 2 * ago / theta - 1) * m[i] for i in degree)
+        assert read == pytest.approx(written[-1 - ago], abs=0.05)
 
 
 def test_the_antisymmetric_rnn_is_that_of_torchrecurrent() -> None:

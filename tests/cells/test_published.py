@@ -1,6 +1,7 @@
 """How the cells of the field begin, against closed forms; and that constraints hold through training."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.stats import kstest, loguniform, norm, uniform
 from torch import Tensor
 
 from pipeline.base.errors import UserError
+from pipeline.cells.antisymmetric import AntisymmetricRNN
 from pipeline.cells.cell import Cell
 from pipeline.cells.cornn import CoRNN
 from pipeline.cells.gru import GRU
@@ -17,8 +19,11 @@ from pipeline.cells.indrnn import IndRNN
 from pipeline.cells.irnn import IRNN
 from pipeline.cells.janet import JANET
 from pipeline.cells.lem import LEM
+from pipeline.cells.lipschitz import LipschitzRNN
+from pipeline.cells.lmu import LMU
 from pipeline.cells.lru import LRU
 from pipeline.cells.lstm import LSTM
+from pipeline.cells.mgu import MGU
 from pipeline.cells.mingru import MinGRU
 from pipeline.cells.minlstm import MinLSTM
 from pipeline.cells.orthogonal import OrthogonalRNN
@@ -140,12 +145,43 @@ def test_the_gates_of_an_urlstm_begin_uniform() -> None:
     assert (drawn(URLSTM(2, "torch"))["beta"] == 0).all() and drawn(URLSTM(1, "torch"))["beta"].isfinite().all()
 
 
+@pytest.mark.parametrize(("kind", "matrices"), [(AntisymmetricRNN, ()), (LipschitzRNN, ("free", "linear_free"))])
+def test_cells_with_antisymmetric_matrices_begin_as_in_the_code_of_erichson(
+    kind: Callable[..., Cell], matrices: tuple[str, ...]
+) -> None:
+    weights = drawn(kind(HIDDEN, "published"))
+    assert all(follows(weights[name], norm(0, 1 / HIDDEN)) for name in matrices)
+    if not matrices:
+        entries = weights["skew"][tuple(np.triu_indices(HIDDEN, 1))]
+        assert follows(entries, norm(0, math.sqrt(2) / HIDDEN)) and not weights["skew"].tril().any()
+    assert follows(weights["weight_ih"], norm(0, math.sqrt(2 / (INPUTS + HIDDEN)))) and not weights["bias"].any()
+    weight, bias = readout(kind(HIDDEN, "published"))
+    assert follows(weight, norm(0, math.sqrt(2 / (8 + HIDDEN)))) and not bias.any()
+
+
+def test_an_lmu_begins_as_its_authors_have_it_and_its_memory_spans_the_length() -> None:
+    weights = drawn(LMU(HIDDEN, "published", order=9))
+    assert follows(weights["read_hh"], within(math.sqrt(3 / HIDDEN))) and not weights["read_mh"].any()
+    for name, width in (("weight_ih", INPUTS), ("weight_hh", HIDDEN), ("weight_mh", 9)):
+        assert follows(weights[name], norm(0, math.sqrt(2 / (width + HIDDEN))))
+    other = LMU(HIDDEN, "published", order=9, theta=LENGTH).weights(INPUTS, torch.Generator())
+    assert torch.equal(weights["memory_mm"], other["memory_mm"])
+
+
+def test_mgu_keeps_units_for_one_to_the_longest_time() -> None:
+    bias = drawn(MGU(HIDDEN, "torch", chrono="tied"))["bias"]
+    assert follows(torch.exp(-bias[:HIDDEN].double()), uniform(1, LENGTH - 2))
+    plain = drawn(MGU(HIDDEN, "torch"))["bias"]
+    assert all(follows(each, within(HIDDEN**-0.5)) for each in (bias[HIDDEN:], plain))
+
+
 @pytest.mark.parametrize(("slowest", "longest"), [(1000, 1000), ("tied", LENGTH)])
 def test_the_time_scales_of_s6_begin_log_uniform(slowest: int | str, longest: int) -> None:
     weights = drawn(S6(HIDDEN, "published", slowest=slowest))
     assert follows(torch.nn.functional.softplus(weights["bias_dt"].double()), loguniform(1 / longest, 1 / 10))
     assert torch.equal(weights["log_decay"][3], torch.arange(1.0, 17.0).log()) and (weights["direct"] == 1).all()
     assert follows(weights["weight_dt"], within(math.ceil(HIDDEN / 16) ** -0.5))
+    assert follows(weights["bias_ih"], within(0.5))
 
 
 def test_slstm_begins_without_recurrence_and_with_the_authors_forget_biases() -> None:
@@ -167,6 +203,30 @@ def test_chrono_follows_the_length_where_it_is_tied(cell: Cell) -> None:
     kept = drawn(cell)["bias_ih"][HIDDEN : 2 * HIDDEN]
     assert cell.tied == ("chrono",) and cell.for_length(LENGTH).tied == ()
     assert follows(torch.exp(kept.double()), uniform(1, LENGTH - 2))
+    with pytest.raises(UserError, match=r"is tied to the length of a training: call cell\.for_length first"):
+        cell.weights(INPUTS, torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "length", "expected"),
+    [
+        (LEM(HIDDEN, "published", dt="tied"), "dt", LENGTH, 2 / LENGTH),
+        (LEM(HIDDEN, "published", dt="tied"), "dt", 1, 1.0),
+        (CoRNN(HIDDEN, "published", dt="tied"), "dt", 400, 0.015),
+        (CoRNN(HIDDEN, "published", dt="tied"), "dt", 10, 0.06),
+        (LRU(HIDDEN, "published", r_max="tied"), "r_max", LENGTH, math.exp(-1 / LENGTH)),
+        (LRU(HIDDEN, "published", r_min=0.9, r_max="tied"), "r_max", 5, 0.9),
+    ],
+)
+def test_constants_follow_the_length_where_they_are_tied(cell: Cell, name: str, length: int, expected: float) -> None:
+    filled = cell.for_length(length)
+    assert cell.tied == (name,) and filled.tied == () and filled.for_length(3 * length) == filled
+    assert getattr(filled, name) == pytest.approx(expected)
+    weights = filled.weights(INPUTS, torch.Generator().manual_seed(0))
+    if name == "dt":
+        assert weights["dt"].tolist() == pytest.approx([expected] * HIDDEN)
+    else:
+        assert float(torch.exp(-torch.exp(weights["nu"])).max()) == pytest.approx(expected, rel=0.01)
     with pytest.raises(UserError, match=r"is tied to the length of a training: call cell\.for_length first"):
         cell.weights(INPUTS, torch.Generator())
 
@@ -239,16 +299,23 @@ def test_every_cell_says_what_it_is_and_keeps_what_is_not_trained(name: str) -> 
         ("indrnn", "length", "null"),
         ("indrnn", "layers", 0),
         ("lem", "dt", 1.5),
+        ("lem", "dt", "long"),
+        ("cornn", "dt", "null"),
         ("cornn", "epsilon", 0),
         ("orthogonal", "rate", 0.0),
         ("orthogonal", "init", "orthogonal"),
         ("lru", "r_min", 1.0),
+        ("lru", "r_max", 1.5),
         ("lru", "phase", 7.0),
         ("s6", "modes", 0),
         ("s6", "slowest", 0),
         ("s6", "fastest", 0),
         ("slstm", "forget", "never"),
         ("slstm", "chrono", 2),
+        ("mgu", "chrono", 1),
+        ("lipschitz", "beta", 1.5),
+        ("lmu", "order", 0),
+        ("lmu", "theta", "null"),
         ("lstm", "chrono", "always"),
         ("lem", "init", "henaff"),
     ],
@@ -265,6 +332,8 @@ def test_settings_out_of_range_are_refused(cell: str, name: str, value: object) 
         (("cell=gru", "cell.chrono=40"), ()),
         (("cell=gru", "cell.chrono=tied"), ("chrono",)),
         (("cell=indrnn",), ("length",)),
+        (("cell=lem", "cell.dt=tied"), ("dt",)),
+        (("cell=lem",), ()),
         (("cell=indrnn", "cell.length=500"), ()),
     ],
 )

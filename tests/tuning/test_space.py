@@ -23,6 +23,10 @@ def test_the_space_of_every_cell_holds_its_plain_settings_and_can_be_used(cell: 
     assert {"optimizer.name", "optimizer.lr", "training.clip", "cell.init"} <= set(space)
 
 
+def test_every_cell_has_an_entry_of_its_own() -> None:
+    assert sorted(compose().tune.cells) == options("cell")
+
+
 def test_of_the_initial_weights_of_every_cell_those_are_tried_that_the_cell_knows() -> None:
     common = {"optimizer": LR, "cell": {"init": ["orthogonal", "torch"]}}
     assert space_of(common, None, ("published", "torch"))["cell.init"] == Choices(("torch",))
