@@ -38,6 +38,7 @@ WORDS = {
 PRESERVE = (MEMORY, REGULARIZER)  # what keeps a gradient alive on its way back
 SAME_BUDGET = (MEMORY, REGULARIZER, SMALLER)
 BASELINE = {BOTH: BUDGET}  # of the others: luck
+SHORTER = {BUDGET: PLAIN, BOTH: SMALLER}  # what differs from it in the number of updates alone
 
 
 @dataclass(frozen=True)

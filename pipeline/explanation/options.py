@@ -16,8 +16,8 @@ class ExplainOptions(Section):
     section: ClassVar[str] = "explain"
 
     share: Annotated[float, SHARE]  # of the seeds, that solve the length at which a pair is explained
-    group: Annotated[int, between(1, MOST)]  # seeds trained side by side until enough of them fail
-    round: Annotated[int, between(1, MOST)]  # failing seeds that each intervention retrains, then the rule is asked
+    group: Annotated[int, between(1, MOST)]  # seeds trained side by side
+    round: Annotated[int, between(1, MOST)]  # failing seeds that each arm retrains at most, then the rule is asked
     failing: Annotated[int, between(1, MOST)]  # failing seeds after which it ends, whatever the rule says
     budget: Annotated[int, at_least(2)]  # multiple of the updates
     slower: Annotated[float, above(1)]  # divisor of the learning rate

@@ -24,7 +24,7 @@ above the usual .95.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.explanation.arms import (
     BASELINE,
@@ -84,6 +84,18 @@ class Case:
         """Return the probability that an arm rescues a larger share than its baseline; None where one is not there."""
         share, base = self.arms.get(arm), self.arms.get(BASELINE.get(arm, LUCK))
         return None if share is None or base is None or arm == LUCK else share.exceeds(base)
+
+    def may_rescue(self, arm: str, left: int) -> bool:
+        """Return whether an arm would rescue if all the seeds that are left to it solved.
+
+        Always of the baseline that the others need, and where the cell may be unable to represent the task, for then
+        it counts that nobody solves.
+        """
+        if arm == LUCK or self.bounded:
+            return True
+        had = self.arms.get(arm, Share(0, 0))
+        best = Share(had.solved + left, had.seeds + left)
+        return replace(self, arms={**self.arms, arm: best}).rescues(arm)
 
     def _share(self, true: Sequence[bool]) -> float:
         return sum(true) / len(true) if true else 0.0

@@ -10,7 +10,7 @@ from numpy import ndarray
 from pyarrow import parquet
 
 from pipeline.base.errors import UserError, first_line
-from pipeline.explanation.arms import PLAIN, words
+from pipeline.explanation.arms import PLAIN, SHORTER, words
 from pipeline.explanation.evidence import Evidence
 from pipeline.explanation.options import ExplainOptions
 from pipeline.explanation.rescue import Share
@@ -40,6 +40,7 @@ class Training:
     seeds: tuple[int, ...]
     updates: tuple[int | None, ...]  # update at which each was solved, None where it was not
     cost: int  # replica x updates x length that was run
+    diverged: tuple[bool, ...] = ()  # whether a loss or gradient that was not finite ended it, of each
     evidence: tuple[Evidence, ...] = ()  # of the plain training
     maps: tuple[GradientMap, ...] = ()
 
@@ -47,6 +48,11 @@ class Training:
         """Raise ValueError where there is not one value a seed."""
         if len(self.updates) != len(self.seeds) or len(self.evidence) not in (0, len(self.seeds)):
             raise ValueError("a training has one value a seed")
+
+    @property
+    def lost(self) -> list[int]:
+        """The seeds that diverged."""
+        return [seed for seed, diverged in zip(self.seeds, self.diverged, strict=False) if diverged]
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,17 @@ def retrained(trainings: Sequence[Training]) -> dict[str, dict[int, int | None]]
         if each.arm != PLAIN:
             found.setdefault(each.arm, {}).update(zip(each.seeds, each.updates, strict=True))
     return found
+
+
+def spared(trainings: Sequence[Training], arm: str, seeds: Sequence[int]) -> list[Training]:
+    """Return the outcome, at no cost, of seeds whose training with a larger budget is known: it begins as theirs did.
+
+    One that diverged diverges again at the same update, however many more there might be.
+    """
+    ended = {seed for each in trainings if each.arm == SHORTER.get(arm) for seed in each.lost}
+    done = retrained(trainings).get(arm, {})
+    known = tuple(seed for seed in seeds if seed in ended and seed not in done)
+    return [Training(arm, known, (None,) * len(known), 0, (True,) * len(known))] if known else []
 
 
 def shares(trainings: Sequence[Training]) -> dict[str, Share]:

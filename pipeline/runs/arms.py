@@ -14,6 +14,8 @@ from pipeline.base.trees import as_json
 from pipeline.cells.cell import TIED
 from pipeline.data.held_out import HeldOut
 from pipeline.explanation.arms import MEMORY, PLAIN, REGULARIZER, Change, change
+from pipeline.learning.batches import steps_trained
+from pipeline.learning.options import TrainingOptions
 from pipeline.learning.recorder import Recorder, Watch
 from pipeline.learning.regularizer import require_served
 from pipeline.learning.replicas import TrainedReplicas, train_replicas
@@ -65,31 +67,47 @@ def changed(settings: Settings, what: Change, length: int) -> Settings:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains arms of one pair at one length; each training is a pure function of the settings and its arguments."""
+    """Trains arms of one pair at one length.
+
+    Each training is a pure function of the settings, the arm and the seed: replicas side by side have no say in each
+    other, so each is kept by itself.
+    """
 
     settings: Settings
     held_out: HeldOut
     length: int
     folder: Path  # where finished trainings are kept
 
-    def __call__(self, arm: str, seeds: Sequence[int], watch: Watch) -> Training:
-        """Return a training: from its file, if it is there."""
-        path = self.folder / f"{arm}-{seeds[0]}-{len(seeds)}.json"
-        if path.exists() and not self.settings.explain.fresh:
-            return read_json(path, Training, f"remove it, and `{self.settings.command('explain')}`")
-        done = self.train(arm, seeds, watch)
+    def __call__(self, arm: str, seeds: Sequence[int], watch: Watch) -> list[Training]:
+        """Return a training for each seed: from its file, if it is there."""
+        again = f"remove it, and `{self.settings.command('explain')}`"
+        there = {} if self.settings.explain.fresh else {seed: self.path(arm, seed) for seed in seeds}
+        kept = {seed: read_json(path, Training, again) for seed, path in there.items() if path.exists()}
+        missing = [seed for seed in seeds if seed not in kept]
+        if missing:
+            kept |= dict(zip(missing, self.train(arm, missing, watch), strict=True))
+            self.keep(arm, [kept[seed] for seed in missing])
+        return [kept[seed] for seed in seeds]
+
+    def path(self, arm: str, seed: int) -> Path:
+        """Return the file of a training."""
+        return self.folder / f"{arm}-{seed}.json"
+
+    def keep(self, arm: str, done: Sequence[Training]) -> None:
+        """Write trainings of one seed each."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(as_json(done), allow_nan=False))
-        part.replace(path)
-        return done
+        for each in done:
+            path = self.path(arm, each.seeds[0])
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(as_json(each), allow_nan=False))
+            part.replace(path)
 
     def cost(self, arm: str, seeds: int) -> int:
         """Return the most that a training of so many seeds may cost: replica x updates x length."""
         return seeds * self.settings.training.updates * change(arm, self.settings.explain).budget * self.length
 
-    def train(self, arm: str, seeds: Sequence[int], watch: Watch) -> Training:
-        """Train an arm."""
+    def train(self, arm: str, seeds: Sequence[int], watch: Watch) -> list[Training]:
+        """Train an arm; the seeds side by side, each with an outcome of its own."""
         what = change(arm, self.settings.explain)
         settings = changed(self.settings, what, self.length)
         done = train_replicas(
@@ -103,7 +121,7 @@ class Trainer:
             watch,
             sequences_seed=settings.training.seed + OTHER if what.other_sequences else None,
         )
-        return _kept(arm, done)
+        return [_kept(arm, done, position, settings.training) for position in range(len(seeds))]
 
     def looked_at(self, arm: str) -> Mapping[str, Any]:
         """Return how often the gradient is looked at: of the plain training it is evidence, else hardly ever."""
@@ -113,16 +131,16 @@ class Trainer:
         return {"record_every": max(updates // RECORDS, 1), "inspect_every": max(updates // INSPECTIONS, 1)}
 
 
-def _kept(arm: str, done: TrainedReplicas) -> Training:
-    rows = list(enumerate(done.outcomes))
-    plain = arm == PLAIN
+def _kept(arm: str, done: TrainedReplicas, position: int, options: TrainingOptions) -> Training:
+    row, plain = done.outcomes[position], arm == PLAIN
     return Training(
         arm=arm,
-        seeds=tuple(row.replica for _, row in rows),
-        updates=tuple(row.updates_to_solve for _, row in rows),
-        cost=done.cost,
-        evidence=tuple(gathered(done.recorder, row, position) for position, row in rows) if plain else (),
-        maps=tuple(gradient_map(done.recorder, row.replica, position) for position, row in rows) if plain else (),
+        seeds=(row.replica,),
+        updates=(row.updates_to_solve,),
+        cost=steps_trained(options.seed, row.updates_run, options.shortest, done.length),
+        diverged=(row.diverged,),
+        evidence=(gathered(done.recorder, row, position),) if plain else (),
+        maps=(gradient_map(done.recorder, row.replica, position),) if plain else (),
     )
 
 

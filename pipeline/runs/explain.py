@@ -14,10 +14,10 @@ from pipeline.base.terminal import Display, duration, open_display
 from pipeline.base.trees import as_json, without
 from pipeline.explanation.arms import ARMS, BOTH, BUDGET, LARGER, LUCK, PLAIN, SAME_BUDGET, words
 from pipeline.explanation.design import FIRST_SEED, Question, question
-from pipeline.explanation.rule import MIXED, UNKNOWN, verdict
+from pipeline.explanation.rule import MIXED, UNKNOWN, Case, verdict
 from pipeline.figures.explanation import draw_explanation
 from pipeline.records import explanation
-from pipeline.records.explanation import ExplanationRecord, Training, case_of, explained, plain_of
+from pipeline.records.explanation import ExplanationRecord, Training, case_of, explained, plain_of, retrained, spared
 from pipeline.records.horizon import HorizonRecord, about_cell, read_horizon
 from pipeline.records.labels import title
 from pipeline.records.settings import read_settings
@@ -34,7 +34,7 @@ CAPPED = "its cost reached the cap, explain.searches"
 SETTLED = "the rule named a cause"
 BOTH_WAYS = "the seeds' causes differ, which more seeds do not change"
 EVERY = "explain.failing seeds were retrained"
-MORE = "the rule named a cause, but seeds that were trained after that disagree"
+PART = 1 / 8  # of the cap: what seeds that are trained side by side may cost, but for two of them
 FEW = "too few seeds fail at this length"
 
 
@@ -123,11 +123,12 @@ class Rounds:
     def run(self) -> str:
         """Train until a cause is named, all seeds were retrained, or the cap is reached; return why it ended.
 
-        What is left then goes to a seed that solves, which the maps show beside one that fails.
+        What is left then goes to a seed that solves, which the maps show beside one that fails. Where seeds that fail
+        on the way to it unsettle the rule, it is asked again.
         """
         reason = self.ask()
         self.find_solving()
-        return reason if self.settled or reason != SETTLED else MORE
+        return reason if self.settled or reason != SETTLED else self.ask()
 
     def ask(self) -> str:
         """Retrain failing seeds in rounds until the rule has an answer, or nothing is left to ask; return why."""
@@ -165,7 +166,12 @@ class Rounds:
     @property
     def verdict(self) -> str:
         """What the rule says by now."""
-        return verdict(case_of(self.trainings, cannot(self.settings) is not None))
+        return verdict(self.case)
+
+    @property
+    def case(self) -> Case:
+        """What the rule reads by now."""
+        return case_of(self.trainings, cannot(self.settings) is not None)
 
     @property
     def cost(self) -> int:
@@ -174,28 +180,42 @@ class Rounds:
 
     def find_failing(self, needed: int) -> None:
         """Train plain seeds until so many failed."""
-        while len(self.failing) < needed and self.train_group():
+        while len(self.failing) < needed and self.train_next(2 * self.settings.explain.failing):
             pass
 
     def find_solving(self) -> None:
-        """Train plain seeds until one solved, unless two groups had none."""
-        if len(plain_of(self.trainings)) == len(self.failing) <= self.settings.explain.group:
-            self.train_group()
+        """Train plain seeds until one solved, or as many as may be retrained have failed."""
+        while len(plain_of(self.trainings)) == len(self.failing) and self.train_next(self.settings.explain.failing):
+            pass
 
-    def train_group(self) -> bool:
-        """Train the next group of plain seeds; return whether there was one within the cap."""
-        size, most = self.settings.explain.group, 2 * self.settings.explain.failing
+    def train_next(self, most: int) -> bool:
+        """Train the next plain seeds, up to so many in all; return whether there were any within the cap."""
         trained = len(plain_of(self.trainings))
-        if trained >= most:
-            return False
-        return self.attempt(PLAIN, range(FIRST_SEED + trained, FIRST_SEED + min(trained + size, most)))
+        end = min(trained + self.abreast(PLAIN), most)
+        return trained < end and self.attempt(PLAIN, range(FIRST_SEED + trained, FIRST_SEED + end))
 
     def retrain(self, arm: str, needed: int) -> None:
-        """Retrain those of the first failing seeds that the arm has not had."""
-        done = {seed for each in self.trainings if each.arm == arm for seed in each.seeds}
+        """Retrain the first failing seeds, a few at a time, while the rule may still hear more from this arm."""
+        self.trainings += spared(self.trainings, arm, self.failing[:needed])
+        while arm not in self.without and (seeds := self.left(arm, needed)):
+            if not self.attempt(arm, seeds):
+                if arm not in retrained(self.trainings):
+                    self.without[arm] = "it might have exceeded the cost cap"
+                return
+
+    def left(self, arm: str, needed: int) -> list[int]:
+        """Return the seeds that an arm retrains next; none where it has had them, or could not rescue any more."""
+        done = retrained(self.trainings).get(arm, {})
         seeds = [seed for seed in self.failing[:needed] if seed not in done]
-        if seeds and arm not in self.without and not self.attempt(arm, seeds) and not done:
-            self.without[arm] = "it might have exceeded the cost cap"
+        if not self.case.may_rescue(arm, len(seeds)):
+            return []
+        return seeds[: self.abreast(arm)]
+
+    def abreast(self, arm: str) -> int:
+        """Return how many seeds are trained side by side: fewer where they are a large part of the cap."""
+        most, room = self.settings.explain.group, self.cap - self.cost
+        wanted = most if self.train.cost(arm, most) <= PART * self.cap else min(2, most)
+        return wanted if self.train.cost(arm, wanted) <= room else 1
 
     def attempt(self, arm: str, seeds: Sequence[int]) -> bool:
         """Train seeds unless that may exceed the cap; return whether they were trained."""
@@ -207,8 +227,8 @@ class Rounds:
             self.display.progress(self.cost / self.cap, f"{told}, update {update}")
 
         told = f"{words(arm, self.settings.explain.budget)}, {len(seeds)} seeds"
-        self.trainings.append(done := self.train(arm, seeds, watch))
-        solved = sum(update is not None for update in done.updates)
+        self.trainings += (done := self.train(arm, seeds, watch))
+        solved = sum(update is not None for each in done for update in each.updates)
         self.display.print(f"{told}: {solved} solved at T = {self.train.length}")
         return True
 

@@ -59,6 +59,23 @@ def test_the_rule_is_as_stated(found: Case, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("luck", "had", "left", "more"),
+    [
+        (Share(0, 4), Share(0, 0), 4, True),
+        (Share(0, 4), Share(0, 2), 2, False),  # 2 of 4 against none is not sure
+        (Share(0, 4), Share(1, 2), 2, True),
+        (Share(2, 4), Share(0, 0), 4, False),  # nor 4 of 4 where other sequences rescue half
+        (Share(2, 8), Share(4, 4), 4, True),
+    ],
+)
+def test_an_arm_goes_on_while_it_may_still_rescue(luck: Share, had: Share, left: int, more: bool) -> None:
+    found = case(GONE, **NONE)
+    asked = replace(found, arms={LUCK: luck, MEMORY: had} if had.seeds else {LUCK: luck})
+    assert asked.may_rescue(MEMORY, left) == more and asked.may_rescue(LUCK, left)
+    assert replace(asked, bounded=True).may_rescue(MEMORY, left)  # that nobody solves is what counts
+
+
+@pytest.mark.parametrize(
     ("rescued", "shown", "expected"),
     [
         ({BUDGET}, ARRIVES, SLOW),

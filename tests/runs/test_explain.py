@@ -13,7 +13,7 @@ from pipeline import explain
 from pipeline.base.files import write_json
 from pipeline.base.trees import as_json
 from pipeline.explanation.arms import LUCK, MEMORY, PLAIN, SMALLER, change
-from pipeline.records.explanation import Training, read_explanation, read_maps
+from pipeline.records.explanation import Training, read_explanation, read_maps, spared
 from pipeline.runs.arms import Trainer, changed, left_out
 from tests.conftest import Ended, compose, run_stage
 from tests.records.made import committed, estimate
@@ -22,7 +22,7 @@ PAIR = "temporal_order-lstm"
 WORDS = (
     "task=temporal_order cell=lstm cell.hidden=2 training.updates=4 training.probe_every=2 training.batch=4 "
     "data.held_out=20 training.threads=1 training.kernel=torch search.tuned=false search.length_max=20 "
-    "explain.group=4 explain.round=2 explain.failing=2 tracking.enabled=false"
+    "explain.group=4 explain.round=4 explain.failing=4 tracking.enabled=false"
 )
 
 
@@ -58,11 +58,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_it_writes_the_verdict_with_what_it_rests_on(explained: Path) -> None:
     folder = explained / "results/explain" / PAIR
     found = read_explanation(folder / "explanation.json")
-    assert found.verdict == "unknown" and found.counts == {"unknown": 2}  # two units learn nothing in four updates
+    assert found.verdict == "unknown" and found.counts == {"unknown": 4}  # two units learn nothing in four updates
     assert [arm.name for arm in found.arms] == ["luck", "memory", "smaller", "budget", "both", "larger"]
-    assert {arm.share.seeds for arm in found.arms} == {2} and found.without.keys() == {"regularizer"}
+    assert {arm.share.seeds for arm in found.arms} == {4}
+    assert {arm.share.solved for arm in found.arms} == {0} and found.without.keys() == {"regularizer"}
     assert found.failing.decay.keys() == {"h", "c"} and found.failing.seeds == len(found.failed) == 4
-    assert found.cost == found.length * 4 * (4 + 2 * (1 + 1 + 1 + 4 + 4 + 1)) <= found.cap
+    assert found.cost == found.length * 4 * (4 + 4 * (1 + 1 + 1 + 4 + 4 + 1)) <= found.cap
     maps = read_maps(folder / "maps.parquet")
     assert [each.seed for each in maps] == [seed.seed for seed in found.seeds]
     assert maps[0].updates[0] == 1 and len(maps[0].norms["c"][0]) == len(maps[0].steps) == found.length
@@ -75,9 +76,9 @@ def test_it_writes_the_verdict_with_what_it_rests_on(explained: Path) -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The arms that are trained, in their order."""
     trained: list[str] = []
-    train: Callable[..., Training] = Trainer.train
+    train: Callable[..., list[Training]] = Trainer.train
 
-    def noted(self: Trainer, arm: str, *others: object) -> Training:
+    def noted(self: Trainer, arm: str, *others: object) -> list[Training]:
         trained.append(arm)
         if trained.count("STOP") == 0 and len(trained) > int(os.environ.get("STOP_AFTER", "99")):
             raise KeyboardInterrupt
@@ -95,7 +96,7 @@ def test_cut_short_it_goes_on_from_the_last_training_and_writes_the_same_bytes(
     assert run_stage(explain.main, line(tmp_path)).status != 0
     assert not (tmp_path / "results/explain" / PAIR).exists()
     (broken,) = (tmp_path / "state/.state/explain").iterdir()
-    (broken / "budget-100000-2.part").write_text('{"arm": "bud')  # killed while it was written
+    (broken / "budget-100000.part").write_text('{"arm": "bud')  # killed while it was written
     done, counted[:] = counted[:-1], []
     monkeypatch.delenv("STOP_AFTER")
     assert run_stage(explain.main, line(tmp_path)).status == 0
@@ -110,11 +111,19 @@ def test_a_higher_cap_trains_only_what_the_lower_one_left_out(
     shutil.copytree(explained / "state", tmp_path / "state")
     low = run_stage(explain.main, line(tmp_path, "explain.least=300", "explain.searches=0.001"))
     assert low.status == 0 and "its cost reached the cap" in low.out and counted == []
-    assert run_stage(explain.main, line(tmp_path, "explain.failing=4")).status == 0
+    assert run_stage(explain.main, line(tmp_path, "explain.failing=8")).status == 0
     assert counted.count(PLAIN) == counted.count(LUCK) == counted.count(SMALLER) == 1
     counted.clear()
     assert run_stage(explain.main, line(tmp_path, "explain.fresh=true")).status == 0
     assert counted[:2] == [PLAIN, LUCK]
+
+
+def test_a_seed_that_diverged_is_known_to_diverge_with_more_updates() -> None:
+    begun = [Training(PLAIN, (7, 8), (None, None), 80, (True, False)), Training(SMALLER, (7, 8), (None, 3), 70)]
+    (known,) = spared(begun, "budget", [7, 8])
+    assert (known.seeds, known.updates, known.cost) == ((7,), (None,), 0)
+    assert not spared([*begun, known], "budget", [7, 8]) and not spared(begun, "both", [7, 8])
+    assert not spared(begun, LUCK, [7, 8])
 
 
 def test_a_horizon_beyond_the_range_has_no_verdict_and_costs_nothing(counted: list[str], tmp_path: Path) -> None:
