@@ -14,7 +14,7 @@ from pipeline.explanation.arms import PLAIN, SHORTER, words
 from pipeline.explanation.evidence import Evidence
 from pipeline.explanation.options import ExplainOptions
 from pipeline.explanation.rescue import Share
-from pipeline.explanation.rule import Case, counts, seed_verdict, verdict
+from pipeline.explanation.rule import MIXED, UNKNOWN, Case, counts, seed_verdict, verdict
 from pipeline.explanation.vanishing import Summary, summary
 from pipeline.records.horizon import HorizonRecord
 from pipeline.records.reading import MAKER, read_json
@@ -200,8 +200,8 @@ def explained(
         horizon=horizon.t50.best_known,
         length=course.length,
         budget=horizon.budget,
-        verdict=None if course.length is None else verdict(case),
-        reason=course.reason,
+        verdict=(told := None if course.length is None else verdict(case)),
+        reason=course.reason if told not in (MIXED, UNKNOWN) else f"{course.reason}; {gradients_of(case)}",
         counts=counts(case.own),
         solved=case.solved,
         arms=arm_records(case, options),
@@ -214,6 +214,12 @@ def explained(
         level=LEVEL,
         seeds=seeds,
     )
+
+
+def gradients_of(case: Case) -> str:
+    """Return what the gradients of the failing seeds show, for a pair of which no single cause is named."""
+    seen = summary(case.evidence)
+    return f"the gradient explodes in {seen.exploding} and vanishes in {seen.vanishing} of {seen.seeds} failing seeds"
 
 
 def last_elasticity(horizon: HorizonRecord) -> float | None:
