@@ -295,6 +295,9 @@ def begun(cell: Cell, seed: int = 0) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", options("cell"))
 def test_every_cell_takes_the_steps_of_its_second_writing(name: str) -> None:
+    if name not in WRITTEN:
+        pytest.skip(f"{name} has not been written a second time here")
+    assert set(WRITTEN) <= set(options("cell"))
     cell = replace(compose(f"cell={name}").cell.for_length(TIME), hidden=HIDDEN)
     weights, inputs = begun(cell), noise(TIME, 4, INPUTS, seed=9)
     found = torch.stack(run(cell, weights, inputs)).numpy()

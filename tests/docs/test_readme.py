@@ -1,8 +1,10 @@
 """What README and its pages promise can be typed in."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from pkgutil import resolve_name
@@ -33,6 +35,7 @@ QUICK = (
     "tune.rates=2",
     "tune.rate_seeds=1",
 )
+CONTRACTS = ("tests/cells/test_cells.py", "tests/cells/test_equations.py", "tests/tuning/test_space.py")
 
 
 DVC = re.findall(r"^dvc (.*?)(?: {2,}#.*)?$", "\n".join(blocks("bash")), flags=re.MULTILINE)
@@ -62,6 +65,9 @@ def test_the_cell_of_the_readme_can_be_added_and_measured(tmp_path: Path) -> Non
     done = run("search", "task=adding", "cell=leaky", "tracking.enabled=false", "publish=true", *QUICK, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "results/search/adding-leaky/horizon.json").exists()
+    contract = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-q", "-k", "leaky", *CONTRACTS]
+    held = subprocess.run(contract, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True)
+    assert held.returncode == 0 and b" passed" in held.stdout, held.stdout.decode()
 
 
 def test_the_tables_of_the_readme_are_those_of_the_result_files() -> None:
