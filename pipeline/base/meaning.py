@@ -52,6 +52,7 @@ class Code:
     files: dict[str, Path] = field(init=False)
     sources: dict[str, Source] = field(init=False, default_factory=dict)
     meanings: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+    needed: dict[str, set[str]] = field(init=False, default_factory=dict)  # modules that each imports from
 
     def __post_init__(self) -> None:
         """List the sources of the package."""
@@ -86,8 +87,10 @@ class Code:
 
     def imported(self, file: str) -> set[str]:
         """Return the modules of this project that a module imports from, also within a function."""
-        found = (self._definition(*each) for each in self.source(file).imports.values())
-        return {each[0] for each in found if each}
+        if file not in self.needed:
+            found = (self._definition(*each) for each in self.source(file).imports.values())
+            self.needed[file] = {each[0] for each in found if each}
+        return self.needed[file]
 
     def module_of(self, target: str) -> str:
         """Return the file that holds a class, or a method of one, by its full name."""

@@ -23,6 +23,7 @@ from pipeline.base.deciding import (
     TRIALS,
     by_class,
     code_in,
+    digests,
     files_of_stages,
     of_parts,
     project,
@@ -61,8 +62,13 @@ def edited(copy: Path, edit: Edit, *files: str) -> Iterator[None]:
             path.write_bytes(content)
 
 
-def keys(copy: Path, module: str = "deciding") -> dict[str, str]:
-    """What the stage writes there."""
+def keys(copy: Path) -> dict[str, str]:
+    """What the stage writes there, by the lists of this process."""
+    return flatten(digests(code_in(copy)))
+
+
+def written(copy: Path, module: str) -> dict[str, str]:
+    """What the stage does write there, by the lists of the copy."""
     (copy / "results").mkdir(exist_ok=True)
     command = [sys.executable, "-B", "-m", f"pipeline.base.{module}"]
     subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, check=True)
@@ -72,7 +78,7 @@ def keys(copy: Path, module: str = "deciding") -> dict[str, str]:
 @pytest.fixture(scope="module")
 def before(copy: Path) -> dict[str, str]:
     """The same before any edit."""
-    return keys(copy)
+    return written(copy, "deciding")
 
 
 def stale(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -115,7 +121,7 @@ def test_edits_without_a_meaning_make_nothing_stale(copy: Path, before: dict[str
 def test_files_with_other_names_make_nothing_stale(copy: Path, before: dict[str, str]) -> None:
     with edited(copy, rename_modules):
         assert not (copy / "pipeline/learning/fit.py").exists()
-        assert stale(before, keys(copy, "deciding_renamed")) == set()
+        assert stale(before, written(copy, "deciding_renamed")) == set()
 
 
 @pytest.mark.parametrize(
