@@ -40,9 +40,9 @@ class Training:
     seeds: tuple[int, ...]
     updates: tuple[int | None, ...]  # update at which each was solved, None where it was not
     cost: int  # replica x updates x length that was run
-    diverged: tuple[bool, ...] = ()  # whether a loss or gradient that was not finite ended it, of each
     evidence: tuple[Evidence, ...] = ()  # of the plain training
     maps: tuple[GradientMap, ...] = ()
+    diverged: tuple[bool, ...] = ()  # whether a loss or gradient that was not finite ended it, of each
 
     def __post_init__(self) -> None:
         """Raise ValueError where there is not one value a seed."""
@@ -139,7 +139,7 @@ def spared(trainings: Sequence[Training], arm: str, seeds: Sequence[int]) -> lis
     ended = {seed for each in trainings if each.arm == SHORTER.get(arm) for seed in each.lost}
     done = retrained(trainings).get(arm, {})
     known = tuple(seed for seed in seeds if seed in ended and seed not in done)
-    return [Training(arm, known, (None,) * len(known), 0, (True,) * len(known))] if known else []
+    return [Training(arm, known, (None,) * len(known), 0, diverged=(True,) * len(known))] if known else []
 
 
 def shares(trainings: Sequence[Training]) -> dict[str, Share]:

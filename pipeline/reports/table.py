@@ -30,6 +30,7 @@ NOT_AGAIN = (
 PLAIN = "With plain settings, for they were not tuned (`python -m pipeline.tune`), so without the luck of a tuning:"
 BEYOND = "Tuned to an end of what was tried (tune.space and tune.cells), so other settings may reach farther:"
 CANNOT = "∗ Horizons that say nothing about gradients:"
+DOUBTED = "† Its trials speak against a curve that falls in one step, so this interval allows for a dip and a plateau:"
 TIED = "Settings of the cell that followed each trial's length; with fixed ones the horizon is another:"
 LEGEND = (
     "Horizon T50: the length that half of the seeds solve, median and {level:.0%} credible interval; *above* and "
@@ -62,6 +63,11 @@ class Column:
     def cell(self, grid: Comparison, pair: Pair) -> Markup:
         """Return what the page shows."""
         return self.html(pair, self.text(grid, pair))
+
+
+def marks(pair: Pair) -> str:
+    """Return the marks beside a horizon: what it does not say, and that its interval is of a wider belief."""
+    return (" ∗" if pair.horizon.cannot_represent else "") + (" †" if pair.horizon.diagnostics else "")
 
 
 def place(estimate: Estimate) -> float:
@@ -100,7 +106,7 @@ COLUMNS = (
     Column("cell", lambda grid, pair: pair.label, html=_linked, where=EVERYWHERE),
     Column(
         "horizon T50",
-        lambda grid, pair: phrase(pair.horizon.t50) + (" ∗" if pair.horizon.cannot_represent else ""),
+        lambda grid, pair: phrase(pair.horizon.t50) + marks(pair),
         lambda grid, pair: place(pair.horizon.t50),
         lambda pair, text: Markup("<strong>{}</strong>").format(text),
         EVERYWHERE,
@@ -146,6 +152,7 @@ def table(grid: Comparison) -> str:
         PLAIN: [pair.title for pair in grid.pairs if grid.another and pair.name not in grid.another],
         NOT_AGAIN: [pair.title for pair in grid.pairs if pair.name in grid.another and not pair.choices],
         CANNOT: [f"{pair.label} {why}" for pair in grid.pairs if (why := pair.horizon.cannot_represent)],
+        DOUBTED: [f"{pair.title}: {why}" for pair in grid.pairs for why in pair.horizon.diagnostics],
         TIED: [f"{pair.title}: {', '.join(pair.horizon.tied)}" for pair in grid.pairs if pair.horizon.tied],
         BEYOND: [f"{pair.title}: {words(pair.at_boundary)}" for pair in grid.pairs if pair.at_boundary],
     }

@@ -10,7 +10,18 @@ from pipeline.base.errors import UserError
 from pipeline.horizon.estimate import Estimate
 from pipeline.reports.comparison import compare
 from pipeline.reports.pairs import Pair
-from pipeline.reports.table import BEYOND, CANNOT, COLUMNS, NOT_AGAIN, PLAIN, TIED, again_phrase, columns, table
+from pipeline.reports.table import (
+    BEYOND,
+    CANNOT,
+    COLUMNS,
+    DOUBTED,
+    NOT_AGAIN,
+    PLAIN,
+    TIED,
+    again_phrase,
+    columns,
+    table,
+)
 from tests.records.made import RESULTS, choice, committed, estimate, searched, tuned
 from tests.reports.grid import between, pair
 
@@ -51,6 +62,13 @@ def test_the_table_marks_a_cell_that_cannot_represent_its_task_and_says_what_fol
     assert cells(marked, 0)["horizon T50"] == cells(plain, 0)["horizon T50"] + " ∗"
     assert f"{CANNOT}\n\n- RNN {because}\n" in marked and "- temporal order × RNN: longest" in marked
     assert "∗" not in plain and TIED not in plain
+
+
+def test_the_table_marks_a_horizon_whose_trials_contradict_the_model() -> None:
+    doubted = table(compare([pair("temporal_order-rnn", diagnostics=("The curve rises.",))]))
+    plain = table(compare([pair("temporal_order-rnn", diagnostics=())]))
+    assert cells(doubted, 0)["horizon T50"] == cells(plain, 0)["horizon T50"] + " †"
+    assert f"{DOUBTED}\n\n- temporal order × RNN: The curve rises.\n" in doubted and "†" not in plain
 
 
 def cells(text: str, row: int) -> dict[str, str]:
