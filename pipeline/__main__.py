@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from pipeline.base.terminal import print_line
+from pipeline.base.lines import print_line
 
 FOLDER = Path(__file__).parent
 

@@ -5,6 +5,7 @@
 writes data/TASK/. Training sequences are never stored: they are drawn fresh for each update.
 """
 
+from pipeline.base.lines import print_line
 from pipeline.settings import Settings, stage_with
 
 
@@ -15,7 +16,7 @@ def main(settings: Settings) -> None:
 
     sequences = prepare(settings)
     count, digest = len(lengths(settings)), sequences.description()["digest"]
-    print(f"{settings.data_folder}: {sequences.count} sequences for each of {count} lengths, digest {digest}")
+    print_line(f"{settings.data_folder}: {sequences.count} sequences for each of {count} lengths, digest {digest}")
 
 
 if __name__ == "__main__":

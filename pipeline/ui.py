@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from pipeline.base.errors import UserError, require
+from pipeline.base.lines import print_line
 from pipeline.settings import Settings, stage_with
 
 HOST = "127.0.0.1"
@@ -31,7 +32,7 @@ def main(settings: Settings) -> None:
     port, store = settings.tracking.port, uri(settings.state)
     require(is_free(port), "tracking.port", "must be a free port", port)
     for line in [*links(settings.state, settings.address), *report(settings)]:
-        print(line, flush=True)
+        print_line(line)
     if not store.startswith("http"):  # else a server runs there
         serve(store, port)
 
@@ -49,7 +50,7 @@ def serve(store: str, port: int) -> None:
     except KeyboardInterrupt:
         server.terminate()
         server.wait()
-        print("stopped")
+        print_line("stopped")
 
 
 def is_free(port: int) -> bool:

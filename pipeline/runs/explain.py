@@ -22,6 +22,7 @@ from pipeline.records.horizon import HorizonRecord, about_cell, read_horizon
 from pipeline.records.labels import title
 from pipeline.records.settings import read_settings
 from pipeline.runs.arms import Trainer, left_out
+from pipeline.runs.beside import show_beside_search
 from pipeline.runs.notes import note
 from pipeline.runs.work import Work, open_work
 from pipeline.settings import Settings
@@ -248,8 +249,9 @@ def log_answer(work: Work, found: ExplanationRecord) -> None:
     numbers |= {"explain/cost": found.cost, "explain/seconds": work.seconds, "replicas/solved": found.solved}
     shown = {"signal_to_noise": found.failing.signal_to_noise, "vanished": found.failing.vanished}
     numbers |= {f"failing/{name}": value for name, value in shown.items() if value is not None}
-    work.run.metrics(found.budget, numbers)
+    work.run.metrics(0, numbers)
     tags = {"verdict": found.verdict or "none", "duration": duration(work.seconds)}
+    show_beside_search(work, tags["verdict"], found.reason)
     work.run.tags(tags | {WROTE: digest(work.folder / "explanation.json")})
     work.run.note(note("explain", found=found, command=work.settings.command("explain")))
 

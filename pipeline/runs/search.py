@@ -29,14 +29,13 @@ from pipeline.records.wording import (
     phrase,
 )
 from pipeline.runs.notes import note
-from pipeline.runs.search_summary import horizon_by_updates, metrics, solved_by_length
+from pipeline.runs.search_summary import horizon_by_updates, metrics, show_study, solved_by_length
 from pipeline.runs.studies import search_study, trial_of
 from pipeline.runs.watcher import Watcher
 from pipeline.runs.work import Work, open_work
 from pipeline.settings import Settings
 from pipeline.settings.tuned import summary, tuned
 from pipeline.study import driver
-from pipeline.study.opening import annotate
 from pipeline.study.record import TrialRecord
 from pipeline.study.results import read_study
 
@@ -60,6 +59,7 @@ def open_search(settings: Settings, display: Display) -> Iterator["SearchRun"]:
     """Open a search; its run in MLflow ends with the block, as the block ends."""
     settings.require_runs()
     require_one_trial(settings)
+    display.doing("opens the study")
     study = search_study(settings)
     with open_work("search", settings, display, tags={"study": study.study_name}) as work:
         work.log_data(work.held_out.digest_of_all(), "held-out")
@@ -96,6 +96,7 @@ class SearchRun:
         answer = horizon_from([trial.observation for trial in trials], settings.search)
         parts = settings.names, settings.task
         found = horizon_record(*parts, answer, trials, settings.search, summary(settings), settings.cell)
+        work.display.progress(1.0, "draws the figures", left="")
         with work.results() as folder:
             write(folder, settings, trials, found)
         log_answer(work, self.study, trials, found)
@@ -142,7 +143,7 @@ def log_answer(work: Work, study: Study, trials: Sequence[TrialRecord], found: H
     values = {"reason": reason(found), "data": work.data, "code": tracking.code()}
     markdown = note("search", found=found, command=work.settings.command("search"), **values)
     work.run.note(markdown)
-    annotate(study, markdown)
+    show_study(study, trials, found, markdown, work.run.link(work.settings.address))
 
 
 def outline(work: Work, found: HorizonRecord) -> dict[str, str]:

@@ -43,6 +43,7 @@ def train(settings: Settings) -> OutcomeRecord:
         log_question(work)
         done = fit(work)
         found = outcome(settings, done, tested(settings, work.held_out, done))
+        display.progress(1.0, "draws the figures", left="")
         with work.results() as folder:
             write(folder, settings, done, found)
         log_answer(work, found)
@@ -71,6 +72,7 @@ def fit(work: Work) -> TrainedReplicas:
         work.display.progress(update / training.updates, f"update {update}{best}")
 
     parts = settings.task, settings.cell, settings.optimizer
+    work.display.doing(f"{training.replicas} replicas begin")
     seeds, sequences = range(training.replicas), work.held_out.sequences(training.length)
     return train_replicas(*parts, training, training.length, seeds, sequences, watch)
 
@@ -125,8 +127,8 @@ def write(folder: Path, settings: Settings, done: TrainedReplicas, found: Outcom
 def log_answer(work: Work, found: OutcomeRecord) -> None:
     """Log what came out, and store the weights as a model."""
     last = max(row.updates_run for row in found.replicas)
-    numbers = {"replicas/solved": found.solved, "train/seconds": work.seconds, "train/compute": found.compute}
-    work.run.metrics(last, numbers)
+    work.run.metrics(last, {"replicas/solved": found.solved})
+    work.run.metrics(0, {"train/seconds": work.seconds, "train/compute": found.compute})
     tags = {"solved": f"{found.solved}/{len(found.replicas)}", "duration": duration(work.seconds)}
     tags |= {WROTE: digest(work.folder / "outcome.json"), "kernel": served(work.settings.cell)}
     work.run.tags(tags | ({"signature": found.signature} if found.signature else {}))

@@ -75,7 +75,7 @@ class Watcher:
         if "replicas/running" in curve:
             running, solved = curve["replicas/running"], curve["replicas/solved"]
             words = f"update {update}, {running:.0f} settings or seeds train, {solved:.0f} solved"
-            self.work.display.progress(0.5, words)
+            self.work.display.progress(0.5, words, left="")  # nobody knows when a climb ends
 
     def round(self, generation: int, climbs: Sequence[Climb], reached: Sequence[float]) -> None:
         """Show how a generation ended."""

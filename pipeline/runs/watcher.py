@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from pipeline.base.terminal import duration
+from pipeline.base.terminal import duration, duration_range
 from pipeline.horizon.acquisition import remaining_compute
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.stopping import reason_to_stop
@@ -17,7 +17,8 @@ from pipeline.study.claims import Claim
 from pipeline.study.record import TrialRecord
 from pipeline.study.results import read_study, records_in
 
-AIMS = {"t90": " (for T90)", "check": " (does it contradict?)"}
+AIMS = {"t90": "for T90", "check": "does it contradict?"}
+LEAST, MOST = 0.3, 3.0  # of the compute that is foreseen to be left, what was: four in five times
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
 
@@ -43,12 +44,14 @@ class Watcher:
         self.log_new(trials)
         self.before = len(trials)
         if trials:
-            print_line, name = self.work.display.print, self.study.study_name
-            print_line(f"resumes study {name}: {self.before} trials already finished")
+            name, options = self.study.study_name, self.work.settings.search
+            self.work.display.print(f"resumes study {name}: {self.before} trials already finished")
+            self.left(Findings.of([trial.observation for trial in trials], options))
 
     def started(self, claim: Claim) -> None:
         """Take the start of a trial."""
         self.length, self.since[claim.ordinal] = claim.length, time.time()
+        self.work.display.progress(self.share, f"T={self.length} begins", self.answer, self.remains)
 
     def watch(self, update: int, curve: Mapping[str, float]) -> None:
         """Show the progress of a trial."""
@@ -66,22 +69,26 @@ class Watcher:
         self.work.run.metrics(found.updates_run, {**interval, "search/length": trial.length})
         self.work.run.flush()
         self.answer, self.remains = f"horizon {short(lower)} to {short(upper)}", self.left(found)
-        aim = AIMS.get(claim.aim, "")
-        solved, gone = f"{trial.solved} of {trial.replicas} solved", duration(self.work.seconds)
+        again = any(each.length == trial.length for each in records if each.ordinal < trial.ordinal)
+        aim = AIMS.get(claim.aim, "again, with other seeds" if again else "")
+        solved, gone = f"{trial.solved} of {trial.replicas}", duration(self.work.seconds)
+        cells = {"trial": f"{len(records):5}", "T": f"{trial.length:5}", "solved": f"{solved:>7}"}
+        cells |= {"horizon": f"{short(lower)} to {short(upper)}".rjust(15), "gone": f"{gone:>6}", "": aim}
         between = f"horizon between {short(lower)} and {short(upper)}"
-        self.work.display.print(f"T={trial.length}{aim}: {solved}; {between}, {gone} gone, {self.remains}")
+        sentence = f"T={trial.length}{f' ({aim})' if aim else ''}: {solved} solved; {between}, {gone} gone"
+        self.work.display.row(cells, f"{sentence}, {self.remains}" if self.remains else sentence)
 
     def left(self, found: Findings) -> str:
         """Return in words how long it still takes, from the speed so far."""
         if reason_to_stop(found):
             self.share = 1.0
             return "done"
-        done = sum(trial.cost for trial in found.seen[self.before :])
-        left = remaining_compute(found)
-        self.share = done / (done + left)
-        if found.posterior.octaves(found.options.level) > VAGUE:
-            return "too early to say how long"
-        return f"about {duration(left * self.work.seconds / max(done, 1.0))} left"
+        left, new = remaining_compute(found), found.seen[self.before :]
+        self.share = found.cost / (found.cost + left)
+        if not new or found.posterior.octaves(found.options.level) > VAGUE:
+            return ""
+        seconds = left * self.work.seconds / max(sum(trial.cost for trial in new), 1.0)
+        return f"{duration_range(LEAST * seconds, MOST * seconds)} left"
 
     def log_new(self, trials: Sequence[TrialRecord]) -> None:
         """Log each finished trial that is not logged yet, also those of other processes."""

@@ -90,7 +90,9 @@ def open_work(
     began = time.monotonic()
     name = " · ".join(filter(None, [settings.experiment or settings.names["cell"], detail, stage]))
     known = {"stage": stage, "mlflow.runColor": color(settings.names["cell"]), **settings.tags, **(tags or {})}
+    display.doing("opens MLflow's store")
     with tracking.open_run(settings.tracking.enabled, settings.state, settings.names["task"], name, known) as run:
+        display.doing("reads or draws the held-out sequences")
         held_out = ensure_prepared(settings)
         run.params(described(settings))
         yield Work(stage, settings, held_out, run, display, began)

@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from types import FrameType
 
+from pipeline.base.lines import waiting
 from pipeline.settings.help import help_text, name_of_command
 from pipeline.settings.hydra_guard import require_plain_hydra
 from pipeline.settings.messages import exit_on_user_error
@@ -45,7 +46,9 @@ def stage_with(*parts: str) -> Callable[[Run], Callable[[], None]]:
             signal.signal(signal.SIGTERM, _terminate)
             with exit_on_user_error(name_of_command(run)):
                 require_plain_hydra(words, CONF)
-                _start(run, words, parts)
+                flags = {word for word in words if word.startswith("-")} - {"-m", "--multirun"}  # Hydra answers those
+                with nullcontext() if flags else waiting(f"{name_of_command(run)}: loads settings and libraries …"):
+                    _start(run, words, parts)
 
         return command
 

@@ -1,8 +1,12 @@
 """Opening a study: its storage, its name, its sampler."""
 
+import json
 import re
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna import Study
@@ -53,6 +57,43 @@ def annotate(study: Study, markdown: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save_note(study, markdown)
+
+
+def state(study: Study, answer: Mapping[str, str]) -> None:
+    """Set the attributes that optuna-dashboard lists on a study's first page; what is empty is left out."""
+    for name, value in answer.items():
+        if value:
+            study.set_user_attr(name, value)
+
+
+@dataclass(frozen=True)
+class Plotly:
+    """A figure of plotly, which need not be installed to make one."""
+
+    content: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """Return it as the dashboard keeps it."""
+        return json.dumps(self.content)
+
+
+def plot(study: Study, name: str, content: Mapping[str, Any]) -> None:
+    """Have optuna-dashboard show a figure of plotly with a study, in the place of one of this name."""
+    from optuna_dashboard import save_plotly_graph_object
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_plotly_graph_object(study, Plotly(content), graph_object_id=name)
+
+
+def known_study(storage: str, name: str) -> Study | None:
+    """Return the newest study of a name, None where there is none; nothing is made."""
+    if storage.startswith(SQLITE) and not Path(storage.removeprefix(SQLITE)).exists():
+        return None
+    place = storage_at(storage)
+    number = newest_number(optuna.get_all_study_names(place), name)
+    full_name = name if number == 1 else f"{name}-{number}"
+    return optuna.load_study(storage=place, study_name=full_name) if number else None
 
 
 def newest_number(names: list[str], name: str) -> int:

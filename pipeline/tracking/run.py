@@ -54,6 +54,9 @@ class Run(Protocol):
         A child with the tag `trial` of one of them is not logged again, but moved here.
         """
 
+    def beside(self, tag: str, value: str, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+        """Set tags of, and store files with, the newest other run of the experiment that has a tag, if there is one."""
+
     def close(self, status: str = "FINISHED") -> None:
         """End the run as FINISHED, FAILED or KILLED."""
 
@@ -76,6 +79,7 @@ class SilentRun:
         return self
 
     def take_over(self, study: str) -> None: ...
+    def beside(self, tag: str, value: str, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None: ...
     def close(self, status: str = "FINISHED") -> None: ...
 
 

@@ -145,6 +145,18 @@ class StoredRun:
     def take_over(self, study: str) -> None:
         self._put(partial(self._find_earlier, study), "runs")
 
+    def beside(self, tag: str, value: str, tags: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+        def add() -> None:
+            found = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{value}'", max_results=1)  # newest
+            for other in found:
+                for name, text in tags.items():
+                    self.client.set_tag(other.info.run_id, name, text)
+                for name, content in files.items():
+                    self._store(name, content, Path(), other.info.run_id)
+
+        self._put(add, "tags of another run")
+        self.outbox.send()
+
     def close(self, status: str = "FINISHED") -> None:
         self.flush()
         now = int(time.time() * 1000)
@@ -190,11 +202,11 @@ class StoredRun:
         for above in parents.keys() - {self.id}:
             client.set_tag(above, RESUMED_BY, self.id)
 
-    def _store(self, name: str, content: bytes, inside: Path) -> None:
+    def _store(self, name: str, content: bytes, inside: Path, run: str = "") -> None:
         with tempfile.TemporaryDirectory() as place:
             path = Path(place) / name
             path.write_bytes(content)
-            self.client.log_artifact(self.id, str(path), None if inside == Path() else str(inside))
+            self.client.log_artifact(run or self.id, str(path), None if inside == Path() else str(inside))
 
     def _batch(self, kind: str, entries: list[Any]) -> None:
         batch: dict[str, Any] = {kind: entries}

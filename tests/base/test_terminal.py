@@ -39,7 +39,7 @@ def test_a_line_now_and_then_says_what_goes_on_and_how_long(
     shown = Display("adding-rnn", None)
     shown._began -= 30  # seconds ago
     shown.progress(0.25, "T=8", "horizon 6 to 20")
-    assert capsys.readouterr().out == "adding-rnn:  25 % T=8; horizon 6 to 20; about 90 s left\n".replace(
+    assert capsys.readouterr().out == "adding-rnn:  25 % T=8; horizon 6 to 20; up to 90 s left\n".replace(
         "90 s", "2 min"
     )
 

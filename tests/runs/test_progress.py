@@ -15,7 +15,7 @@ CURVES = [(1, {"loss/training": 2.0}), (50, {"score/best": 0.5, "replicas/runnin
 
 def stand_in(shown: list[str]) -> SimpleNamespace:
     """The frame of a stage, without its stores."""
-    display = SimpleNamespace(progress=lambda share, text, *_: shown.append(text))
+    display = SimpleNamespace(progress=lambda share, text, *_: shown.append(text), doing=lambda text: None)
     held_out = SimpleNamespace(sequences=lambda length: None)
     return SimpleNamespace(
         settings=compose("training.updates=100"), run=SilentRun(), display=display, held_out=held_out

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.storages import InMemoryStorage
 
-from pipeline.study.opening import annotate, newest_number, open_study
+from pipeline.study.opening import annotate, known_study, newest_number, open_study, state
 from pipeline.study.sampler import HorizonSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -46,3 +46,15 @@ def test_the_note_of_a_study_is_what_the_dashboard_shows() -> None:
     study = open_study(InMemoryStorage(), "gru", HorizonSampler(4, 64))
     annotate(study, "**Horizon**: 58")
     assert get_note(study) == "**Horizon**: 58"
+
+
+def test_a_study_that_nobody_made_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/studies"
+    assert known_study(storage, "lstm") is None
+    assert not (tmp_path / "studies").exists()
+    open_study(storage, "lstm", HorizonSampler(4, 64))
+    assert known_study(storage, "gru") is None
+    found = known_study(storage, "lstm")
+    assert found
+    state(found, {"verdict": "vanishing", "MLflow": ""})
+    assert open_study(storage, "lstm", HorizonSampler(4, 64)).user_attrs == {"verdict": "vanishing"}

@@ -511,6 +511,21 @@ def test_a_run_is_found_by_what_it_wrote_and_the_newest_wins(state: Path, client
     assert writers(state, "http://127.0.0.1:5000", "digest.nothing") == {}
 
 
+def test_a_run_adds_to_the_newest_one_that_wrote_what_it_explains(state: Path, client: MlflowClient) -> None:
+    searches = []
+    for name in ("older search", "newer search"):
+        with tracking.open_run(True, state, "explained", name, {"digest.trials": "0123"}) as run:
+            searches.append(run.id)
+        time.sleep(0.002)  # runs are ordered by milliseconds
+    with tracking.open_run(True, state, "explained", "explains", {}) as run:
+        run.beside("digest.trials", "0123", {"verdict": "vanishing"}, {"maps.svg": b"<svg/>"})
+        run.beside("digest.trials", "4567", {"verdict": "none"}, {})  # of a search that is not there
+    older, newer = (client.get_run(each) for each in searches)
+    assert "verdict" not in older.data.tags and newer.data.tags["verdict"] == "vanishing"
+    assert [file.path for file in client.list_artifacts(searches[1])] == ["maps.svg"]
+    assert client.list_artifacts(run.id) == []
+
+
 def test_links_lead_to_the_server_that_keeps_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert link("http://127.0.0.1:5000", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:80/")
