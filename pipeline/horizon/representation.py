@@ -27,7 +27,7 @@ LIMITS = (
     Limit(
         "linear",
         ANY,
-        ("adding_pascanu", "multiplication", "parity"),
+        ("adding_pascanu", "multiplication", "parity", "selective_copy"),
         AFFINE + "{task} depends on products of inputs (argued)",
     ),
     Limit(

@@ -16,7 +16,7 @@ from pipeline.reports.pairs import Pair
 from pipeline.reports.table import again_phrase
 from pipeline.settings.places import ROOT
 
-TYPES = {".csv": "text/csv", ".tex": "application/x-tex", ".bib": "application/x-bibtex"}
+TYPES = {".csv": "text/csv", ".tex": "application/x-tex", ".bib": "application/x-bibtex", ".svg": "image/svg+xml"}
 ESCAPED = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#"})
 
 

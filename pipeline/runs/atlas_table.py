@@ -1,22 +1,13 @@
 """results/atlas/horizons.md and horizons.json: every pair that has been placed, and which have not."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.base.files import replaced, write_json
-from pipeline.base.trees import as_json
 from pipeline.cells.cell import KINDS
-from pipeline.records.atlas import PAIR, RATE, PairRecord, RateRecord, read_if_there
-from pipeline.records.horizon import HorizonRecord
+from pipeline.records.atlas_places import NOT_RUN, Place, Placed, read_atlas
 from pipeline.records.labels import label
-from pipeline.records.settings import SettingsRecord
-from pipeline.records.wording import phrase
 
-Place = tuple[str, str, str]  # width, task, name of the row
-
-NOT_RUN = "not run"
 LEGEND = """\
 Horizon T50: the length that half of the replicas solve within {budget} updates, with its {level:.0%} credible interval;
 *above* and *below*: beyond the lengths that were tried. Every cell has the settings of its file in conf/cell, which are
@@ -27,78 +18,30 @@ Nothing else is tuned, so a cell that is behind another one here may be before i
 HEAD = ("task", "row", "T50", "learning rate", "a layer is", "initial weights", "tied to the length", "why it fails")
 
 
-@dataclass(frozen=True)
-class Placed:
-    """What is known of one pair."""
-
-    width: str
-    task: str
-    name: str
-    rate: RateRecord | None
-    pair: PairRecord | None
-    horizon: HorizonRecord | None
-    settings: SettingsRecord | None
-
-    @property
-    def answer(self) -> str:
-        """The horizon in words, marked where the cell can't represent the task."""
-        if not self.horizon:
-            return NOT_RUN
-        return phrase(self.horizon.t50) + (" ∗" if self.horizon.cannot_represent else "")
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Its row in the long table."""
-        found, settings, rate = self.horizon, self.settings, self.rate
-        if not found or not settings or not rate:
-            return (label(self.task), self.name, NOT_RUN, f"{rate.chosen:g}" if rate else "", *[""] * 4)
-        why = "∗" if found.cannot_represent else found.signature or ""
-        return (
-            label(self.task),
-            self.name,
-            self.answer,
-            f"{rate.chosen:g}" + (", an end of those tried" if rate.at_end else ""),
-            found.kind,
-            str(settings.cell.get("init", "")),
-            ", ".join(found.tied) or "nothing",
-            why,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what horizons.json states of it."""
-        known = {"width": self.width, "task": self.task, "row": self.name}
-        return known | {
-            "command": self.pair.command if self.pair else None,
-            "rate": as_json(self.rate) if self.rate else None,
-            "horizon": as_json(self.horizon) if self.horizon else None,
-            "cell": dict(self.settings.cell) if self.settings else None,
-        }
+def row_of(each: Placed) -> tuple[str, ...]:
+    """Return the row of a pair in the long table."""
+    found, settings, rate = each.horizon, each.settings, each.rate
+    if not found or not settings or not rate:
+        return (label(each.task), each.name, NOT_RUN, f"{rate.chosen:g}" if rate else "", *[""] * 4)
+    why = "∗" if found.cannot_represent else found.signature or ""
+    return (
+        label(each.task),
+        each.name,
+        each.answer,
+        f"{rate.chosen:g}" + (", an end of those tried" if rate.at_end else ""),
+        found.kind,
+        str(settings.cell.get("init", "")),
+        ", ".join(found.tied) or "nothing",
+        why,
+    )
 
 
-def write_table(results: Path, planned: Iterable[Place]) -> None:
-    """Write the table of all pairs that are in the folder or were planned."""
-    home = results / "atlas"
-    there = {place_of(path.parent) for path in home.glob(f"*/*-*/{RATE}")}
-    found = [placed(home, place) for place in sorted({*planned, *there})]
+def write_table(home: Path, planned: Iterable[Place]) -> None:
+    """Write the table of all pairs that are in the folder of an atlas or were planned."""
+    found = read_atlas(home, planned)
     with replaced(home, whole=False) as folder:
         write_json(folder / "horizons.json", {"pairs": [each.to_json() for each in found]})
         (folder / "horizons.md").write_text(text(found))
-
-
-def place_of(folder: Path) -> Place:
-    """Return which pair a folder is of; no task has a - in its name."""
-    task, _, name = folder.name.partition("-")
-    return folder.parent.name, task, name
-
-
-def placed(home: Path, place: Place) -> Placed:
-    """Return what the folder of a pair holds."""
-    width, task, name = place
-    folder = home / width / f"{task}-{name}"
-    rate, pair = read_if_there(folder / RATE, RateRecord), read_if_there(folder / PAIR, PairRecord)
-    horizon = read_if_there(folder / "search/horizon.json", HorizonRecord) if pair else None
-    settings = read_if_there(folder / "search/settings.json", SettingsRecord) if pair else None
-    return Placed(width, task, name, rate, pair, horizon, settings)
 
 
 def text(found: Sequence[Placed]) -> str:
@@ -109,7 +52,7 @@ def text(found: Sequence[Placed]) -> str:
         parts.append(legend(known))
     for width in dict.fromkeys(each.width for each in found):
         parts += [f"## {heading(width)}", matrix([each for each in found if each.width == width])]
-        parts.append(table(HEAD, [each.row for each in found if each.width == width]))
+        parts.append(table(HEAD, [row_of(each) for each in found if each.width == width]))
     horizons = [each.horizon for each in known if each.horizon]
     limits = sorted({f"- {each.cell} {each.cannot_represent}" for each in horizons if each.cannot_represent})
     parts += ["∗ Horizons that say nothing about gradients:", "\n".join(limits)] if limits else []

@@ -26,6 +26,7 @@ NOT_OF = {  # what decides nothing of a stage, beside `NO_RESULT`
     "explain": ("atlas", "retune", "tune"),
     "tune": ("atlas", "explain", "retune"),
     "retune": ("atlas", "explain"),
+    "atlas": ("atlas.cells", "atlas.tasks", "atlas.widths", "explain", "retune", "tune"),  # which pairs, of one table
 }
 LONGEST = 120  # signs of a folder's name
 

@@ -114,7 +114,8 @@ class Atlas(Section):
 
     section: ClassVar[str] = "atlas"
 
-    tasks: Annotated[list[str] | None, _words_of("task")]
+    tasks: Annotated[list[str], _LINE]  # names from conf/task, or of `task_variants`
+    task_variants: Mapping[str, Any]  # more columns by their names: the words of a command line
     cells: Annotated[list[str] | None, _words_of("cell")]
     variants: Mapping[str, Any]  # more rows by their names: the words of a command line
     widths: Annotated[list[int | str], _WIDTHS]

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from pipeline import atlas
 from pipeline.base.errors import UserError
 from pipeline.records.atlas import RateRecord
+from pipeline.records.atlas_places import placed
 from pipeline.records.horizon import read_horizon
 from pipeline.records.wording import phrase
 from pipeline.runs import atlas as course
-from pipeline.runs.atlas_plan import Entry, matched, planned, rows, weights
-from pipeline.runs.atlas_table import placed, write_table
+from pipeline.runs.atlas_agenda import Pace, Step, group
+from pipeline.runs.atlas_plan import Entry, home_of, matched, planned, rows, weights
+from pipeline.runs.atlas_table import write_table
 from pipeline.runs.learning_rate import choose_rate, of_rates
 from pipeline.settings.places import options
 from pipeline.tuning.climbing import Climb, Entrant, RaceOutcome
@@ -25,6 +28,7 @@ from tests.conftest import compose, run_stage
 SMALL = (
     "atlas.tasks=[temporal_order]",
     "atlas.cells=[rnn,lru]",
+    "atlas.widths=[32]",
     "atlas.climb=60",
     "atlas.rates=[0.003,0.03]",
     "data.held_out=100",
@@ -53,9 +57,34 @@ def test_a_command_line_can_ask_for_some_pairs_alone_and_its_words_are_the_stron
     (entry,) = plan("task=copy", "cell=gru", "cell.chrono=30", "training.updates=77", "atlas.seeds=1")
     assert entry.place == ("32", "copy", "gru")
     assert entry.settings.training.updates == 77 and entry.settings.cell.chrono == 30  # type: ignore[attr-defined]
-    assert entry.folder.parts[-3:] == ("atlas", "32", "copy-gru")
+    assert entry.folder.parts[-2:] == ("32", "copy-gru")
     assert not entry.settings.search.tuned and entry.settings.search.factor == 2.0
     assert [word for word in entry.settings.overrides if word.startswith("atlas.")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        ((), "results/atlas"),
+        (("atlas.cells=[gru,lru]", "atlas.widths=[matched]", "executor=processes"), "results/atlas"),
+        (("cell=gru",), "results/try/atlas/cell=gru"),
+        (("cell=gru", "publish=true"), "results/atlas"),
+        (("training.updates=77",), "results/try/atlas/training.updates=77"),
+        (("training.updates=77", "publish=true"), "results/atlas"),
+        (("cell=gru", "atlas.seeds=1"), "results/try/atlas/atlas.seeds=1,cell=gru"),
+    ],
+)
+def test_an_atlas_that_asks_another_question_leaves_the_published_one_alone(
+    words: tuple[str, ...], folder: str
+) -> None:
+    assert f"results/{home_of(compose(*words))}" == folder
+
+
+def test_a_task_with_other_settings_is_a_column_of_its_own() -> None:
+    (entry,) = plan("atlas.tasks=[copy_ten]", "atlas.cells=[lem]", "atlas.widths=[32]")
+    assert entry.place == ("32", "copy_ten", "lem") and entry.title == "copy_ten-lem"
+    assert entry.settings.names["task"] == "copy" and entry.settings.task.message == 10  # type: ignore[attr-defined]
+    assert "task.message=10" in course.question(entry.settings)
 
 
 def test_a_pair_of_the_atlas_has_the_study_that_its_own_command_has() -> None:
@@ -82,6 +111,8 @@ def test_the_command_of_a_pair_is_the_same_wherever_it_was_searched() -> None:
         ("atlas.rates=[0.1,0.01]", "atlas.rates is a rising list of numbers above 0; got"),
         ("atlas.widths=[0]", "atlas.widths is a list of units, or matched; got"),
         ("atlas.cells=[nope]", "atlas.cells must be null, or a list of"),
+        ("atlas.tasks=[nope]", "atlas.tasks must be of adding, adding_pascanu, copy, latch"),
+        ("+atlas.task_variants.mine=['task.goal=1']", "atlas.task_variants.mine must name one task: task=NAME; got"),
         ("+atlas.variants.mine=['cell.chrono=tied']", "atlas.variants.mine must name one cell: cell=NAME; got"),
         ("+atlas.variants.mine=3", "atlas.variants.mine is a list of words of a command line; got 3"),
         ("atlas.settings=['trainig.updates=3']", "trainig.updates is not a setting; did you mean training.updates"),
@@ -89,7 +120,7 @@ def test_the_command_of_a_pair_is_the_same_wherever_it_was_searched() -> None:
 )
 def test_a_mistake_in_the_atlas_is_one_sentence(words: str, error: str) -> None:
     with pytest.raises(UserError) as raised:
-        plan(words, "task=copy")
+        plan(words, *(() if "atlas.tasks" in words else ("task=copy",)))
     assert str(raised.value).startswith(error)
 
 
@@ -111,11 +142,34 @@ def test_the_rate_is_that_whose_seeds_came_farthest() -> None:
 
 
 def test_every_rate_is_tried_with_the_same_seeds_and_costs_no_more_than_allowed() -> None:
-    (entry,) = plan("task=temporal_order", "cell=rnn", *SMALL[2:])
+    (entry,) = plan("task=temporal_order", "cell=rnn", *SMALL[3:])
     found = choose_rate(entry.settings)
     assert found == choose_rate(entry.settings)
     assert found.rates == (0.003, 0.03) and found.cost <= 60 * 60
     assert found.octaves[found.rates.index(found.chosen)] == max(found.octaves)
+
+
+def step(title: str, searches: bool, cost: float) -> Step:
+    (entry,) = plan("task=copy", "cell=gru")
+    return Step(replace(entry, name=title), searches, cost)
+
+
+def test_the_cheapest_work_comes_first_and_many_workers_get_more_of_its_kind() -> None:
+    steps = [step("a", True, 9.0), step("b", False, 5.0), step("c", True, 2.0), step("d", True, 1.0)]
+    assert [each.entry.name for each in group(steps, 1)] == ["d"]
+    assert [each.entry.name for each in group(steps, 2)] == ["d", "c", "a"]
+    assert [each.entry.name for each in group(steps[:2], 2)] == ["b"]
+
+
+def test_the_time_left_is_a_range_that_learns_from_its_errors() -> None:
+    now = iter([0.0, 100.0, 100.0])
+    pace, steps = Pace(1, lambda: next(now)), [step("a", True, 300.0), step("b", False, 100.0)]
+    assert pace.left(steps) == ""
+    pace.done(100.0)
+    assert pace.left(steps) == "7 min to 22 min left"  # 100 + (300 + 300) / 2 and x 2, at a unit a second
+    for real in (10.0, 20.0, 30.0, 40.0):
+        pace.done(real, 20.0)
+    assert pace.range() == (1.0, 1.5)
 
 
 def test_a_pair_that_another_process_has_in_hand_is_left_to_it(tmp_path: Path) -> None:
@@ -198,7 +252,7 @@ def test_the_table_says_which_pairs_were_not_run_and_which_cells_cannot_represen
     rate = {"made_by": "x", "chosen": 0.1, "rates": [0.01, 0.1], "seeds": 2, "octaves": [1.0, 2.0], "longest": 4}
     (folder / "rate.json").write_text(json.dumps(rate | {"cost": 10}))
     (folder / "pair.json").write_text(json.dumps({"study": "y", "command": "python"}))
-    write_table(tmp_path, [("32", "copy", "lru"), ("32", "adding", "lru")])
+    write_table(tmp_path / "atlas", [("32", "copy", "lru"), ("32", "adding", "lru")])
     text = (tmp_path / "atlas/horizons.md").read_text()
     assert f"| lru | {phrase(read_horizon(folder / 'search/horizon.json').t50)} ∗ | not run |" in text
     assert f"- lru {because}" in text and "0.1, an end of those tried" in text
