@@ -40,6 +40,22 @@ def kernels() -> str:
     return "\n".join(lines)
 
 
+def cells() -> str:
+    """Every cell of conf/cell: what its docstring calls it, what a layer is, and how it begins."""
+    from pipeline.settings import compose
+
+    lines = [
+        "| `cell=` | what it is | a layer is | layers | initial weights | tied to the length |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in sorted(path.stem for path in (ROOT / "conf/cell").glob("*.yaml")):
+        cell = compose(f"cell={name}").cell
+        what = " ".join(str(type(cell).__doc__).split("\n\n")[0].split()).removesuffix(".")
+        said = (cell.kind or "not known", getattr(cell, "layers", 1), cell.init, ", ".join(cell.tied))
+        lines.append(f"| {name} | {what} | {' | '.join(str(each) for each in said)} |")
+    return "\n".join(lines)
+
+
 def blocks(language: str) -> list[str]:
     """Every fenced block of the pages, but for those on clusters."""
     pages = "\n".join(page.read_text() for page in PAGES if page != CLUSTER)
@@ -48,9 +64,10 @@ def blocks(language: str) -> list[str]:
 
 def filled(text: str) -> str:
     """A page with every marked section as its file says."""
-    for name, section in {"horizons": horizons, "search": search, "kernels": kernels}.items():
+    for name, section in {"horizons": horizons, "search": search, "kernels": kernels, "cells": cells}.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        text = re.sub(rf"{begin}.*?{end}", lambda _: f"{begin}\n{section()}\n{end}", text, flags=re.DOTALL)  # noqa: B023
+        if begin in text:
+            text = re.sub(rf"{begin}.*?{end}", lambda _: f"{begin}\n{section()}\n{end}", text, flags=re.DOTALL)  # noqa: B023
     return text
 
 
