@@ -32,7 +32,17 @@ ERRORS = (OSError, RuntimeError, subprocess.SubprocessError)
 
 
 @cache
-def library(cell: str, dtype: torch.dtype) -> ctypes.CDLL | None:
+def available() -> bool:
+    """Return True if C++ can be compiled and loaded here; the first call tries."""
+    try:
+        _load('extern "C" { int scratch, forward, backward; }\n', _compiler())
+    except ERRORS:
+        return False
+    return True
+
+
+@cache
+def passes(cell: str, dtype: torch.dtype) -> ctypes.CDLL | None:
     """Return the passes of the cell that this C++ defines as `Cell`, or None after a warning that says why not."""
     try:
         return _load(f'{cell}\n#include "threads.h"\nEXPORT(Cell, {NUMBERS[dtype]})\n', _compiler())

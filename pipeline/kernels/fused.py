@@ -1,8 +1,9 @@
 """Level 3: a cell's passes in C++ on the CPU; also as an autograd function."""
 
 import ctypes
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Shaped
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pipeline.cells.cell import Cell, State
 from pipeline.kernels import build
-from pipeline.kernels.program import BY_HAND, Program
+from pipeline.kernels.program import Program
 from pipeline.kernels.scaling import FLOOR, Norms
 from pipeline.kernels.workspace import Trace, Workspace, lend
 
@@ -41,13 +42,30 @@ class Problem(ctypes.Structure):
     ]
 
 
-def available() -> bool:
-    """Return True if cells can be compiled; the first call compiles one."""
-    return build.library(BY_HAND[next(iter(BY_HAND))].source, torch.float32) is not None
+class Passes(ABC):
+    """A forward pass and the backward pass through it, without autograd."""
+
+    @abstractmethod
+    def forward(self, keep: bool) -> Float[Tensor, "replica outputs batch hidden"]:
+        """Return the outputs; `keep` what a backward pass needs."""
+
+    @abstractmethod
+    def backward(
+        self,
+        upstream: Float[Tensor, "replica outputs batch hidden"],
+        gradient: Weights,
+        norms: Norms | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        """Write dL/d(weights) into `gradient`, whose tensors lie like weights, and fill `norms` and `trace`.
+
+        Raises RuntimeError where the memory of the forward pass serves a later one by now.
+        """
 
 
-class Passes:
-    """A forward pass and the backward pass through it. Weights are read, and gradients written, where they lie.
+@final
+class NativePasses(Passes):
+    """The passes in C++. Weights are read, and gradients written, where they lie.
 
     A weight may be a view whose replicas are far apart, as in rows that hold all weights of a replica; inside a replica
     it is contiguous.
@@ -80,18 +98,17 @@ class Passes:
         self.problem.start = ctypes.addressof(self.start) if begun else None
         self.cell, self.program = cell, program
         self.alive = (inputs, *leaves, *begun)  # what is pointed to
-        library = build.library(program.source, self.like.dtype)
-        assert library is not None, "programs that cannot be built are not run"
-        self.library = library
+        native = build.passes(program.source, self.like.dtype)
+        assert native is not None, "programs that cannot be built are not run"
+        self.native = native
         self.workspace: Workspace | None = None
         self.owner = object()  # of the workspace; not this object, or both would outlive their use as a cycle
 
     def forward(self, keep: bool) -> Float[Tensor, "replica outputs batch hidden"]:
-        """Return the outputs; `keep` what a backward pass needs."""
         problem, like, parts = self.problem, self.like, len(self.program.parts)
         replicas, time, batch, hidden = problem.replicas, problem.time, problem.batch, problem.hidden
         widths = [size.of(hidden) for size in self.program.parts]
-        scratch = self.library.scratch(ctypes.byref(problem))
+        scratch = self.native.scratch(ctypes.byref(problem))
         shapes: list[tuple[int, ...]] = [(min(problem.threads, replicas), scratch)]
         if keep:
             shapes.append((replicas, time, batch, self.program.kept.of(hidden)))
@@ -103,7 +120,7 @@ class Passes:
             problem.parts = ctypes.addressof(self.parts)
         out = like.new_empty(replicas, problem.outputs, batch, widths[0])
         problem.out = out.data_ptr()
-        self.library.forward(ctypes.byref(problem))
+        self.native.forward(ctypes.byref(problem))
         if keep:
             self.workspace = workspace
         else:
@@ -113,16 +130,12 @@ class Passes:
     def backward(
         self,
         upstream: Float[Tensor, "replica outputs batch hidden"],
-        gradient: Mapping[str, Float[Tensor, "replica ..."]],
+        gradient: Weights,
         norms: Norms | None = None,
         trace: Trace | None = None,
         of_start: State | None = None,
     ) -> None:
-        """Write dL/d(weights) into `gradient`, whose tensors lie like weights, and fill `norms` and `trace`.
-
-        `of_start` takes dL/d(state before the first step), where it is no zero state. Raises RuntimeError where the
-        memory of the forward pass serves a later one by now.
-        """
+        """Do as `Passes` says; `of_start` takes dL/d(state before the first step), where it is no zero state."""
         assert self.workspace is not None, "forward(keep=True) comes first"
         self.workspace.check(self.owner)
         assert all(_dense(tensor) is tensor for tensor in gradient.values()), "a replica's gradient is contiguous"
@@ -140,7 +153,7 @@ class Passes:
             problem.states, problem.errors = trace.states.data_ptr(), trace.errors.data_ptr()
         begun = (ctypes.c_void_p * len(of_start or ()))(*map(Tensor.data_ptr, of_start or ()))
         problem.d_start = ctypes.addressof(begun) if of_start else None
-        self.library.backward(ctypes.byref(problem))
+        self.native.backward(ctypes.byref(problem))
         for name, norm in zip(self.cell.states, noted, strict=False):
             if norms is not None and norms[name] is not norm:
                 norms[name].copy_(norm)
@@ -183,7 +196,7 @@ class _Unroll(torch.autograd.Function):
     ) -> Float[Tensor, "replica outputs batch hidden"]:
         ctx.save_for_backward(*tensors)  # so that autograd notices where one is changed before the backward pass
         weights, start = dict(zip(names, tensors, strict=False)), tensors[len(names) :]
-        ctx.passes = Passes(cell, program, weights, inputs, channels, outputs, threads, start)
+        ctx.passes = NativePasses(cell, program, weights, inputs, channels, outputs, threads, start)
         ctx.names, ctx.norms, ctx.trace = names, norms, trace
         result: Tensor = ctx.passes.forward(keep=True)
         return result

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from pipeline.base.errors import UserError, require
 from pipeline.cells.cell import Cell
-from pipeline.kernels import batched, build, fused, prepared, stepwise
+from pipeline.kernels import batched, build, fused, stepwise
 from pipeline.kernels.batched_steps import Weights
 from pipeline.kernels.compiler import replay
 from pipeline.kernels.compiler.compile import Compiled, compiled
-from pipeline.kernels.program import BY_HAND, Program
+from pipeline.kernels.prepared import PreparedPasses
+from pipeline.kernels.program import Program
 from pipeline.kernels.scaling import Norms
 from pipeline.kernels.validation import input_width
 from pipeline.kernels.workspace import Trace
@@ -50,9 +51,8 @@ def unroll(
     and hidden, of dL/d(state after step t), each replica alone, equal to what autograd's retain_grad sees, without
     underflow or overflow; scaling.FLOOR where the gradient is exactly zero. `trace` is filled in the same way.
 
-    kernel    fused     C++ on the CPU: written by hand for RNN, GRU and LSTM, made from the lines of any other cell;
-                        UserError where it cannot be built
-              torch     those three by hand, any other cell by running its graph; else as stepwise
+    kernel    fused     C++ on the CPU, made from the cell's lines; UserError where it cannot be built
+              torch     RNN, GRU and LSTM by hand, any other cell by running its graph; else as stepwise
               stepwise  any cell, from its `forward` alone
               auto      the first of these that serves the cell and the device; where the fused one cannot be built,
                         a warning and the next
@@ -92,7 +92,7 @@ def passes(
     norms: Norms,
     trace: Trace | None,
     channels: int | None = None,
-) -> prepared.AnyPasses | None:
+) -> fused.Passes | None:
     """Return the forward pass of `unroll` and the backward pass through it, without autograd; None if that is needed.
 
     `norms` and `trace` are checked here, and filled when the backward pass is given them.
@@ -104,10 +104,9 @@ def passes(
 
 def _passes(
     cell: Cell, program: Program, weights: Weights, inputs: Inputs, width: int, outputs: int, threads: int
-) -> prepared.AnyPasses:
-    if cell.initial(weights) is not None:
-        return prepared.StartedPasses(cell, program, weights, inputs, width, outputs, threads)
-    kind = prepared.DerivedPasses if program.derive else fused.Passes
+) -> fused.Passes:
+    prepared = program.derive is not None or cell.initial(weights) is not None
+    kind = PreparedPasses if prepared else fused.NativePasses
     return kind(cell, program, weights, inputs, width, outputs, threads)
 
 
@@ -131,7 +130,7 @@ class Choice(NamedTuple):
 
     kernel: str  # fused, torch or stepwise
     program: Program | None = None  # fused
-    replay: Compiled | None = None  # torch, where the cell's own graph is run
+    replay: Compiled | None = None  # torch, where the cell's own graph is run; None: by hand
 
 
 _served: dict[type[Cell], str] = {}  # which kernel ran a cell of this class last
@@ -153,16 +152,19 @@ def _choose(kernel: str, cell: Cell, weights: Weights, channels: int, device: st
     require(kernel in KERNELS, "training.kernel", f"must be one of {', '.join(KERNELS)}", kernel)
     if kernel == "stepwise":
         return Choice("stepwise")
-    if type(cell) in BY_HAND:
-        return _by_hand(kernel, cell, weights, device)
+    by_hand = Choice("torch") if type(cell) in batched.PASSES else None
+    if by_hand and kernel == "torch":
+        return by_hand
     found = compiled(cell, weights, channels)
     reason = found.reason
     if device == "cpu" and found.native is not None and kernel != "torch":
-        if build.library(found.native.source, next(iter(weights.values())).dtype) is not None:
+        if build.passes(found.native.source, next(iter(weights.values())).dtype) is not None:
             return Choice("fused", found.native)
         reason = NOT_BUILT
     if kernel == "fused" and device != "cpu":
         reason = "that serves the CPU alone"
+    if by_hand and kernel == "auto":
+        return by_hand
     if found.graph is None or kernel == "fused":
         return _refused(kernel, str(reason))
     if reason is not None and reason != NOT_BUILT and kernel == "auto":
@@ -176,18 +178,6 @@ def _refused(kernel: str, reason: str) -> Choice:
         raise UserError(f"training.kernel is fused, but {reason}")
     _say(reason, "stepwise")
     return Choice("stepwise")
-
-
-def _by_hand(kernel: str, cell: Cell, weights: Weights, device: str) -> Choice:
-    program = BY_HAND[type(cell)]
-    if device == "cpu" and kernel != "torch":
-        if build.library(program.source, next(iter(weights.values())).dtype) is not None:
-            return Choice("fused", program)
-        if kernel == "fused":
-            raise UserError(f"training.kernel is fused, but {NOT_BUILT}")
-    if kernel == "fused":
-        raise UserError("training.kernel is fused, but that serves the CPU alone")
-    return Choice("torch")
 
 
 @cache

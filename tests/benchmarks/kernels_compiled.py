@@ -1,4 +1,4 @@
-"""Passes made from a cell's own lines: beside those by hand, in torch and step by step, and beside the machine's peak.
+"""Passes made from a cell's own lines: beside those in torch and step by step, and beside the machine's peak.
 
 `python -m tests.benchmarks.kernels_compiled [FILE] [--quick]` prints a table for every cell of conf/cell, and writes it
 as JSON row by row: a run that was ended goes on where it stopped, `--anew` begins again. Times are CPU times of one
@@ -28,7 +28,6 @@ from pipeline.kernels.compiler import replay
 from pipeline.kernels.compiler.compile import Compiled, compiled
 from pipeline.kernels.compiler.lower import lower
 from pipeline.kernels.compiler.plan import plan
-from pipeline.kernels.program import BY_HAND
 from pipeline.learning import model as models
 from pipeline.learning.fit import Problem, one_update
 from pipeline.learning.objective import objective
@@ -40,11 +39,7 @@ CHANNELS = 2
 SIZES = ((32, 500), (32, 100), (64, 500), (64, 100), (128, 500), (128, 100))  # units, steps
 QUICK = SIZES[:1]
 OWN_CELL = "irnn"  # one of a user's lines, for the time to its first update
-GOALS = {
-    "one": 8.0,
-    "several": 6.0,
-    "by hand": 0.95,
-}  # times stepwise, by the products of a step; and of the hand-written
+GOALS = {"one": 8.0, "several": 6.0}  # times stepwise, by the stages of products in a step
 DEFAULT_FILE = "results/benchmarks/kernels_compiled.json"
 PEAK = """
 #include "simd.h"
@@ -101,9 +96,8 @@ def run(way: str, found: Compiled, what: Given) -> None:
         start = cell.start(weights, BATCH)
         outputs = replay.unroll(cell, *found.replayed(weights), inputs, CHANNELS, 1, norms, None, start)
     else:
-        program = BY_HAND[type(cell)] if way == "by hand" else found.native
-        assert program is not None
-        outputs = fused.unroll(cell, program, weights, inputs, CHANNELS, 1, norms, 1)
+        assert found.native is not None
+        outputs = fused.unroll(cell, found.native, weights, inputs, CHANNELS, 1, norms, 1)
     torch.autograd.grad((outputs * upstream).sum(), list(weights.values()), allow_unused=True)
 
 
@@ -130,11 +124,11 @@ def measure(name: str, hidden: int, length: int, rounds: int) -> dict[str, Any]:
     what = given(cell, length)
     found = compiled(cell, what[1], CHANNELS)
     row: dict[str, Any] = {"cell": name, "hidden": hidden, "length": length, "reason": found.reason}
-    ways = ["generated"] * (found.native is not None) + ["by hand"] * (type(cell) in BY_HAND)
+    ways = ["generated"] * (found.native is not None)
     if ways:
         row |= side_by_side(rounds, {way: partial(run, way, found, what) for way in ways})
         row["operations"], row["stages"] = products(cell, what)
-    others = [*ways[:1], *["replayed"] * (found.graph is not None), "stepwise"]
+    others = [*ways, *["replayed"] * (found.graph is not None), "stepwise"]
     slower = side_by_side(min(rounds, 3), {way: partial(run, way, found, what) for way in others})
     return row | {f"beside {way}" if way in ways else way: seconds for way, seconds in slower.items()}
 
@@ -159,7 +153,7 @@ def first_update(cell: Cell) -> None:
 
 
 def starts() -> dict[str, dict[str, float]]:
-    """Return the seconds to the first update, cold and warm, of the RNN by hand and of a cell of one's own."""
+    """Return the seconds to the first update, cold and warm, of the RNN and of a cell of one's own."""
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         variables = {**os.environ, "XDG_CACHE_HOME": folder}
@@ -178,8 +172,6 @@ def show(row: dict[str, Any], peak: float) -> None:
         faster = row["stepwise"] / row["beside generated"]
         text += f"{1e3 * seconds:8.1f} ms {row['operations'] / seconds / peak:5.0%} of peak"
         text += f"{faster:6.1f} x stepwise (goal {goal:.0f}{', missed' * (faster < goal)})"
-    if "by hand" in row:
-        text += f"{row['by hand'] / row['generated']:6.2f} of by hand"
     if "replayed" in row:
         text += f"; replayed {row['stepwise'] / row['replayed']:.1f} x stepwise"
     print(text + (f"; {row['reason']}" if row["reason"] else ""), flush=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.kernels.fused import available
+from pipeline.kernels.build import available
 from tests.kernels.oracle import by_kernel, draw, make_cell, make_weights
 
 REPLICAS, TIME, BATCH, HIDDEN = 16, 2000, 32, 64

@@ -2,7 +2,7 @@
 
 import torch
 
-from pipeline.kernels import fused
+from pipeline.kernels import build
 from tests.kernels.oracle import CELLS, by_kernel, draw, make_cell, make_weights
 
 SHAPES = ((1, 1), (3, 37), (8, 5), (19, 32), (33, 1))  # hidden, batch
@@ -26,7 +26,7 @@ def check(name: str, hidden: int, batch: int, dtype: torch.dtype) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    assert fused.available()
+    assert build.available()
     for number, name in enumerate(CELLS):
         for hidden, batch in SHAPES:
             check(name, hidden, batch, (torch.float32, torch.float64)[number % 2])

@@ -9,7 +9,7 @@ from itertools import product
 
 import torch
 
-from pipeline.kernels import fused
+from pipeline.kernels import build, fused
 from pipeline.kernels.unroll import unroll
 from pipeline.kernels.workspace import Trace, Workspace
 from tests.kernels.oracle import CELLS, by_kernel, draw, make_cell, make_weights
@@ -43,7 +43,7 @@ def run(name: str, hidden: int, batch: int, dtype: torch.dtype, tokens: bool) ->
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    assert fused.available()
+    assert build.available()
     fused.lend = lend  # type: ignore[attr-defined]
     few, types = sys.argv[1] == "few", (torch.float32, torch.float64)
     for number, name in enumerate(CELLS):

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.kernels import build, fused
-from pipeline.kernels.program import BY_HAND
+from pipeline.kernels import build
 
-SOURCE = next(iter(BY_HAND.values())).source
+SOURCE = (Path(__file__).with_name("golden") / "IRNN.h").read_text()
 
-compiled = pytest.mark.skipif(not fused.available(), reason="no compiler")
+compiled = pytest.mark.skipif(not build.available(), reason="no compiler")
 
 
 def _run(environment: dict[str, str], tmp_path: Path, kernel: str = "auto") -> "subprocess.CompletedProcess[str]":
@@ -73,7 +72,7 @@ def _compiler(script: str, tmp_path: Path) -> str:
 
 def _copying_compiler(tmp_path: Path, before: str = "sleep .5") -> str:
     """A compiler that gives a copy of the library that is there already."""
-    library = build.library(SOURCE, torch.float32)
+    library = build.passes(SOURCE, torch.float32)
     assert library is not None
     return _compiler(f"{before}\nfor target; do :; done\ncat {library._name} > $target", tmp_path)
 
@@ -111,7 +110,7 @@ def test_a_damaged_library_is_built_again_and_never_loaded(
 
 @compiled
 def test_several_processes_may_build_at_once(tmp_path: Path) -> None:
-    code = "from pipeline.kernels.fused import available; assert available()"
+    code = "from pipeline.kernels.build import available; assert available()"
     variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": _copying_compiler(tmp_path)}
     command = [sys.executable, "-W", "error", "-c", code]
     running = [subprocess.Popen(command, env=variables) for _ in range(3)]

@@ -13,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.kernels import fused
+from pipeline.kernels import build
 from pipeline.kernels.unroll import passes, unroll
 from tests.kernels.oracle import CELLS, Result, Weights, by_kernel, draw, make_cell, make_weights
 
-pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")
+pytestmark = pytest.mark.skipif(not build.available(), reason="no compiler")
 
 
 def _equal(one: Result, other: Result) -> bool:

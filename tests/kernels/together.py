@@ -40,7 +40,7 @@ def sources(cells: Sequence[Cell], dtype: torch.dtype, channels: int = 2) -> lis
 @contextmanager
 def compiled_together(cells: Callable[[torch.dtype], Sequence[Cell]]) -> Iterator[None]:
     """Serve these cells by one library for each type of numbers, built when the first of them is asked for."""
-    alone = build.library
+    alone = build.passes
 
     @cache
     def members(dtype: torch.dtype) -> dict[str, Member]:
@@ -48,14 +48,13 @@ def compiled_together(cells: Callable[[torch.dtype], Sequence[Cell]]) -> Iterato
             return _members(sources(cells(dtype), dtype), build.NUMBERS[dtype])
 
     def library(source: str, dtype: torch.dtype) -> Member | ctypes.CDLL | None:
-        found = None if "cells.h" in source else members(dtype).get(source)
-        return found or alone(source, dtype)
+        return members(dtype).get(source) or alone(source, dtype)
 
-    build.library = library  # type: ignore[assignment]
+    build.passes = library  # type: ignore[assignment]
     try:
         yield
     finally:
-        build.library = alone
+        build.passes = alone
 
 
 def _members(texts: Sequence[str], number: str) -> dict[str, Member]:

@@ -9,13 +9,13 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.cells.cell import Cell
-from pipeline.kernels import fused
+from pipeline.kernels import build
 from pipeline.learning.replicas import TrainedReplicas
 from tests.conftest import options
 from tests.kernels.together import compiled_together
 from tests.learning.trials import norms_of, small, train
 
-pytestmark = pytest.mark.skipif(not fused.available(), reason="no compiler")
+pytestmark = pytest.mark.skipif(not build.available(), reason="no compiler")
 
 EASY = [  # a goal that replicas reach soon, if not all of them by the last update
     ("adding", "gru", "training.length=6 task.goal=0.05 task.loose_goal=0.1", 120),

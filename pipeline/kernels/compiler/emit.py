@@ -1,4 +1,4 @@
-"""A cell as C++: the struct that native/passes.h runs, from the plan of its step."""
+"""A cell as C++: the struct that native/threads.h runs, from the plan of its step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

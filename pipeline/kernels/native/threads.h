@@ -1,8 +1,21 @@
-// All replicas of a call, shared out to threads; and the library's functions.
+// A cell forward and backward through time on the CPU, all replicas in one call.
+//
+// One replica is one task: a thread runs all T steps of it without waiting for anybody, so the replica's packed weights
+// stay in its cache, and results depend neither on the number of threads nor on the other replicas. With a = the columns
+// before the cell's functions and A = dL/da,
+//
+//     forward    a_t = b + W x_t + U h_(t-1)          then the functions of the cell
+//     backward   A_t from dL/dh_t                     the cell's derivatives
+//                dL/dh_(t-1) = A_t U (+ what does not pass through products)
+//                dL/dU += A_t' h_(t-1),  dL/dW += A_t' x_t,  dL/db += A_t        summed over chunks of steps
+//
+// The running gradient is held as 2^e g and g is rescaled by exact powers of two when its norm leaves 2^-40 .. 2^40
+// (see scaling.py). All arrays are row-major; the layouts stand at `Problem`.
 
 #pragma once
 
-#include "passes.h"
+#include "backward.h"
+#include "forward.h"
 #include "pool.h"
 
 namespace {
