@@ -8,10 +8,10 @@ from pipeline.horizon.belief import belief
 from pipeline.horizon.by_budget import halvings, horizon_by_budget
 from pipeline.horizon.diagnostics import diagnostics
 from pipeline.horizon.elasticity import Elasticity, growth
-from pipeline.horizon.estimate import AtBudget, Estimate, estimate, estimate_ninety, summary
+from pipeline.horizon.estimate import AtBudget, Estimate, estimate, estimate_ninety, summary, widened
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.learning_time import LearningTime, learning_time
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.observation import Observation, visited
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import CONVERGED, ninety_settled, reason_to_stop
@@ -57,6 +57,7 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
     found = Findings.of(seen, options)
     reason, budget, reach = reason_to_stop(found), found.budget, found.reach
     warnings, believed = told(found)
+    located = estimate(summary(believed, options, reach), options, reach)
     at = horizon_by_budget(seen, halvings(budget, options.budgets), options, reach, bool(warnings))
     elasticities, foreseen = growth(seen, at, options)
     return Horizon(
@@ -67,7 +68,7 @@ def horizon_from(seen: Sequence[Observation], options: SearchOptions) -> Horizon
         reason=reason,
         trials=len(seen),
         compute=round(found.cost),
-        t50=estimate(summary(believed, options, reach), options, reach),
+        t50=widened(located, visited(seen)) if warnings else located,
         t90=estimate_ninety(found.ninety, options, reach),
         by_budget=at,
         p_above=significant(believed.above(float(reach))),

@@ -1,9 +1,12 @@
 """An estimated length with its credible interval, or with how it is censored."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import comb
 from typing import Any, Literal, TypeAlias
 
 from pipeline.base.numbers import significant
+from pipeline.horizon.observation import Visited
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import verdict
@@ -11,6 +14,7 @@ from pipeline.horizon.t90 import Ninety
 
 LONGEST = 2**31  # no length is longer
 ENDS = ("median", "lower", "upper")
+DECIDED = 0.8  # with .95 the intervals of simulated plateaus are four octaves wide, and hold no more often
 
 Censored: TypeAlias = Literal["above", "below", "undefined"]
 
@@ -123,6 +127,29 @@ def estimate(found: Summary, options: SearchOptions, reach: int | None = None) -
         return significant(2**octaves) if inside or found.answer else None
 
     return Estimate(length(found.median), length(found.lower), length(found.upper))
+
+
+def widened(known: Estimate, lengths: Sequence[Visited]) -> Estimate:
+    """Return an interval that reaches, on both sides, to the next length beyond those that their own trials leave open.
+
+    For trials that contradict the model: a length is decided by its own trials if more than half of the seeds solve it,
+    or fewer, with a probability of `DECIDED`. The interval then holds whichever crossing of one half is meant.
+    """
+    if known.median is None or known.lower is None or known.upper is None:
+        return known
+    open_below = next((each.length for each in lengths if above_half(each) < DECIDED), LONGEST)
+    open_above = next((each.length for each in reversed(lengths) if above_half(each) > 1 - DECIDED), 0)
+    before = [float(each.length) for each in lengths if each.length < open_below]
+    after = [float(each.length) for each in lengths if each.length > open_above]
+    return replace(known, lower=min([known.lower, *before[-1:]]), upper=max([known.upper, *after[:1]]))
+
+
+def above_half(here: Visited) -> float:
+    """Return the probability that more than half of all seeds solve a length, by its own trials; the prior is uniform.
+
+    P(p > 1/2 | k of n) = P(X <= k),  X ~ binomial(n + 1, 1/2)
+    """
+    return sum(comb(here.replicas + 1, count) for count in range(here.solved + 1)) / 2.0 ** (here.replicas + 1)
 
 
 def estimate_ninety(belief: Ninety, options: SearchOptions, reach: int | None = None) -> Estimate:

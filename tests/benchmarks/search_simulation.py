@@ -11,9 +11,10 @@ import numpy as np
 from pipeline.horizon.acquisition import next_question
 from pipeline.horizon.answer import told
 from pipeline.horizon.belief import belief
+from pipeline.horizon.estimate import LONGEST, Estimate, widened
 from pipeline.horizon.findings import Findings
 from pipeline.horizon.model import Grid
-from pipeline.horizon.observation import Observation
+from pipeline.horizon.observation import Observation, visited
 from pipeline.horizon.options import SearchOptions
 from pipeline.horizon.posterior import Posterior
 from pipeline.horizon.stopping import CONVERGED, reason_to_stop
@@ -73,9 +74,11 @@ class Outcome(Generic[SomeCell]):
             return self.cell.theta > log2(self.options.length_max)
         if self.reason == "below":
             return self.cell.theta < log2(self.options.length_min)
-        _, believed = told(Findings(self.seen, self.options, self.found))
-        lower, upper = believed.interval(self.options.level)
-        return lower <= self.cell.theta <= upper
+        warnings, believed = told(Findings(self.seen, self.options, self.found))
+        lower, upper = (2**octaves for octaves in believed.interval(self.options.level))
+        known = Estimate(2 ** believed.quantile(0.5), lower, upper)
+        ends = widened(known, visited(self.seen)) if warnings else known
+        return (ends.lower or 0.0) <= 2**self.cell.theta <= (ends.upper or LONGEST)
 
 
 def simulate(design: Design, cell: SomeCell, options: SearchOptions, seed: int) -> Outcome[SomeCell]:

@@ -6,6 +6,7 @@ from scipy import stats
 
 from pipeline.horizon.belief import belief
 from pipeline.horizon.diagnostics import diagnostics, predicted, rise_chance, sum_of_counts
+from pipeline.horizon.estimate import Estimate, above_half, widened
 from pipeline.horizon.model import Grid
 from pipeline.horizon.observation import Observation, Visited, visited
 from pipeline.horizon.plateau import bayes_factor, log_evidence
@@ -50,6 +51,25 @@ def test_a_plateau_is_noticed() -> None:
 def test_replicas_that_agree_too_much_are_noticed() -> None:
     found = said(seen(*[(32, 4), (32, 0)] * 5, (8, 4), (128, 0)))
     assert any(sentence.startswith("Replicas of a trial agree more") for sentence in found)
+
+
+@pytest.mark.parametrize(
+    ("trials", "lower", "upper"),
+    [
+        (((8, 4), (16, 4), (32, 2), (64, 2), (128, 0), (256, 0)), 16.0, 128.0),  # a plateau, to what is decided
+        (((8, 4), (11, 0), (16, 4), (32, 4), (45, 2), (64, 0)), 8.0, 64.0),  # a dip
+        (((4, 0), (8, 4), (16, 4), (38, 4), (45, 0)), 35.0, 45.0),  # too hard where it is too short
+    ],
+)
+def test_where_trials_contradict_the_model_the_interval_reaches_to_lengths_that_are_decided(
+    trials: tuple[tuple[int, int], ...], lower: float, upper: float
+) -> None:
+    assert widened(Estimate(40.0, 35.0, 42.0), visited(seen(*trials))) == Estimate(40.0, lower, upper)
+    assert widened(Estimate(None, 35.0, None, "above"), []) == Estimate(None, 35.0, None, "above")
+
+
+def test_the_chance_of_more_than_half_is_that_of_a_uniform_prior() -> None:
+    assert above_half(Visited(8, 3, 8, ())) == pytest.approx(stats.beta(4, 6).sf(0.5))
 
 
 def test_the_rise_is_fishers_exact_test() -> None:

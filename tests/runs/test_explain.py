@@ -119,7 +119,10 @@ def test_a_higher_cap_trains_only_what_the_lower_one_left_out(
 
 
 def test_a_seed_that_diverged_is_known_to_diverge_with_more_updates() -> None:
-    begun = [Training(PLAIN, (7, 8), (None, None), 80, diverged=(True, False)), Training(SMALLER, (7, 8), (None, 3), 70)]
+    begun = [
+        Training(PLAIN, (7, 8), (None, None), 80, diverged=(True, False)),
+        Training(SMALLER, (7, 8), (None, 3), 70),
+    ]
     (known,) = spared(begun, "budget", [7, 8])
     assert (known.seeds, known.updates, known.cost) == ((7,), (None,), 0)
     assert not spared([*begun, known], "budget", [7, 8]) and not spared(begun, "both", [7, 8])
