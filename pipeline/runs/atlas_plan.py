@@ -113,8 +113,11 @@ def rows(settings: Settings) -> dict[str, Sequence[str]]:
     atlas, name = settings.atlas, settings.names["cell"]
     if "cell" in settings.fixed:
         return {name: [f"cell={name}"]}
-    found: dict[str, Sequence[str]] = {name: [f"cell={name}"] for name in atlas.cells or options("cell")}
-    return found if atlas.cells else found | variants("cell", atlas.variants)
+    known: dict[str, Sequence[str]] = {name: [f"cell={name}"] for name in options("cell")}
+    known |= variants("cell", atlas.variants)
+    for asked in atlas.cells or ():
+        require(asked in known, "atlas.cells", f"must be null, or a list of {', '.join(known)}", asked)
+    return {asked: known[asked] for asked in atlas.cells or known}
 
 
 def variants(group: str, given: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:

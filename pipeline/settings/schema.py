@@ -116,7 +116,7 @@ class Atlas(Section):
 
     tasks: Annotated[list[str], _LINE]  # names from conf/task, or of `task_variants`
     task_variants: Mapping[str, Any]  # more columns by their names: the words of a command line
-    cells: Annotated[list[str] | None, _words_of("cell")]
+    cells: list[str] | None  # names from conf/cell, or of `variants`
     variants: Mapping[str, Any]  # more rows by their names: the words of a command line
     widths: Annotated[list[int | str], _WIDTHS]
     settings: Annotated[list[str], _LINE]  # of every pair
