@@ -25,7 +25,8 @@ def shown(value: object) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's text; its kind where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    text = error.msg if isinstance(error, SyntaxError) else str(error)  # its text has the place, which `where` says
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def where(error: BaseException, file: str | None = None) -> str:

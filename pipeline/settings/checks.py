@@ -77,10 +77,16 @@ def _require_room_for_held_out(settings: Settings) -> None:
     count = settings.data.held_out
     for name, length in (
         ("training.length", settings.training.length),
-        ("search.length_max", settings.search.length_max),
+        _longest(settings),
         *(("training.test_lengths", each) for each in settings.training.test_lengths),
     ):
         memory.require_room(memory.held_out(settings.task, length, count), {"data.held_out": count, name: length})
+
+
+def _longest(settings: Settings) -> tuple[str, int]:
+    """Return the longest length that a search surely tries if nobody solves less, and the setting that says so."""
+    name = "search.length_min" if settings.open_range else "search.length_max"
+    return name, getattr(settings.search, name.removeprefix("search."))
 
 
 def _require_room_for_training(settings: Settings) -> None:
@@ -89,7 +95,7 @@ def _require_room_for_training(settings: Settings) -> None:
     same = {"training.batch": train.batch, "cell.hidden": hidden}
     for section, name, length, replicas in (
         ("training", "training.length", train.length, train.replicas),
-        ("search", "search.length_max", search.length_max, search.replicas),
+        ("search", *_longest(settings), search.replicas),
     ):
         needed = memory.training(settings.task, length, replicas, train.batch, hidden)
         memory.require_room(needed, {f"{section}.replicas": replicas, name: length, **same}, elsewhere)

@@ -104,8 +104,10 @@ def check(
     with hydra_errors_as_user_errors():
         tree = _plain(config)
     publish, parts = of_type("publish", tree.pop("publish", False), bool), _parts(tree)
+    search = tree.get("search")
     settings = Settings(
         **_sections({name: values for name, values in tree.items() if name not in parts}),
+        open_range=isinstance(search, Mapping) and search.get("length_max") is None,
         parts=parts,
         names={group: str(names[group]) for group in PARTS},
         folder=folder,

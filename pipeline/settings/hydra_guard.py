@@ -14,7 +14,7 @@ from pipeline.base.errors import UserError, require, shown
 from pipeline.base.trees import flatten
 from pipeline.settings.overrides import did_you_mean
 
-OURS = ("hydra.output_subdir", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.verbose")
+OURS = ("hydra.output_subdir", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 OUR_SWEEPS = ("hydra.sweeper.params", "hydra.sweeper.max_batch_size")  # and what lies below
 QUIET = "override hydra/hydra_logging", "override hydra/job_logging"  # in config.yaml, whose value is `disabled`
 FLAGS = """
@@ -46,9 +46,20 @@ def _harmless(name: str) -> bool:
     return name in OURS or any(name == each or name.startswith(f"{each}.") for each in OUR_SWEEPS)
 
 
+def read_conf(path: Path) -> str:
+    """Return the text of a file of settings; raise `UserError` where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}, must be text in UTF-8; got {error.object[error.start : error.end]!r}"
+        ) from error
+
+
 def _of_hydra(path: Path) -> Iterator[str]:
     """Yield what a file says to Hydra: in its settings, in its list of defaults, in the package that its head names."""
-    text = path.read_text(encoding="utf-8")
+    text = read_conf(path)
     if "hydra" not in text and "\\" not in text:
         return
     yield from (f"@{package}" for package in re.findall(r"@package\s+(\S+)", text))

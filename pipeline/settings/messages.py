@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+import yaml
+
 from pipeline.base.errors import UserError, first_line
 from pipeline.base.redaction import redacted
 from pipeline.settings.known import unknown
@@ -72,6 +74,8 @@ def exit_on_user_error(command: str = "") -> Iterator[None]:
 
 def sentence(error: BaseException) -> str:
     """Say in one sentence what Hydra or OmegaConf said in many lines; their first line where nothing fits better."""
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
+        return f"{mark.name}, line {mark.line + 1}, can't be read as YAML: {error.problem}"
     text = f"{error}\n{error.__cause__ or ''}"
     for pattern, say in SAID:
         if match := re.search(pattern, text):

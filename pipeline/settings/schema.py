@@ -160,6 +160,7 @@ class Settings:
     folder: str | None = None  # of this job of a multirun, below its results
     home: str | None = None  # of a pair whose results stand apart, below all results: atlas/32/adding-lstm
     experiment: str | None = None  # what `+experiment=` names; its results have a folder of their own
+    open_range: bool = False  # whether search.length_max is null, so that compute says where a search ends
     publish: bool = False  # whether results replace the published ones, whatever the settings ask
     overrides: Sequence[str] = ()  # of the command line, without where things go
     tuned: "pipeline.tuning.record.Provenance | None" = None  # where tuned settings come from, if they are in use

@@ -59,7 +59,7 @@ def _imported(target: str, setting: str) -> Any:
         return _find(target)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"{setting} can't be found: {first_line(error)}; got {target!r}") from error
-    except Exception as error:  # whatever the file itself raises: a syntax error, a name that is not defined
+    except (Exception, SystemExit) as error:  # of the file itself: a syntax error, a name that is not defined, exit()
         reason = f"{type(error).__name__}: {first_line(error)} ({where(error)})"
         raise UserError(f"{setting} can't be imported, {reason}; got {target!r}") from error
 

@@ -1,12 +1,18 @@
 """The parts of Optuna in use that its documentation does not promise; a test names each, to check a new release."""
 
 import warnings
+from functools import partial
+from threading import Lock
+from typing import Any
 
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, RDBStorage, _CachedStorage
 from optuna.storages._rdb.models import BaseModel
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
+
+_END, _REFUSED = "set_trial_state_values", "_refused"  # a method of a storage, and what it is given beside it
+_refusing = Lock()
 
 
 def trial_id(trial: FrozenTrial) -> int:
@@ -15,8 +21,28 @@ def trial_id(trial: FrozenTrial) -> int:
 
 
 def note(study: Study, trial: FrozenTrial, name: str, value: str) -> None:
-    """Set a user attribute of a trial that is just being told, and so is still running."""
-    study._storage.set_trial_user_attr(trial._trial_id, name, value)
+    """Note why a trial that is just being told is refused: it ends as pruned, and its value is not stored.
+
+    `Study.tell` stores the value even where the sampler raises, so its storage is asked to end this trial otherwise.
+    One that ends as failed after its objective returned makes `Study.optimize` raise an error of its own.
+    """
+    storage = study._storage
+    storage.set_trial_user_attr(trial._trial_id, name, value)
+    with _refusing:
+        refused = vars(storage).setdefault(_REFUSED, set())
+        refused.add(trial._trial_id)
+        vars(storage).setdefault(_END, partial(_end, storage, refused))
+
+
+def _end(storage: BaseStorage, refused: set[int], trial: int, state: TrialState, values: Any = None) -> bool:
+    """End a trial as it was told, or as pruned where it was refused; then the storage is as it was."""
+    with _refusing:
+        mine = trial in refused
+        refused.discard(trial)
+        if not refused:
+            vars(storage).pop(_END, None)
+    end = type(storage).set_trial_state_values
+    return end(storage, trial, TrialState.PRUNED) if mine else end(storage, trial, state, values)
 
 
 def cached(database: RDBStorage) -> BaseStorage:

@@ -81,7 +81,7 @@ class HorizonSampler(BaseSampler):
                 compute=None,
                 leap=_number("leap", leap),
                 per_octave=_whole("per_octave", per_octave),
-                t90=t90,
+                t90=_flag("t90", t90),
                 t90_trials=_whole("t90_trials", t90_trials),
                 budgets=1,
                 fresh=False,
@@ -136,13 +136,17 @@ class HorizonSampler(BaseSampler):
         return self.independent_sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Raise ValueError where a trial was told something else than a share of its replicas.
+        """Raise ValueError where a trial was told something else than a share of its replicas, or has no length.
 
-        Optuna keeps its value all the same, so the trial is marked, and counts for nothing.
+        Its value is not recorded, and it counts for nothing.
         """
-        if state != TrialState.COMPLETE or not values or LENGTH not in trial.params:
+        alone = self.independent_sampler is None
+        if state != TrialState.COMPLETE or not values or not (alone or LENGTH in trial.params):
             return
         try:
+            if LENGTH not in trial.params:
+                low, high = self.options.length_min, self.options.length_max
+                raise ValueError(f"trial {trial.number} must suggest_int({LENGTH!r}, {low}, {high}, log=True)")
             told(trial.number, trial.params[LENGTH], values[0], trial.user_attrs, self.options.replicas)
         except ValueError as error:
             optuna_private.note(study, trial, REFUSED, str(error))
@@ -171,6 +175,13 @@ def _whole(name: str, value: Any) -> int:
     except TypeError:
         pass
     raise ValueError(f"HorizonSampler: {name} must be a whole number; got {value!r}")
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Return a truth value; raise ValueError for anything else."""
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"HorizonSampler: {name} must be True or False; got {value!r}")
 
 
 def _number(name: str, value: Any) -> float:

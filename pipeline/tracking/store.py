@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -29,7 +30,11 @@ def uri(state: Path) -> str:
 
 
 def connect(state: Path, experiment: str) -> tuple[MlflowClient, str]:
-    """Return a client of the store and the identifier of an experiment, made if it is not there."""
+    """Return a client of the store and the identifier of an experiment, made if it is not there.
+
+    Raises `RefusedError` where there can be no such store, or the experiment was deleted.
+    """
+    _require_address(uri(state))
     with _locked(state):  # processes that make a new database at once would break it
         _make_database(state)
         client = MlflowClient(uri(state))
@@ -43,6 +48,14 @@ def connect(state: Path, experiment: str) -> tuple[MlflowClient, str]:
                 client.set_experiment_tag(identifier, name, value)
         _close_abandoned(client, identifier)
     return client, identifier
+
+
+def _require_address(address: str) -> None:
+    """Raise `RefusedError` for an address that can name no store: MLflow makes a folder of it, or asks it on and on."""
+    kind, server = urlsplit(address).scheme, urlsplit(address).netloc
+    folder = kind in ("", "file") and not address.startswith("databricks")
+    if folder or (kind in ("http", "https") and not server):
+        raise RefusedError(f"MLFLOW_TRACKING_URI must be like http://HOST:5000 or sqlite:///FILE; got {address}")
 
 
 @contextmanager

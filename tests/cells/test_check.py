@@ -57,7 +57,11 @@ def refusal(main: Callable[[], None], content: str, folder: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("class Mine(Right:\n    pass", r"cell\._target_ can't be imported, SyntaxError: .* \(.*mine\.py, line 1\)"),
+        (
+            "class Mine(Right:\n    pass",
+            r"cell\._target_ can't be imported, SyntaxError: [^()]* \(.*mine\.py, line 1\)",
+        ),
+        ("exit()", r"cell\._target_ can't be imported, SystemExit: .*mine\.py, line 1\)"),
         ("undefined", r"cell\._target_ can't be imported, NameError: name 'undefined' is not .*mine\.py, line 1\)"),
         ("import nothing_of_this_name", r"cell\._target_ can't be found: No module named 'nothing_of_this_name'"),
         (

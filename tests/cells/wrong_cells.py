@@ -555,6 +555,25 @@ class GroupsOfNoWeight(Right):
         return {"wieght_hh": Group(0.1)}
 
 
+@wrong(r"the gradient by the part 'h' of the state is 0 everywhere, though it moves the state: steps of round")
+class Rounds(Right):
+    def next(self, weights: Weights, h: Tensor, input: Tensor) -> Tensor:
+        return torch.round(super().next(weights, h, input) * 100) / 100
+
+
+@wrong(r"forward must compute with tensors, .*; it reads numbers out of one by if, so that all replicas hang on it")
+class BranchesOnNumbers(Right):
+    def next(self, weights: Weights, h: Tensor, input: Tensor) -> Tensor:
+        new = super().next(weights, h, input)
+        return new if new.sum() > 0 else -new
+
+
+@wrong(r"forward must compute with tensors, .*; it reads numbers out of one by \.item\(\)")
+class ReadsItems(Right):
+    def next(self, weights: Weights, h: Tensor, input: Tensor) -> Tensor:
+        return super().next(weights, h, input) / max(h.abs().max().item(), 10.0)
+
+
 @wrong(r"groups must hold a Group whose rate is 0 or above for each weight; 'weight_hh' has -0.1")
 class GroupsOfNumbers(Right):
     @property

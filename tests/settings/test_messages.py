@@ -1,15 +1,21 @@
 """What a user may get wrong on a command line: one sentence, status 2, no traceback; and the help."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from omegaconf import OmegaConf
 
 from pipeline import prepare, search, train, tune
+from pipeline.base.errors import UserError
+from pipeline.settings import compose
 from pipeline.settings.known import known_settings
+from pipeline.settings.messages import sentence
 from tests.conftest import ROOT, Ended, options, run_stage
 
 CELLS, TASKS = (", ".join(options(group)) for group in ("cell", "task"))
@@ -103,6 +109,9 @@ WRONG = {
     "tune.cells.lstm=[1,2]": "'tune.cells.lstm=[1,2]' can't be set: a group of settings holds names and values",
     "training.seed=${oc.env:NOPE}": "training.seed can't be used: KeyError raised while resolving interpolation: "
     "\"Environment variable 'NOPE' not found\"",
+    "hydra.verbose=true": "hydra.verbose is not a setting; of Hydra's own there are hydra.output_subdir, "
+    "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra.sweeper.params, hydra.sweeper.max_batch_size; "
+    "got 'hydra.verbose=true'",
     "cell=größe": "'cell=größe' can't be read as a setting and its value, like training.length=20; "
     "such letters need quotes in quotes: \"cell='größe'\"",
     "cell='größe'": f"cell must be one of {CELLS}; got 'größe'",
@@ -132,6 +141,27 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_wrong_is_said_in_one_sentence(arguments: str) -> None:
     ended = run_stage(train.main, arguments)
     assert ended == Ended(2, "", f"error: {WRONG[arguments]}\n")
+
+
+def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("init: torch\nhidden: [3\n")
+    with pytest.raises(yaml.YAMLError) as error:
+        OmegaConf.load(path)
+    assert re.fullmatch(rf"{path}, line 3, can't be read as YAML: .*", sentence(error.value))
+
+
+def test_a_training_needs_no_room_for_the_longest_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.settings.memory.memory", lambda: 2**30)
+    large = ["task=adding", "cell=rnn", "cell.hidden=128", "training.batch=256", "training.updates=20"]
+    assert compose(*large).search.length_max > 10_000
+    with pytest.raises(UserError, match=r"^search.replicas 8 x search.length_max 10000 x .* memory of 1 GiB"):
+        compose(*large, "search.length_max=10000")
+
+
+def test_settings_from_python_are_words_one_by_one() -> None:
+    with pytest.raises(UserError, match=r"^compose takes overrides one by one, .*; got \['task=adding'\]$"):
+        compose(["task=adding"])  # type: ignore[arg-type]
 
 
 def test_a_multirun_leaves_nothing_in_the_folder_in_which_it_is_typed(

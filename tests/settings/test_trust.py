@@ -225,3 +225,9 @@ def test_a_file_of_settings_tells_hydra_nothing(tmp_path: Path, text: str) -> No
 def test_the_files_of_the_project_are_all_right() -> None:
     require_plain_hydra(["-m", "cell=rnn,gru", "hydra.run.dir=x", "--cfg", "job"], CONF)
     assert sum("hydra" in path.read_text() for path in CONF.rglob("*.yaml")) >= 2  # some of them do say something
+
+
+def test_a_file_of_settings_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes("hidden: 32\n# größe".encode("latin-1"))
+    with pytest.raises(UserError, match=r"mine\.yaml, line 2, must be text in UTF-8; got b'\\xf6'$"):
+        require_plain_hydra([], tmp_path)

@@ -33,7 +33,10 @@ def test_a_metric_has_a_name() -> None:
     assert study.metric_names == ["share solved"]
 
 
-def test_a_trial_that_is_being_told_takes_a_note() -> None:
+def test_a_trial_that_takes_a_note_ends_as_pruned_whatever_it_is_told() -> None:
     study = optuna.create_study()
-    optuna_private.note(study, study.ask()._cached_frozen_trial, "refused", "why")
-    assert study.trials[0].user_attrs == {"refused": "why"}
+    trial = study.ask()
+    optuna_private.note(study, trial._cached_frozen_trial, "refused", "why")
+    study.tell(trial, 0.5)
+    kept = study.trials[0]
+    assert (kept.user_attrs, kept.state.name, kept.value) == ({"refused": "why"}, "PRUNED", None)

@@ -3,7 +3,9 @@
 import inspect
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from math import inf, nan
+from pathlib import Path
 
 import optuna
 import pytest
@@ -56,7 +58,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("value", "noted", "sentence"), WRONG)
-def test_a_trial_that_is_told_something_else_is_one_sentence_and_counts_for_nothing(
+def test_a_trial_that_is_told_something_else_is_one_sentence_and_is_not_recorded(
     value: float, noted: dict, sentence: str
 ) -> None:
     sampler = HorizonSampler(4, 64)
@@ -71,8 +73,43 @@ def test_a_trial_that_is_told_something_else_is_one_sentence_and_counts_for_noth
     with pytest.raises(ValueError, match=f"^{re.escape(f'trial 0: {sentence}')}$"):
         study.optimize(objective, n_trials=1)
     study.optimize(objective, n_trials=2)
-    assert [trial.params["length"] for trial in study.trials] == [4, 4, 8]
+    assert [(trial.params["length"], trial.state.name, trial.value) for trial in study.trials] == [
+        (4, "PRUNED", None),
+        (4, "COMPLETE", 1.0),
+        (8, "COMPLETE", 1.0),
+    ]
     assert [trial.length for trial in observations(study)] == [4, 8]
+
+
+def test_a_trial_without_a_length_is_refused_unless_another_sampler_stands_by() -> None:
+    study = optuna.create_study(direction="maximize", sampler=HorizonSampler(4, 64))
+    with pytest.raises(ValueError, match=r"^trial 0 must suggest_int\('length', 4, 64, log=True\)$"):
+        study.tell(study.ask(), 0.5)
+    assert [(trial.state.name, trial.value) for trial in study.trials] == [("PRUNED", None)]
+    study.sampler = HorizonSampler(4, 64, independent_sampler=RandomSampler())
+    assert study.tell(study.ask(), 0.5).value == 0.5
+
+
+def test_refused_trials_of_several_threads_are_not_recorded_and_leave_the_storage_as_it_was(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(direction="maximize", sampler=HorizonSampler(4, 64), storage=database)
+
+    def tell(number: int) -> None:
+        trial = study.ask()
+        trial.suggest_int("length", 4, 64, log=True)
+        if number % 2:
+            study.tell(trial, 1.0)
+            return
+        with pytest.raises(ValueError, match="must be the share"):
+            study.tell(trial, 1.5)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(tell, range(8)))
+    assert (
+        sorted((trial.state.name, trial.value) for trial in study.trials)
+        == [("COMPLETE", 1.0)] * 4 + [("PRUNED", None)] * 4
+    )
+    assert "set_trial_state_values" not in vars(study._storage)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +117,7 @@ def test_a_trial_that_is_told_something_else_is_one_sentence_and_counts_for_noth
     [
         ({"replicas": 2.5}, "replicas must be a whole number; got 2.5"),
         ({"replicas": "4"}, "replicas must be a whole number; got '4'"),
+        ({"t90": "yes"}, "t90 must be True or False; got 'yes'"),
         ({"replicas": True}, "replicas must be a whole number; got True"),
         ({"replicas": 0}, "replicas must be from 1 to 256; got 0"),
         ({"shortest": 4.5}, "shortest must be a whole number; got 4.5"),

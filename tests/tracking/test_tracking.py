@@ -426,7 +426,7 @@ def test_a_server_that_never_answers_is_not_waited_for(
     assert "1 data sets, 1 files" in lines[-1]
 
 
-@pytest.mark.parametrize("address", ["file:./mlruns", "foo://ann:secret@x", "foo"])
+@pytest.mark.parametrize("address", ["file:./mlruns", "foo://ann:secret@x", "foo", "http:/x", "https://"])
 def test_an_address_that_can_never_take_a_run_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
 ) -> None:
@@ -436,6 +436,7 @@ def test_an_address_that_can_never_take_a_run_is_refused_before_the_work(
     with pytest.raises(UserError, match=refused) as told, tracking.open_run(True, tmp_path, "never", "never", {}):
         pytest.fail("the work began")
     assert "secret" not in str(told.value) and len(str(told.value)) < 300
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".state"] == []
     assert capsys.readouterr().err == ""
 
 

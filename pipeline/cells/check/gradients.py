@@ -1,6 +1,6 @@
 """Rules for the gradient of a few steps: it reaches every weight and every part of the state, and it is finite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,7 +8,8 @@ from torch import Tensor
 from pipeline.cells.cell import State
 from pipeline.cells.check.trial import Trial
 
-SHIFTS = (0.5, -0.5, 3.0)  # added to a tensor to see whether it moves the state
+NEAR = (0.5, -0.5)  # added to a tensor to see whether it moves the state
+SHIFTS = (*NEAR, 3.0)
 
 Source = tuple[str, str]  # "part", "weight" or "input", and its name
 
@@ -31,14 +32,21 @@ def require_gradients(trial: Trial, weights: Mapping[str, Tensor]) -> None:
             state = trial.step(ready, state, input)
     sought: dict[Source, Tensor] = {("part", name): part for name, part in zip(trial.cell.states, shift, strict=True)}
     sought |= {("weight", name): leaf for name, leaf in leaves.items()} | {("input", ""): inputs[0]}
+    weighed = trial.input(len(state), state[0], state[0].shape[-1]) * state[0]  # the sum of units may be constant
     with trial.calling("the gradient of forward"):
-        found = torch.autograd.grad(state[0].sum(), list(sought.values()), allow_unused=True)
+        found = torch.autograd.grad(weighed.sum(), list(sought.values()), allow_unused=True)
     gradients = dict(zip(sought, found, strict=True))
     carried = any(kind == "part" and gradient is not None for (kind, _), gradient in gradients.items())
     for source, gradient in gradients.items():
         if gradient is None:
             _explain(trial, source, weights, carried)
         else:
+            flat = not gradient.any() and _moves(trial, source, weights, NEAR)
+            trial.must(
+                not flat,
+                f"the gradient by {_named(source)} is 0 everywhere, though it moves the state: steps of round, floor, "
+                "sign or a comparison have none",
+            )
             trial.must(
                 bool(gradient.isfinite().all()),
                 f"the gradient of forward must be finite from the first state on; by {_named(source)} it is not",
@@ -60,7 +68,7 @@ def _explain(trial: Trial, source: Source, weights: Mapping[str, Tensor], carrie
 
 
 @torch.no_grad()
-def _moves(trial: Trial, source: Source, weights: Mapping[str, Tensor]) -> bool:
+def _moves(trial: Trial, source: Source, weights: Mapping[str, Tensor], by: Sequence[float] = SHIFTS) -> bool:
     """Return True if what the readout sees after some steps changes with this tensor."""
 
     def after(shift: float) -> Tensor:
@@ -74,7 +82,7 @@ def _moves(trial: Trial, source: Source, weights: Mapping[str, Tensor]) -> bool:
             state = trial.step(changed, state, input + shifts.get(("input", ""), 0.0) * (step == 0))
         return state[0]
 
-    return not all(torch.equal(after(0.0), after(shift)) for shift in SHIFTS)
+    return not all(torch.equal(after(0.0), after(shift)) for shift in by)
 
 
 def _named(source: Source) -> str:

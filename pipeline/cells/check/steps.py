@@ -61,7 +61,7 @@ def _pure_step(trial: Trial, weights: Weights, state: State, input: Tensor) -> S
     came_in = {f"the weight {name!r}": weight for name, weight in weights.items()} | {"the input": input}
     came_in |= {f"the part {name!r} of the state": part for name, part in zip(trial.cell.states, state, strict=True)}
     before = {name: (tensor.clone(), tensor._version) for name, tensor in came_in.items()}
-    with trial.leaving_global_random_numbers("forward"), _Conversions() as conversions:
+    with trial.leaving_global_random_numbers("forward"), _Calls() as calls:
         after = trial.step(weights, state, input)
     for name, tensor in came_in.items():
         copy, version = before[name]
@@ -70,9 +70,14 @@ def _pure_step(trial: Trial, weights: Weights, state: State, input: Tensor) -> S
             f"forward must change nothing that comes in; it changes {name} in place",
         )
     trial.must(
-        conversions.found is None,
-        f"forward must compute in the type of the weights; it turns numbers into {conversions.found}, where digits "
-        "and gradient are lost",
+        calls.type is None,
+        f"forward must compute in the type of the weights; it turns numbers into {calls.type}, where digits and "
+        "gradient are lost",
+    )
+    trial.must(
+        calls.read is None,
+        f"forward must compute with tensors, as torch.where does; it reads numbers out of one by {calls.read}, so that "
+        "all replicas hang on it",
     )
     again = trial.step(weights, state, input)
     trial.must(
@@ -105,19 +110,25 @@ def require_alone(trial: Trial, weights: Weights) -> None:
             )
 
 
-class _Conversions(TorchFunctionMode):
-    """Notes the type where a call of torch makes whole numbers, or numbers of half precision, of others."""
+class _Calls(TorchFunctionMode):
+    """Notes where a call of torch makes whole numbers, or numbers of half precision, of others, or Python's numbers."""
 
     CASTS = ("to", "type", "int", "long", "short", "char", "byte", "half", "bfloat16", "type_as")
+    READS = {"__bool__": "if", "__float__": "float()", "__int__": "int()", "__index__": "int()"} | {
+        name: f".{name}()" for name in ("item", "tolist", "numpy")
+    }
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: torch.dtype | None = None
+        self.type: torch.dtype | None = None
+        self.read: str | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
+        made, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         of_numbers = bool(args) and isinstance(args[0], Tensor) and args[0].is_floating_point()
         if isinstance(made, Tensor) and of_numbers and made.dtype not in (torch.float32, torch.float64, torch.bool):
-            cast = getattr(func, "__name__", "") in self.CASTS  # others, like argmax, are asked for whole numbers
-            self.found = made.dtype if cast or made.is_floating_point() else self.found
+            cast = name in self.CASTS  # others, like argmax, are asked for whole numbers
+            self.type = made.dtype if cast or made.is_floating_point() else self.type
+        if bool(args) and isinstance(args[0], Tensor) and not isinstance(made, Tensor):
+            self.read = self.READS.get(name, self.read)
         return made

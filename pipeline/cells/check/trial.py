@@ -111,10 +111,10 @@ class Trial:
             )
         return tuple(part.clone() for part in state)
 
-    def input(self, step: int, like: Tensor) -> Tensor:
-        """Return the input of a step, in the type of `like`."""
+    def input(self, step: int, like: Tensor, channels: int | None = None) -> Tensor:
+        """Return the input of a step, in the type of `like`, of other channels than the cell's where some are given."""
         generator = torch.Generator().manual_seed(step)
-        return torch.randn(self.replicas, self.batch, self.channels, generator=generator).to(like)
+        return torch.randn(self.replicas, self.batch, channels or self.channels, generator=generator).to(like)
 
     def step(self, weights: Mapping[str, Tensor], state: State, input: Tensor, hint: str = "") -> State:
         """Return the next state, if it is one."""
