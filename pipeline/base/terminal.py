@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
@@ -70,6 +71,7 @@ class Display:
     def __init__(self, title: str, bar: Progress | None, beside: "Display | None" = None) -> None:
         self.title, self._bar, self._began, self._last = title, bar, time.monotonic(), time.monotonic()
         self._task = bar.add_task(title, total=1.0, text="begins", answer="", left="") if bar else None
+        self._said = False
         self._among = beside is not None
         self._table: Table = beside._table if beside else Table()
 
@@ -96,6 +98,7 @@ class Display:
         if not self._bar:
             self.print(sentence)
             return
+        self._say_title(self._bar)
         for line, style in self._table.lines({"search": self.title, **cells} if self._among else cells):
             self._bar.console.print(Text(line, style), soft_wrap=True)
 
@@ -103,7 +106,9 @@ class Display:
         """Print a line that stays."""
         self._last = time.monotonic()
         if self._bar:
-            self._bar.console.print(f"{self.title}: {text}", highlight=False, markup=False)
+            self._say_title(self._bar)
+            line = Text(f"{self.title}: {text}" if self._among else text)
+            self._bar.console.print(Padding(line, (0, 0, 0, 2)))
         else:
             print_line(f"{self.title}: {text}")
 
@@ -118,8 +123,15 @@ class Display:
         room = max(self._bar.console.width - width - 5, 20)
         folded = {name: _folded(value, room, width + 4) for name, value in known.items()}
         lines = [Text.assemble((f"  {name:<{width}}", "dim"), f"  {value}\n") for name, value in folded.items()]
-        text = Text.assemble((f"{self.title}\n", "bold"), *lines, end="")
+        self._say_title(self._bar)
+        text = Text.assemble(f"{self.title}\n" if self._among else "\n", *lines, end="")
         self._bar.console.print(text, soft_wrap=True)  # an address is not broken, so that it can be clicked
+
+    def _say_title(self, bar: Progress) -> None:
+        """Print the title of the one piece of work above its first line; among others each line names its own."""
+        if not self._among and not self._said:
+            bar.console.print(Text(self.title, "bold"))
+        self._said = True
 
     def _left(self, share: float) -> str:
         """Return the time left at the speed so far, which is the most that it may be where work may end early."""

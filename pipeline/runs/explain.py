@@ -230,7 +230,9 @@ class Rounds:
         told = f"{words(arm, self.settings.explain.budget)}, {len(seeds)} seeds"
         self.trainings += (done := self.train(arm, seeds, watch))
         solved = sum(update is not None for each in done for update in each.updates)
-        self.display.print(f"{told}: {solved} solved at T = {self.train.length}")
+        changed = words(arm, self.settings.explain.budget)
+        row = {"T": f"{self.train.length:5}", "solved": f"{solved} of {len(seeds)}", "changed": changed}
+        self.display.row(row, f"{told}: {solved} solved at T = {self.train.length}")
         return True
 
 

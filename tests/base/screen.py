@@ -18,6 +18,7 @@ class Screen:
 
     def __init__(self, columns: int) -> None:
         self.columns, self.lines, self.row, self.column = columns, [""], 0, 0
+        self.ever: list[str] = []  # lines that stood there at some moment
         self.wrapped: list[str] = []  # that were wider than the terminal
 
     def feed(self, text: str) -> None:
@@ -39,6 +40,7 @@ class Screen:
         if len(line) > self.columns:
             self.wrapped.append(line)
         self.lines[self.row] = line
+        self.ever.append(line)
 
     def control(self, number: str, what: str) -> None:
         """Move the cursor, or clear."""

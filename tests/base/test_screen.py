@@ -28,27 +28,24 @@ with waiting("search: loads settings and libraries …"):
         shown.print_summary(found)
 """
 STAY = [
-    "temporal_order_3-orthogonal_init: writes",
-    "results/search/temporal_order_3-orthogonal_init",
+    "temporal_order_3-orthogonal_init",
+    "  writes results/search/temporal_order_3-orthogonal_init",
     "  trial      T   solved          horizon    gone",
     "      1      8   8 of 8         14 to 23     1 s  does it contradict?",
     "      2     16   8 of 8         14 to 23     2 s  does it contradict?",
     "      3     24   8 of 8         14 to 23     3 s  does it contradict?",
     "      4     16   8 of 8         14 to 23     4 s  does it contradict?",
-    "temporal_order_3-orthogonal_init",
     "  horizon T50  18 (14 to 23)",
     "  files        results/search/temporal_order_3",
 ]
 
 
 def test_progress_fits_80_columns_and_leaves_what_came_out_alone() -> None:
-    seen: list[str] = []
-    for screen in frames([sys.executable, "-c", WORK], 80, ROOT, {"PYTHONPATH": str(ROOT)}):
-        seen += screen.text
-    assert seen[0] == "search: loads settings and libraries …"
+    *_, screen = frames([sys.executable, "-c", WORK], 80, ROOT, {"PYTHONPATH": str(ROOT)})
+    assert screen.ever[0] == "search: loads settings and libraries …"
     assert screen.wrapped == []
     assert screen.text == STAY
-    assert any("━━━━━━━━━━  40%  T=16, update 400, 3 solved" in line for line in seen)
+    assert any("━━━━━━━━━━  40%  T=16, update 400, 3 solved" in line for line in screen.ever)
 
 
 @pytest.mark.slow
@@ -67,10 +64,8 @@ def test_a_real_command_fits_80_columns(command: str, tmp_path: Path) -> None:
     if command == "explain":
         for _ in frames([word.replace("pipeline.explain", "pipeline.search") for word in line], 80, ROOT, {}):
             pass
-    seen: list[str] = []
-    for screen in frames(line, 80, ROOT, {}):
-        seen += screen.text
-    assert seen[0].startswith(f"{command}: loads")
+    *_, screen = frames(line, 80, ROOT, {})
+    assert screen.ever[0].startswith(f"{command}: loads")
     assert [line for line in screen.wrapped if "http" not in line and str(tmp_path) not in line] == []
     assert screen.text[-1].split()[0] == "MLflow"
     assert "━" not in "".join(screen.text)
