@@ -23,9 +23,19 @@ from pipeline.settings import Settings, stage
 @stage
 def main(settings: Settings) -> None:
     """Place cells on tasks."""
+    from pipeline.reports.atlas import write_atlas
+    from pipeline.reports.atlas_own import place_cell
     from pipeline.runs.atlas import atlas
+    from pipeline.runs.atlas_plan import home_of
 
-    atlas(settings)
+    home, tasks = settings.results / home_of(settings), settings.atlas.tasks
+
+    def show() -> None:
+        write_atlas(home, settings.results, tasks)
+
+    atlas(settings, show)
+    for line in place_cell(home, settings.results, tasks, settings.names["cell"]) if "cell" in settings.fixed else ():
+        print(line)
 
 
 if __name__ == "__main__":
