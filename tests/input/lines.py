@@ -42,7 +42,7 @@ SMALL = (
     "search.tuned=false",
     "tracking.enabled=false",
 )
-LINES = int(os.environ.get("INPUT_CASES", "160"))  # more, for a longer look
+LINES = int(os.environ.get("INPUT_CASES", "100"))  # more, for a longer look
 OPTIONAL = """
     betas eps weight_decay amsgrad foreach fused capturable centered differentiable maximize nesterov dampening params
 """  # that an optimizer may have beside those in conf/

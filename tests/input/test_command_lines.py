@@ -1,6 +1,6 @@
 """Whatever a command line says: it is accepted and works, or one sentence says what is wrong; never a traceback.
 
-About 200 lines, the same each time; `make test-long` tries 5000 others. `TEST_SEED=7 INPUT_CASES=900` does so by hand.
+About 120 lines, the same each time; `make test-long` tries 5000 others. `TEST_SEED=7 INPUT_CASES=900` does so by hand.
 """
 
 import subprocess
