@@ -27,7 +27,7 @@ from pipeline.settings.fingerprint import explanation_fingerprint
 from tests.conftest import compose
 
 RESULT = Path("results/benchmarks/verdicts.json")
-SEEDS = 8  # of a case
+SEEDS = 7  # of a case: 63 trainings that fail for a known reason
 WANTED = 0.9  # share of the failing seeds whose verdict is the planted one
 SMALL = (
     f"explain.group={SEEDS}",
