@@ -17,6 +17,7 @@ from pipeline.base.errors import UserError, require
 from pipeline.base.lines import print_line
 from pipeline.settings import Settings, stage_with
 
+HIGHEST = 65536
 HOST = "127.0.0.1"
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -25,13 +26,13 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION
 def main(settings: Settings) -> None:
     """Serve MLflow until interrupted."""
     from pipeline.reports.links import report
-    from pipeline.tracking.links import links
+    from pipeline.tracking.links import links, server
     from pipeline.tracking.store import uri
 
     settings.require_runs()
     port, store = settings.tracking.port, uri(settings.state)
-    require(is_free(port), "tracking.port", "must be a free port", port)
-    for line in [*links(settings.state, settings.address), *report(settings)]:
+    require(is_free(port), "tracking.port", f"must be a free port, as {free_port(port)} is", port)
+    for line in [f"MLflow: {server(settings.address)}", *links(settings.state, settings.address), *report(settings)]:
         print_line(line)
     if not store.startswith("http"):  # else a server runs there
         serve(store, port)
@@ -51,6 +52,11 @@ def serve(store: str, port: int) -> None:
         server.terminate()
         server.wait()
         print_line("stopped")
+
+
+def free_port(taken: int) -> int:
+    """Return the next port that is free."""
+    return next(port for port in range(taken + 1, HIGHEST) if is_free(port))
 
 
 def is_free(port: int) -> bool:

@@ -6,6 +6,7 @@ from html import escape
 
 from pipeline.settings import Settings
 from pipeline.tracking.links import writers
+from pipeline.tracking.page import page_link
 
 RUN = re.compile(r'<a class="run" data-tag="([^"]+)" data-value="([^"]+)">')  # of report.html
 LINKED = "linked.html"
@@ -21,7 +22,9 @@ def report(settings: Settings) -> list[str]:
     known = {tag: writers(settings.state, settings.address, tag) for tag in tags}
     linked = page.with_name(LINKED)
     linked.write_text(with_links(text, known))
-    return [f"report, with links to these runs: {linked.resolve().as_uri()}"]
+    known_here = f"report, with links to these runs: {linked.resolve().as_uri()}"
+    in_mlflow = page_link(settings.state, settings.address, linked)
+    return [known_here, *([f"the same, as an artifact in MLflow: {in_mlflow}"] if in_mlflow else [])]
 
 
 def with_links(page: str, known: Mapping[str, Mapping[str, str]]) -> str:

@@ -18,7 +18,7 @@ from pipeline.study.record import TrialRecord
 from pipeline.study.results import read_study, records_in
 
 AIMS = {"t90": "for T90", "check": "does it contradict?"}
-LEAST, MOST = 0.3, 3.0  # of the compute that is foreseen to be left, what was: four in five times
+LEAST, MOST = 0.3, 3.8  # of the compute that is foreseen to be left, what was, four in five times: benchmarks.time_left
 VAGUE = 2.5  # octaves: with a wider interval the search still climbs, and nobody knows how far
 
 
@@ -87,8 +87,9 @@ class Watcher:
         self.share = found.cost / (found.cost + left)
         if not new or found.posterior.octaves(found.options.level) > VAGUE:
             return ""
-        seconds = left * self.work.seconds / max(sum(trial.cost for trial in new), 1.0)
-        return f"{duration_range(LEAST * seconds, MOST * seconds)} left"
+        speed = max(sum(trial.cost for trial in new), 1.0) / self.work.seconds
+        most = max(min(MOST * left, found.options.limit - found.cost), left)
+        return f"{duration_range(LEAST * left / speed, most / speed)} left"
 
     def log_new(self, trials: Sequence[TrialRecord]) -> None:
         """Log each finished trial that is not logged yet, also those of other processes."""

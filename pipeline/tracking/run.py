@@ -39,6 +39,9 @@ class Run(Protocol):
     def artifacts(self, folder: Path) -> None:
         """Store every file of a folder as it is now; they are sent later, so that results never wait for a server."""
 
+    def file(self, path: Path) -> None:
+        """Store one file as it is now."""
+
     def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None:
         """Store a trained model: its files, its signature and how it scored."""
 
@@ -71,6 +74,7 @@ class SilentRun:
     def note(self, markdown: str) -> None: ...
     def dataset(self, name: str, digest: str, source: str, profile: str) -> None: ...
     def artifacts(self, folder: Path) -> None: ...
+    def file(self, path: Path) -> None: ...
     def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None: ...
     def link(self, address: str) -> str:
         return ""

@@ -110,6 +110,9 @@ class StoredRun:
             inside = path.parent.relative_to(folder)
             self._put(partial(self._store, path.name, path.read_bytes(), inside), "files")
 
+    def file(self, path: Path) -> None:
+        self._put(partial(self._store, path.name, path.read_bytes(), Path()), "files")
+
     def model(self, name: str, folder: Path, shapes: Shapes, about: Mapping[str, str], scores: Scores) -> None:
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         made: list[LoggedModel] = []

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from pipeline.records.horizon import read_horizon
+from pipeline.records.wording import phrase
+
 ROOT = Path(__file__).parents[2]
 PAGES = (  # README, and what it leads to
     ROOT / "README.md",
@@ -14,6 +19,7 @@ PAGES = (  # README, and what it leads to
     ROOT / "results/README.md",
 )
 CLUSTER = ROOT / "pipeline/executors/README.md"  # needs servers, so tests/services types it in
+EDITS = {"tune": ["conf/tuned/*-*.yaml"], "retune": ["results/retune"]}  # no outs: see pipeline/dvc/tuning
 CELLS = ("rnn", "gru", "lstm")
 
 
@@ -56,6 +62,60 @@ def cells() -> str:
     return "\n".join(lines)
 
 
+def example() -> str:
+    """What a horizon says, of the first pair whose horizon is no bound."""
+    for pair in ("temporal_order-lstm", "adding-lstm", "copy-lstm", "temporal_order-rnn", "copy-rnn", "adding-rnn"):
+        found = read_horizon(ROOT / f"results/search/{pair}/horizon.json")
+        if not found.t50.censored and found.t50.median and found.t50.lower and found.t50.upper:
+            break
+    task, cell = found.task.replace("_", " "), found.cell.upper()
+    lower, upper = (f"{each:.0f}" for each in (found.t50.lower, found.t50.upper))
+    return "\n".join(
+        [
+            f"> {cell} on {task}: {phrase(found.t50)}",
+            "",
+            f"Half of the seeds of this {cell} solve sequences of {found.t50.median:.0f} steps. With {found.level:.0%} "
+            f"probability the true length lies between",
+            f"{lower} and {upper}.",
+        ]
+    )
+
+
+def graph() -> str:
+    """The stages of dvc.yaml and of `make tune` with what each reads of another, as a diagram of Mermaid."""
+    stages = {
+        name: stage
+        for file in ("dvc.yaml", "pipeline/dvc/tuning/dvc.yaml")
+        for name, stage in yaml.safe_load((ROOT / file).read_text())["stages"].items()
+        if name != "code"  # every stage reads its digests
+    }
+    writes = {name: [*_paths(stage, "outs", "metrics"), *EDITS.get(name, ())] for name, stage in stages.items()}
+    lines = [f'  {name}["{name}: {_short(stage["desc"])}"]' for name, stage in stages.items()]
+    for reader, stage in stages.items():
+        reads = _paths(stage, "deps")
+        lines += [
+            f"  {writer} --> {reader}"
+            for writer in stages
+            if writer != reader and any(_within(a, b) or _within(b, a) for a in writes[writer] for b in reads)
+        ]
+    return "\n".join(["```mermaid", "graph LR", *lines, "```"])
+
+
+def _paths(stage: Mapping[str, Any], *groups: str) -> list[str]:
+    """The paths of a stage, where each task and cell is a star."""
+    entries = [entry for group in groups for entry in stage.get(group, ())]
+    names = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+    return [re.sub(r"\$\{item\.(task|cell)\}", "*", name) for name in names]
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _short(description: str) -> str:
+    return re.split(r"[,;]| of one cell| with its| for one cell", description)[0]
+
+
 def blocks(language: str) -> list[str]:
     """Every fenced block of the pages, but for those on clusters."""
     pages = "\n".join(page.read_text() for page in PAGES if page != CLUSTER)
@@ -64,7 +124,14 @@ def blocks(language: str) -> list[str]:
 
 def filled(text: str) -> str:
     """A page with every marked section as its file says."""
-    for name, section in {"horizons": horizons, "search": search, "kernels": kernels, "cells": cells}.items():
+    for name, section in {
+        "horizons": horizons,
+        "search": search,
+        "kernels": kernels,
+        "cells": cells,
+        "example": example,
+        "graph": graph,
+    }.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         if begin in text:
             text = re.sub(rf"{begin}.*?{end}", lambda _: f"{begin}\n{section()}\n{end}", text, flags=re.DOTALL)  # noqa: B023

@@ -48,10 +48,10 @@ def test_progress_fits_80_columns_and_leaves_what_came_out_alone() -> None:
     assert any("━━━━━━━━━━  40%  T=16, update 400, 3 solved" in line for line in screen.ever)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["search", "train", "explain"])
 def test_a_real_command_fits_80_columns(command: str, tmp_path: Path) -> None:
-    """An address is longer than any terminal is wide, and stays whole."""
+    """An address is longer than any terminal is wide, and stays whole; so is this folder."""
     small = ["cell=rnn", "data.held_out=100", "training.updates=60", "publish=true"]
     small += [
         "task=temporal_order",

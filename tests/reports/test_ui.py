@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import tracking, ui
+from pipeline.tracking.store import uri
 from tests.base.commands import start
 from tests.conftest import run_stage
 
@@ -64,6 +66,11 @@ def test_the_report_is_linked_to_the_runs(tmp_path: Path, started: list[Any]) ->
     assert linked.as_uri() in ended.out
     assert linked.read_text().count("href=") == 1 and run.id in linked.read_text()
     assert "href" not in (tmp_path / "report/index.html").read_text()  # the report itself names no run
+    (artifact,) = re.findall(r"artifact in MLflow: .*/runs/(\w+)/artifacts/linked.html", ended.out)
+    client = MlflowClient(uri(tmp_path))
+    assert Path(client.download_artifacts(artifact, "linked.html")).read_text() == linked.read_text()
+    again = run_stage(ui.main, f"tracking.port={free_port()} paths.state={tmp_path} paths.results={tmp_path}")
+    assert artifact in again.out  # the same page is logged once
 
 
 def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path, started: list[Any]) -> None:
@@ -71,8 +78,9 @@ def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path, started: list[Any]) 
         taken.bind((ui.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
+        free = ui.free_port(port)
         ended = run_stage(ui.main, f"tracking.port={port} paths.state={tmp_path}")
-    assert (ended.status, ended.err) == (2, f"error: tracking.port must be a free port; got {port}\n")
+    assert (ended.status, ended.err) == (2, f"error: tracking.port must be a free port, as {free} is; got {port}\n")
     assert started == []
 
 
