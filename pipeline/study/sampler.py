@@ -25,6 +25,9 @@ class HorizonSampler(BaseSampler):
     A study has one integer parameter, `length`, on a log scale. A trial trains some replicas at that length; its value
     is the share that solved it. The horizon is the length at which that share crosses one half.
 
+    That share is taken to fall with the length: a toy that fails at the shortest lengths and solves longer ones is called
+    "below", and a dip ends the study at its lower end. `python -m pipeline.search` looks for contradictions.
+
     The sampler keeps no state and draws nothing at random: the next length is a function of the complete trials, which
     it reads from the study at each ask. So a search goes on where it was stopped, in any number of processes.
 

@@ -30,6 +30,7 @@ PATIENCE = 120.0  # seconds that a command waits, for all of its runs together, 
 REFUSING = (400, 401, 403, 404, 405, 409, 413, 422)  # HTTP statuses of what a server will never take
 LOST = "undelivered"  # tag: what the server did not take
 TRIAL = "trial"  # tag: the number of a trial in its study; value of the tag `level`
+CHOICE = "choice"  # value of the tag `level`: settings that a re-tuning chose
 RESUMED_BY = "resumed.by"  # tag: the run that has the trials by now
 RUNNING, FINISHED = "RUNNING", "FINISHED"  # statuses
 MOST = 10_000  # runs that are looked through
@@ -176,7 +177,7 @@ class StoredRun:
     def _make(self) -> None:
         """Make the run, unless an earlier try did and its answer was lost."""
         client, self.experiment = self._connect()
-        if self._parent and (known := self._parent._earlier.get(self._tags.get(TRIAL, ""))):
+        if self._parent and (known := self._parent._earlier.get(self._tags.get(TRIAL, "")) or self._chosen(client)):
             client.set_tag(known, MLFLOW_PARENT_RUN_ID, self._parent.id)
             self.id, self._kept = known, True
             return
@@ -187,6 +188,19 @@ class StoredRun:
             self.id = found[0].info.run_id if found else ""
         self._tried = True
         self.id = self.id or client.create_run(self.experiment, self._began, tags, self.name).info.run_id
+
+    def _chosen(self, client: MlflowClient) -> str:
+        """Return the run of this very choice of settings below a run that has ended, which this one's then succeeds."""
+        if self._parent is None or self._tags.get("level") != CHOICE:
+            return ""
+        same = f"attributes.status = '{FINISHED}' and tags.level = '{CHOICE}' and tags.study = '{self._tags['study']}'"
+        for found in client.search_runs([self.experiment], same, max_results=MOST):  # newest first
+            above = found.data.tags.get(MLFLOW_PARENT_RUN_ID, "")
+            ended = above and above != self._parent.id and client.get_run(above).info.status != RUNNING
+            if ended and found.info.run_name == self.name:
+                client.set_tag(above, RESUMED_BY, self._parent.id)
+                return str(found.info.run_id)
+        return ""
 
     def _find_earlier(self, study: str) -> None:
         """Find the trials of a study below runs that have ended, and delete those that were not logged whole."""

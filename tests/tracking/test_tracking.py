@@ -406,6 +406,29 @@ def test_a_search_that_goes_on_has_each_trial_once(state: Path, client: MlflowCl
     assert all(len(client.get_metric_history(each.info.run_id, "loss")) == 1 for each in below)
 
 
+def test_a_retuning_that_goes_on_has_each_choice_once(state: Path, client: MlflowClient) -> None:
+    def retune(choices: int, ends: type[BaseException] | None = None) -> str:
+        with suppress(KeyboardInterrupt), tracking.open_run(True, state, "retuned", "retune", {}) as run:
+            assert isinstance(run, stored.StoredRun)
+            for choice in range(choices):
+                child = run.child(f"seed {choice}", {"level": "choice", "study": f"study-{choice}"})
+                child.metrics(0, {"tune/cost": float(choice)})
+                child.close()
+            if ends:
+                raise ends
+        return run.id
+
+    ids = [retune(1, KeyboardInterrupt), retune(2, KeyboardInterrupt), retune(2)]
+    parents = [client.get_run(each) for each in ids]
+    assert [each.data.tags.get(stored.RESUMED_BY) for each in parents] == [ids[1], ids[2], None]
+    below = client.search_runs([parents[0].info.experiment_id], "tags.level = 'choice'")
+    assert sorted((each.info.run_name, each.data.tags["mlflow.parentRunId"]) for each in below) == [
+        ("seed 0", ids[2]),
+        ("seed 1", ids[2]),
+    ]
+    assert all(len(client.get_metric_history(each.info.run_id, "tune/cost")) == 1 for each in below)
+
+
 def test_a_server_that_never_answers_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
