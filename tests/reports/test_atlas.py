@@ -20,15 +20,7 @@ from tests.base.browser import chromium, opened, picture
 from tests.conftest import ROOT
 
 BECAUSE = "cannot represent adding with 1 layer, because it is linear"
-RATE = {"made_by": "x", "chosen": 0.1, "rates": [0.01, 0.1], "seeds": 2, "octaves": [1.0, 2.0], "longest": 4} | {"cost": 10}
-    "made_by": "x",
-    "chosen": 0.1,
-    "rates": [0.01, 0.1],
-    "seeds": 2,
-    "octaves": [1.0, 2.0],
-    "longest": 4,
-    "cost": 10,
-}
+RATE = {"made_by": "x", "chosen": 0.1, "rates": [0.01, 0.1], "seeds": 2, "octaves": [1, 2], "longest": 4, "cost": 10}
 
 
 def place(home: Path, row: str, source: str, **changed: object) -> None:
