@@ -15,6 +15,12 @@ from pipeline.settings import Settings, stage
 @stage
 def main(settings: Settings) -> None:
     """Find settings for one pair."""
+    from pipeline.base.files import require_writable
+    from pipeline.settings.destination import what_if
+    from pipeline.settings.tuned import file_of
+
+    if not what_if(settings, "tune", "tuned"):
+        require_writable(file_of(settings).parent)
     from pipeline.runs.tune import tune
 
     tune(settings)

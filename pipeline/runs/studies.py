@@ -52,8 +52,8 @@ def storage(settings: Settings) -> str:
     if given:
         return given
     folder = settings.state / ".state"
-    folder.mkdir(parents=True, exist_ok=True)
     require_writable(folder)
+    folder.mkdir(exist_ok=True)
     return f"sqlite:///{folder / 'optuna.db'}"
 
 

@@ -14,7 +14,10 @@ from pipeline.base.redaction import redacted
 from pipeline.settings.known import unknown
 
 # by the disk: no mistake of ours
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+REFUSED = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),  # something else lies where a folder, or a file, goes
+)
 SAID: tuple[tuple[str, Callable[..., str]], ...] = (
     (
         r"Could not append to config\. An item is already at '([^']+)'",

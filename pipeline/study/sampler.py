@@ -25,7 +25,7 @@ class HorizonSampler(BaseSampler):
     A study has one integer parameter, `length`, on a log scale. A trial trains some replicas at that length; its value
     is the share that solved it. The horizon is the length at which that share crosses one half.
 
-    That share is taken to fall with the length: a toy that fails at the shortest lengths and solves longer ones is called
+    That share is taken to fall with the length: what fails at the shortest lengths and solves longer ones is called
     "below", and a dip ends the study at its lower end. `python -m pipeline.search` looks for contradictions.
 
     The sampler keeps no state and draws nothing at random: the next length is a function of the complete trials, which

@@ -42,6 +42,29 @@ def test_results_that_can_not_be_written_are_told_before_training(
     assert (ended.status, ended.err) == (2, f"error: {tmp_path}/file/{stage} can't be written: Not a directory\n")
 
 
+def test_chosen_settings_that_can_not_be_written_are_told_before_the_tuning(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = run_stage(tune.main, [*paths(tmp_path), "tracking.enabled=false", f"paths.tuned={tmp_path}/file/tuned"])
+    assert ended == Ended(2, "", f"error: {tmp_path}/file can't be written: File exists\n")
+
+
+def test_data_in_whose_place_a_file_lies_are_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = run_stage(train.main, [*paths(tmp_path), "tracking.enabled=false", f"paths.data={tmp_path}/file"])
+    assert (ended.status, ended.err) == (
+        2,
+        f"error: {tmp_path}/file can't be written: File exists; what was there is kept\n",
+    )
+
+
+@pytest.mark.parametrize("line", ["", "tracking.enabled=false"])
+def test_a_state_that_no_folder_can_hold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("OPTUNA_STORAGE", raising=False)
+    ended = run_stage(search.main, [*paths(tmp_path), "paths.state=/proc", *line.split()])
+    assert (ended.status, ended.err) == (2, "error: /proc can't be written: No such file or directory\n")
+
+
 def test_the_papers_are_told_so_too(tmp_path: Path) -> None:
     (tmp_path / "report").touch()
     ended = run_stage(papers.main, f"paths.results={tmp_path}")
