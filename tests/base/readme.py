@@ -46,6 +46,15 @@ def kernels() -> str:
     return "\n".join(lines)
 
 
+def compiled() -> str:
+    """Every cell's generated passes."""
+    from tests.benchmarks.kernels_table import table
+
+    report = json.loads((ROOT / "results/benchmarks/kernels_compiled.json").read_text())
+    lines = [f"| {' | '.join(line)} |" for line in table(report["rows"])]
+    return "\n".join([lines[0], "|---" * lines[0].count(" | ") + "|---|", *lines[1:]])
+
+
 def cells() -> str:
     """Every cell of conf/cell: what its docstring calls it, what a layer is, and how it begins."""
     from pipeline.settings import compose
@@ -128,6 +137,7 @@ def filled(text: str) -> str:
         "horizons": horizons,
         "search": search,
         "kernels": kernels,
+        "compiled": compiled,
         "cells": cells,
         "example": example,
         "graph": graph,

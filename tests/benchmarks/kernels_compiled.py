@@ -1,21 +1,26 @@
 """Passes made from a cell's own lines: beside those in torch and step by step, and beside the machine's peak.
 
-`python -m tests.benchmarks.kernels_compiled [FILE] [--quick]` prints a table for every cell of conf/cell, and writes it
-as JSON row by row: a run that was ended goes on where it stopped, `--anew` begins again. Times are CPU times of one
-thread for a forward and a backward pass with norms, medians over rounds in which the rivals take turns, for 16 replicas
-and a batch of 32. The peak is that of a bare loop of fused multiply-adds, which nothing but additions and products of
-matrices could reach. Then the first update of a cell of one's own, with an empty cache of libraries and with a full
-one, beside that of the RNN, each in a process of its own: wall seconds from the settings to the end of the update.
+`python -m tests.benchmarks.kernels_compiled [FILE] [--quick]` prints a table for every cell of conf/cell and how many
+goals are reached, and writes both as JSON row by row: a run that was ended goes on where it stopped, unless it is told
+`--anew`. Times are processor times of one thread for a forward and a backward pass with norms, medians over rounds in
+which the rivals take turns, for 16 replicas and a batch of 32. The peak is that of a bare loop of fused multiply-adds,
+which nothing but additions and products of matrices could reach; it is measured again beside each row. A share below
+its goal has its cause beside it: what the functions of a unit and step are, beside the multiplications of its products.
+
+Then the first update of a cell of one's own, with an empty cache of libraries and with a full one, beside that of the
+RNN, each in a process of its own: wall and processor seconds from the start of Python to the end of the update.
 """
 
 import argparse
 import ctypes
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
-from functools import partial
+import time
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +31,21 @@ from pipeline.cells.cell import Cell
 from pipeline.kernels import build, fused, stepwise
 from pipeline.kernels.compiler import replay
 from pipeline.kernels.compiler.compile import Compiled, compiled
+from pipeline.kernels.compiler.ir import POINTWISE, ordered
 from pipeline.kernels.compiler.lower import lower
 from pipeline.kernels.compiler.plan import plan
 from pipeline.learning import model as models
 from pipeline.learning.fit import Problem, one_update
 from pipeline.learning.objective import objective
 from tests.benchmarks.kernels import BATCH, REPLICAS, TASK, sequences, sgemm_rate, side_by_side
+from tests.benchmarks.kernels_table import OWN_CELL, RIVALS, claims, show
 from tests.conftest import compose, options
 from tests.kernels.oracle import draw, make_weights
 
 CHANNELS = 2
-SIZES = ((32, 500), (32, 100), (64, 500), (64, 100), (128, 500), (128, 100))  # units, steps
+SIZES = ((32, 500), (32, 100), (64, 100), (128, 100))  # units, steps
 QUICK = SIZES[:1]
-OWN_CELL = "irnn"  # one of a user's lines, for the time to its first update
-GOALS = {"one": 8.0, "several": 6.0}  # times stepwise, by the stages of products in a step
+DEAR = ("sigmoid", "tanh", "exp", "expm1", "log", "log1p", "sin", "cos", "erf")
 DEFAULT_FILE = "results/benchmarks/kernels_compiled.json"
 PEAK = """
 #include "simd.h"
@@ -61,6 +67,13 @@ Given = tuple[Cell, dict[str, Tensor], Tensor, Tensor]
 
 def fma_rate() -> float:
     """Return the floating-point operations a second of a bare loop of fused multiply-adds."""
+    library, turns = _peak(), 4_000_000
+    seconds = side_by_side(9, {"peak": lambda: library.peak(ctypes.c_long(turns))})["peak"]
+    return float(library.operations() * turns / seconds)
+
+
+@cache
+def _peak() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         source, built = Path(folder) / "peak.cpp", Path(folder) / "peak.so"
         source.write_text(PEAK)
@@ -68,9 +81,7 @@ def fma_rate() -> float:
         subprocess.run(command, check=True)
         library = ctypes.CDLL(str(built))
     library.peak.restype = ctypes.c_float
-    turns = 4_000_000
-    seconds = side_by_side(9, {"peak": lambda: library.peak(ctypes.c_long(turns))})["peak"]
-    return float(library.operations() * turns / seconds)
+    return library
 
 
 def cell_of(name: str, hidden: int, length: int) -> Cell:
@@ -101,21 +112,30 @@ def run(way: str, found: Compiled, what: Given) -> None:
     torch.autograd.grad((outputs * upstream).sum(), list(weights.values()), allow_unused=True)
 
 
-def products(cell: Cell, what: Given) -> tuple[int, int]:
-    """Return the multiplications and additions of products that read a state or what was made of one, and the stages.
+def work(cell: Cell, what: Given) -> dict[str, Any]:
+    """Return what a step is made of, forward and back.
 
-    Those of a forward and a backward pass; a step of two stages multiplies what it made of its first products.
+    `operations`: multiplications and additions of products that read a state or what was made of one, in all the pass;
+    `stages` of such products in a step; `multiplications`, `functions` and `dear` ones (exp, log, ...): of a unit and
+    step.
     """
     _, weights, inputs, _ = what
     shapes = {name: tuple(weight.shape[1:]) for name, weight in weights.items()}
     graph, _ = lower(cell, shapes, CHANNELS, torch.float32)
     made = plan(graph)
-    multiplied = sum(
+    multiplied = 3 * sum(
         made.sources[term.source].width.of(cell.hidden) * term.width.of(cell.hidden)
         for term in made.terms
         if made.sources[term.source].kind != "INPUT"
     )
-    return 3 * 2 * inputs[..., 0].numel() * multiplied, made.stages
+    pointwise = [node for node in ordered(graph.roots()) if node.op in POINTWISE]
+    return {
+        "operations": 2 * inputs[..., 0].numel() * multiplied,
+        "stages": made.stages,
+        "multiplications": multiplied / cell.hidden,
+        "functions": sum(node.width for node in pointwise) / cell.hidden,
+        "dear": sum(node.width for node in pointwise if node.op in DEAR) / cell.hidden,
+    }
 
 
 def measure(name: str, hidden: int, length: int, rounds: int) -> dict[str, Any]:
@@ -126,21 +146,23 @@ def measure(name: str, hidden: int, length: int, rounds: int) -> dict[str, Any]:
     row: dict[str, Any] = {"cell": name, "hidden": hidden, "length": length, "reason": found.reason}
     ways = ["generated"] * (found.native is not None)
     if ways:
-        row |= side_by_side(rounds, {way: partial(run, way, found, what) for way in ways})
-        row["operations"], row["stages"] = products(cell, what)
-    others = [*ways, *["replayed"] * (found.graph is not None), "stepwise"]
-    slower = side_by_side(min(rounds, 3), {way: partial(run, way, found, what) for way in others})
-    return row | {f"beside {way}" if way in ways else way: seconds for way, seconds in slower.items()}
+        library, turns = _peak(), 400_000
+        beside: dict[str, Any] = {"peak": lambda: library.peak(ctypes.c_long(turns))}
+        seconds = side_by_side(rounds, {"generated": partial(run, "generated", found, what), **beside})
+        row |= {"generated": seconds["generated"], "peak": library.operations() * turns / seconds["peak"]}
+        row |= work(cell, what)
+    if hidden == RIVALS:
+        others = [*ways, *["replayed"] * (found.graph is not None), "stepwise"]
+        slower = side_by_side(min(rounds, 3), {way: partial(run, way, found, what) for way in others})
+        row |= {f"beside {way}" if way in ways else way: seconds for way, seconds in slower.items()}
+    return row
 
 
 FIRST_UPDATE = """
-import sys, time, torch
+import sys, torch
 from tests.benchmarks.kernels_compiled import cell_of, first_update
-cell = cell_of(sys.argv[1], 32, 20)
 torch.set_num_threads(1)
-before = time.perf_counter()
-first_update(cell)
-print(time.perf_counter() - before)
+first_update(cell_of(sys.argv[1], 32, 20))
 """
 
 
@@ -152,49 +174,49 @@ def first_update(cell: Cell) -> None:
     one_update(model, torch.optim.Adam([model.rows], lr=0.003), problem, sequences(20), 1.0)
 
 
-def starts() -> dict[str, dict[str, float]]:
+def starts() -> dict[str, dict[str, dict[str, float]]]:
     """Return the seconds to the first update, cold and warm, of the RNN and of a cell of one's own."""
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         variables = {**os.environ, "XDG_CACHE_HOME": folder}
         for state in ("cold", "warm"):
             for name in ("rnn", OWN_CELL):
-                command = [sys.executable, "-c", FIRST_UPDATE, name]
-                said = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
-                found.setdefault(name, {})[state] = float(said)
+                begin, before = time.perf_counter(), processor_time()
+                subprocess.run([sys.executable, "-c", FIRST_UPDATE, name], env=variables, check=True)
+                took = {"wall": time.perf_counter() - begin, "processor": processor_time() - before}
+                found.setdefault(name, {})[state] = took
     return found
 
 
-def show(row: dict[str, Any], peak: float) -> None:
-    text = f"{row['cell']:15} H={row['hidden']:<4} T={row['length']:<4}"
-    if "generated" in row:
-        seconds, goal = row["generated"], GOALS["one" if row["stages"] == 1 else "several"]
-        faster = row["stepwise"] / row["beside generated"]
-        text += f"{1e3 * seconds:8.1f} ms {row['operations'] / seconds / peak:5.0%} of peak"
-        text += f"{faster:6.1f} x stepwise (goal {goal:.0f}{', missed' * (faster < goal)})"
-    if "replayed" in row:
-        text += f"; replayed {row['stepwise'] / row['replayed']:.1f} x stepwise"
-    print(text + (f"; {row['reason']}" if row["reason"] else ""), flush=True)
+def processor_time() -> float:
+    """Return the processor seconds of all processes that this one waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main(file: Path, quick: bool, anew: bool) -> None:
     torch.set_num_threads(1)
-    report: dict[str, Any] = {"rows": []} if anew or not file.exists() else json.loads(file.read_text())
+    report: dict[str, Any] = json.loads(file.read_text()) if file.exists() and not anew else {"rows": []}
+    if "starts" in report:  # that run came to its end
+        report = {"rows": []}
     file.parent.mkdir(parents=True, exist_ok=True)
     peak, sgemm = fma_rate(), sgemm_rate()
     report["machine"] = {"torch": torch.__version__, "fma": peak, "sgemm": sgemm}
     print(f"one core: {peak / 1e9:.1f} GFLOP/s by a bare loop of multiply-adds, sgemm {sgemm / 1e9:.1f}")
-    done = {(row["cell"], row["hidden"], row["length"]): row for row in report["rows"]}
+    done = {(row["cell"], row["hidden"], row["length"]) for row in report["rows"]}
     for hidden, length in QUICK if quick else SIZES:
         for name in options("cell"):
-            if (row := done.get((name, hidden, length))) is None:
-                row = measure(name, hidden, length, 3 if quick else 9)
-                report["rows"].append(row)
-                file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")
-            show(row, peak)
+            if (name, hidden, length) not in done:
+                report["rows"].append(measure(name, hidden, length, 3 if quick else 7))
+                write(file, report)
+                print(f"{name} H={hidden} T={length}", flush=True)
     report["starts"] = starts()
-    for name, seconds in report["starts"].items():
-        print(f"{name:15} to the first update: {seconds['cold']:.1f} s cold, {seconds['warm']:.2f} s warm")
+    write(file, report)
+    show(report)
+
+
+def write(file: Path, report: dict[str, Any]) -> None:
+    report["claims"] = claims(report["rows"])
     file.write_text(json.dumps(report, allow_nan=False, indent=1) + "\n")
 
 
