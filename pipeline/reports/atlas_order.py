@@ -54,10 +54,14 @@ def families(horizons: Mapping[str, ndarray], kinds: Mapping[str, str]) -> dict[
 
 
 def farther(ours: Sequence[ndarray], theirs: Sequence[ndarray]) -> Share:
-    """Return the share of pairs in which one of ours reaches farther."""
+    """Return the share of pairs in which one of ours reaches farther.
+
+    Of few pairs it takes few values, so the interval is made to hold the mean.
+    """
     won = np.mean([np.asarray(one > other, dtype=float) for one in ours for other in theirs], axis=0)
     lower, upper = np.quantile(won, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Share(float(won.mean()), float(lower), float(upper))
+    mean = float(won.mean())
+    return Share(mean, min(float(lower), mean), max(float(upper), mean))
 
 
 def rank(own: ndarray, others: Sequence[ndarray]) -> Rank:
