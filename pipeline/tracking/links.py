@@ -50,5 +50,6 @@ def writers(state: Path, address: str, tag: str) -> dict[str, str]:
 
 def _title(found: Run) -> str:
     """Return a run's name and its answer, which the name of a search has already."""
-    answer = found.data.tags.get("horizon") or found.data.tags.get("solved") or found.info.status.lower()
+    answers = (found.data.tags.get(tag) for tag in ("horizon", "solved", "verdict"))
+    answer = next(filter(None, answers), found.info.status.lower())
     return found.info.run_name if found.info.run_name.endswith(answer) else f"{found.info.run_name}: {answer}"
