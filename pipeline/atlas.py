@@ -31,7 +31,7 @@ def main(settings: Settings) -> None:
     home, tasks = settings.results / home_of(settings), settings.atlas.tasks
 
     def show() -> None:
-        write_atlas(home, settings.results, tasks)
+        write_atlas(home, settings.results, tasks, settings.atlas.rates)
 
     atlas(settings, show)
     for line in place_cell(home, settings.results, tasks, settings.names["cell"]) if "cell" in settings.fixed else ():

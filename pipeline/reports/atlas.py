@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from math import log2
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from pipeline.base.files import replaced
 from pipeline.cells.cell import KINDS
 from pipeline.figures import style
-from pipeline.figures.atlas import draw_atlas
+from pipeline.figures.atlas import LEGEND, draw_atlas
 from pipeline.records.horizon import HorizonRecord
 from pipeline.records.labels import label
 from pipeline.records.wording import REASONS, phrase, probability
@@ -20,12 +21,17 @@ from pipeline.reports.atlas_pairs import Atlas, Pair, costs, read_pairs
 from pipeline.reports.render import rendered
 from pipeline.reports.take_away import ESCAPED, ends, links
 
+WORDS, BESIDE = 18, 8  # signs of the legend that fit below a column, and beside the outer ones
+
 Order = Mapping[tuple[str, str], Share]
 
 
-def write_atlas(home: Path, results: Path, tasks: Sequence[str]) -> Atlas:
-    """Write the page of an atlas and its files to take away, from what is in its folder; return its pairs."""
-    atlas = read_pairs(home, results, tasks)
+def write_atlas(home: Path, results: Path, tasks: Sequence[str], rates: Sequence[float] = ()) -> Atlas:
+    """Write the page of an atlas and its files to take away, from what is in its folder; return its pairs.
+
+    A pair whose learning rate was chosen among others than `rates` is marked as an earlier one.
+    """
+    atlas = read_pairs(home, results, tasks, rates)
     with replaced(home, whole=False) as folder, replaced(home / "take_away") as taken:
         content = {"atlas.csv": as_csv(atlas), "atlas.tex": as_latex(atlas)}
         for width in atlas.widths:
@@ -44,6 +50,7 @@ def page(atlas: Atlas, content: Mapping[str, str]) -> str:
         atlas=atlas,
         orders=orders(atlas),
         rows=sorted({each.found.name for each in atlas.pairs}),
+        earlier=any(each.earlier for each in atlas.searched),
         verdicts=any(each.verdict for each in atlas.searched),
         level=LEVEL,
         kinds=KINDS,
@@ -105,7 +112,8 @@ def picture(atlas: Atlas, width: str, own: str | None = None) -> Any:
     squares = {
         (label(row), label(task)): of[row, task].square for row, task in product(rows, tasks) if (row, task) in of
     }
-    return draw_atlas([label(row) for row in rows], [label(task) for task in tasks], squares, own and label(own))
+    note = fill(LEGEND, WORDS * len(tasks) + BESIDE)
+    return draw_atlas([label(row) for row in rows], [label(task) for task in tasks], squares, own and label(own), note)
 
 
 def as_csv(atlas: Atlas) -> str:
@@ -122,7 +130,7 @@ def csv_row(pair: Pair) -> dict[str, object]:
     """Return the numbers of a pair: lengths in the steps of its task, compute in replicas x updates x length."""
     found, rate = pair.found.horizon, pair.found.rate
     place = {"width": pair.found.width, "task": pair.found.task, "row": pair.found.name}
-    rated = {"learning_rate": rate.chosen, "compute_of_rate": rate.cost} if rate else {}
+    rated = {"learning_rate": rate.chosen, "compute_of_rate": rate.cost, "earlier": int(pair.earlier)} if rate else {}
     return {**place, **ends("t50", found.t50 if found else None), **rated, **(csv_facts(found) if found else {})}
 
 

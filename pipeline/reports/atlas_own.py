@@ -40,10 +40,10 @@ def read_published(results: Path, tasks: Sequence[str]) -> Atlas:
 
 
 def merged(own: Atlas, published: Atlas) -> Atlas:
-    """Return the pairs of both; of a pair that is in both, the own one. Columns are those of the own one."""
+    """Return the own pairs and the published ones that were searched; of a pair that is in both, the own one."""
     mine = {each.name for each in own.pairs}
     wanted = {(width, task) for width in own.widths for task in own.where(width)}
-    others = [each for each in published.pairs if each.name not in mine]
+    others = [each for each in published.searched if each.name not in mine]
     there = [each for each in others if (each.found.width, each.found.task) in wanted]
     return replace(own, pairs=[*own.pairs, *there])
 

@@ -32,6 +32,7 @@ class Pair:
     found: Placed
     trials: tuple[TrialRecord, ...]
     verdict: str | None  # of the same pair with tuned settings
+    earlier: bool = False  # of older settings than those of conf/atlas.yaml
 
     @property
     def name(self) -> str:
@@ -143,8 +144,10 @@ class Atlas:
         return [task for task in self.tasks if task in there]
 
 
-def read_pairs(home: Path, results: Path, tasks: Sequence[str]) -> Atlas:
+def read_pairs(home: Path, results: Path, tasks: Sequence[str], rates: Sequence[float] = ()) -> Atlas:
     """Return all pairs of the table in a folder; `tasks` come first, in this order.
+
+    Pairs are earlier ones where their learning rate was chosen among others than `rates`.
 
     Raises `UserError` where the table, or the trials of a search, are missing or something else.
     """
@@ -154,15 +157,18 @@ def read_pairs(home: Path, results: Path, tasks: Sequence[str]) -> Atlas:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{home / TABLE} can't be read; `python -m pipeline.atlas` makes it anew") from error
-    pairs = [of_place(placed(home, place), home, results) for place in places]
+    pairs = [of_place(placed(home, place), home, results, rates) for place in places]
     return Atlas(pairs, ordered((each.found.task for each in pairs), tasks), widths(pairs))
 
 
-def of_place(found: Placed, home: Path, results: Path) -> Pair:
+def of_place(found: Placed, home: Path, results: Path, rates: Sequence[float]) -> Pair:
     """Return a pair with its trials."""
+    earlier = bool(rates and found.rate and tuple(found.rate.rates) != tuple(rates))
     folder = home / found.width / f"{found.task}-{found.name}/search"
     trials = read_trials(folder / "trials.csv") if found.horizon else ()
-    return Pair(found, trials, verdict(results / "explain" / f"{found.task}-{found.name}" / "explanation.json"))
+    return Pair(
+        found, trials, verdict(results / "explain" / f"{found.task}-{found.name}" / "explanation.json"), earlier
+    )
 
 
 def verdict(path: Path) -> str | None:

@@ -91,6 +91,14 @@ def test_the_same_files_give_the_same_bytes(results: Path, tmp_path: Path) -> No
         assert path.is_dir() or path.read_bytes() == (tmp_path / path.relative_to(results)).read_bytes(), path
 
 
+def test_a_pair_whose_rate_was_chosen_among_others_is_marked(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results / "atlas", tmp_path / "atlas")
+    write_atlas(tmp_path / "atlas", results, [], [0.01, 0.1])
+    assert "‡" not in (tmp_path / "atlas/index.html").read_text()
+    write_atlas(tmp_path / "atlas", results, [], [0.1])
+    assert (tmp_path / "atlas/index.html").read_text().count("‡</small>") == 4
+
+
 def test_files_to_take_away_have_every_pair(results: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((results / "atlas/take_away/atlas.csv").read_text())))
     assert len(rows) == 10 and sum(bool(row["compute"]) for row in rows) == 4
