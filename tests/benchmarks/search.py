@@ -1,7 +1,8 @@
 """The simulation of the search: what it costs and how often it is right, beside other ways to ask.
 
 `python -m tests.benchmarks.search` prints the tables and writes results/benchmarks/search.json; `--cells 400` is
-the size that the goals speak of. Cells are made up (search_truth.py): the true horizon is known.
+the size that the goals speak of. Cells are made up (search_truth.py): the true horizon is known. `--tables` takes some
+of the tables, then without the goals. Each table is written when it is done; a file of that size is gone on with.
 """
 
 import argparse
@@ -233,20 +234,18 @@ def ask_seconds(trials: int = 100) -> float:
     return float(np.median(seconds[trials:]))
 
 
-def measure(cells: int) -> dict[str, dict[str, Figures]]:
-    """Return all rows, by table."""
-    compared = designs(cells)
-    return {
-        "designs": compared,
-        "optimizers": optimizers(cells),
-        "misspecified": misspecified(cells),
-        "long": long_search(cells),
-        "censored": censored(cells),
-        "futility": futility(cells, compared["ours, 1.5"]),
-        "workers": crews(cells),
-        "t90": second_goal(cells),
-        "by budget": smaller_budgets(cells),
-    }
+TABLES: dict[str, Callable[[int, dict[str, dict[str, Figures]]], dict[str, Figures]]] = {
+    "designs": lambda cells, _: designs(cells),
+    "optimizers": lambda cells, _: optimizers(cells),
+    "misspecified": lambda cells, _: misspecified(cells),
+    "long": lambda cells, _: long_search(cells),
+    "censored": lambda cells, _: censored(cells),
+    "futility": lambda cells, done: futility(cells, done["designs"]["ours, 1.5"]),
+    "workers": lambda cells, _: crews(cells),
+    "t90": lambda cells, _: second_goal(cells),
+    "by budget": lambda cells, _: smaller_budgets(cells),
+}
+"""Each from the number of cells and the tables before it."""
 
 
 def goals(tables: dict[str, dict[str, Figures]]) -> list[Goal]:
@@ -315,16 +314,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=400, help="made-up cells in a row")
     parser.add_argument("--json", type=Path, default=RESULT, help="where the figures go")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     chosen = parser.parse_args()
-    tables = measure(chosen.cells)
-    held = [*goals(tables), Goal("one ask after 100 trials, seconds", ask_seconds(), 0.05)]
-    for title, rows in tables.items():
-        print(f"\n### {title}\n\n{markdown(rows)}", flush=True)
-    print("\n### goals\n\n| | measured | goal | reached |\n|---|---|---|---|", *held, sep="\n")
-    listed = [asdict(goal) | {"reached": goal.reached} for goal in held]
-    record = {"cells": chosen.cells, "tables": {title: known(rows) for title, rows in tables.items()}, "goals": listed}
-    chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    tables = gone_on_with(chosen.json, chosen.cells)
+    for title in chosen.tables:
+        tables[title] = tables.get(title) or TABLES[title](chosen.cells, tables)
+        print(f"\n### {title}\n\n{markdown(tables[title])}", flush=True)
+        write(chosen.json, {"cells": chosen.cells, "tables": {each: known(rows) for each, rows in tables.items()}})
+    if set(tables) == set(TABLES):
+        held = [*goals(tables), Goal("one ask after 100 trials, seconds", ask_seconds(), 0.05)]
+        print("\n### goals\n\n| | measured | goal | reached |\n|---|---|---|---|", *held, sep="\n")
+        listed = [asdict(goal) | {"reached": goal.reached} for goal in held]
+        shown = {title: known(rows) for title, rows in tables.items()}
+        write(chosen.json, {"cells": chosen.cells, "tables": shown, "goals": listed})
+
+
+def gone_on_with(path: Path, cells: int) -> dict[str, dict[str, Figures]]:
+    """Return the tables of a run that was cut short; none of one that ended or had another size."""
+    record = json.loads(path.read_text()) if path.exists() else {}
+    return dict(record["tables"]) if record.get("cells") == cells and "goals" not in record else {}
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write what is known."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":
