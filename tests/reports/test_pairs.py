@@ -153,9 +153,10 @@ def test_files_of_different_searches_are_named() -> None:
 
 def test_a_choice_at_an_end_is_named_where_more_could_be_found() -> None:
     settings, found = compose(*WORDS), pair(PAIR)
-    used = replace(found.settings, training={**found.settings.training, "clip": 0.03})
+    least = settings.tune.space["training"]["clip"]["low"]
+    used = replace(found.settings, training={**found.settings.training, "clip": least})
     horizon = replace(found.horizon, tuned=tuned(estimate(60.0, 55.0, 70.0)))
-    assert chosen_at_boundary(settings, used, horizon) == {"training.clip": 0.03}
+    assert chosen_at_boundary(settings, used, horizon) == {"training.clip": least}
     assert chosen_at_boundary(settings, used, replace(horizon, tuned=None)) == {}
     beyond = replace(horizon, t50=estimate(None, 512.0, None, "above"))
     assert chosen_at_boundary(settings, used, beyond) == {}
