@@ -12,6 +12,8 @@ from pipeline.records.horizon import HorizonRecord
 from pipeline.records.labels import label
 from pipeline.records.wording import phrase
 
+WIDE = 5.6  # inches: on a telephone the words are then half as large, and can still be read
+
 Labels: TypeAlias = Mapping[str, str]  # of the cells, by their names
 
 
@@ -21,14 +23,19 @@ def overview(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[s
     `again` holds for a pair where the horizon lies when settings are chosen again: a thin line.
     """
     tasks, cells = (list(dict.fromkeys(getattr(each, of) for each in horizons)) for of in ("task", "cell"))
-    figure, axes = canvas(7.0, 0.9 + 0.32 * len(horizons))
+    figure, axes = canvas(WIDE, 0.9 + 0.32 * (len(horizons) + len(tasks)))
     rows = [(task, cell) for task in tasks for cell in cells]
-    positions = {pair: -index - 0.6 * tasks.index(pair[0]) for index, pair in enumerate(rows)}
+    positions = {pair: -index - 1.4 * tasks.index(pair[0]) for index, pair in enumerate(rows)}
     for record in horizons:
         height = positions[record.task, record.cell]
         _row(axes, record, height, look(cells.index(record.cell)), (again or {}).get(record.pair))
     lengths(axes, min(each.length_min for each in horizons), 2 * max(each.range[1] for each in horizons))  # for words
-    axes.set_yticks([positions[pair] for pair in rows], [f"{label(task)} · {labels[cell]}" for task, cell in rows])
+    heading: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "weight": "bold", "annotation_clip": False}
+    for task in tasks:
+        axes.annotate(label(task), (0.02, positions[task, cells[0]] + 1), va="center", **heading)
+    axes.set_xticks([4**power for power in range(1, 16) if 4**power <= axes.get_xlim()[1]])
+    axes.set_yticks([positions[pair] for pair in rows], [labels[cell] for _, cell in rows])
+    axes.set_ylim(min(positions.values()) - 0.7, max(positions.values()) + 1.5)
     axes.tick_params(axis="y", length=0)
     words = f"horizon: length that half of the replicas solve, with {horizons[0].level:.0%} interval"
     axes.set(xlabel=words + ("\n(thin line: with the luck of tuning)" if again else ""))
@@ -56,7 +63,7 @@ def _row(axes: Axes, record: HorizonRecord, height: float, looks: tuple[str, str
     text: dict[str, Any] = {
         "textcoords": "offset points",
         "va": "center",
-        "fontsize": 8,
+        "fontsize": 9,
         "color": GREY,
         "annotation_clip": False,
     }
