@@ -6,6 +6,7 @@ RIVALS = 32  # units at which the slower ways are run too
 OWN_CELL = "irnn"  # one of a user's lines, for the time to its first update
 FASTER = {"one": 8.0, "several": 6.0}  # times stepwise at T = 500, by the stages of products in a step
 SHARE = {32: 0.40, 64: 0.55, 128: 0.70}  # of the peak, for cells of one stage, by units
+SHARES = ((32, 500), (32, 100), (64, 100), (128, 100))  # units, steps
 COLD = 15.0  # seconds to the first update of a cell that is new
 
 Row = dict[str, Any]
@@ -34,7 +35,7 @@ def claims(rows: list[Row]) -> list[Row]:
         if row["length"] == 500 and (times := faster(row)) is not None:
             goal = FASTER["one" if row["stages"] == 1 else "several"]
             found.append({**about, "what": "x stepwise", "goal": goal, "measured": times, "cause": cause(row)})
-        if row["length"] == 100 and row["stages"] == 1 and (of_peak := share(row)) is not None:
+        if row["stages"] == 1 and (of_peak := share(row)) is not None:
             goal = SHARE[row["hidden"]]
             found.append({**about, "what": "share of peak", "goal": goal, "measured": of_peak, "cause": cause(row)})
     return [each if each["measured"] < each["goal"] else {**each, "cause": None} for each in found]
@@ -48,8 +49,8 @@ def cause(row: Row) -> str:
 
 def table(rows: list[Row]) -> list[list[str]]:
     """Return a line for each cell, after the names of the columns."""
-    lines = [["cell", "stages", "ms T=100", "ms T=500", "x stepwise T=100", "T=500 (goal)", "replayed x stepwise"]]
-    lines[0] += [f"share of peak H={hidden} (goal)" for hidden in SHARE]
+    lines = [["cell", "stages", "ms T=100", "ms T=500", "× stepwise T=100", "T=500 (goal)", "replayed × stepwise"]]
+    lines[0] += [f"share of peak H={hidden} T={length} (goal)" for hidden, length in SHARES]
     for name in dict.fromkeys(row["cell"] for row in rows):
         at = {(row["hidden"], row["length"]): row for row in rows if row["cell"] == name}
         lines.append(_line(name, at))
@@ -60,16 +61,16 @@ def _line(name: str, at: dict[tuple[int, int], Row]) -> list[str]:
     short, long = at.get((RIVALS, 100), {}), at.get((RIVALS, 500), {})
     if not any("generated" in row for row in at.values()):
         replayed = f"{long['stepwise'] / long['replayed']:.1f}" if "replayed" in long else ""
-        return [name, "", "", "", "", str(long.get("reason")), replayed, "", "", ""]
+        return [name, "", "", "", "", str(long.get("reason")), replayed, *("" for _ in SHARES)]
     stages = next(row["stages"] for row in at.values() if "stages" in row)
     cells = [name, str(stages)]
     cells += [f"{1e3 * row['generated']:.1f}" if row else "" for row in (short, long)]
     cells.append(f"{faster(short):.1f}" if short else "")
     cells.append(_held(faster(long) if long else None, FASTER["one" if stages == 1 else "several"], ".1f"))
     cells.append(f"{long['stepwise'] / long['replayed']:.1f}" if "replayed" in long else "")
-    for hidden, goal in SHARE.items():
-        row = at.get((hidden, 100), {})
-        cells.append(_held(share(row) if row else None, goal if stages == 1 else None, ".0%"))
+    for size in SHARES:
+        row = at.get(size, {})
+        cells.append(_held(share(row) if row else None, SHARE[size[0]] if stages == 1 else None, ".0%"))
     return cells
 
 
