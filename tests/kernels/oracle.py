@@ -15,6 +15,7 @@ from pipeline.kernels.unroll import unroll
 CELLS = ("rnn", "gru", "lstm")
 FAST = ("torch", "fused")  # kernels that serve these cells and no other
 KERNELS = ("stepwise", *FAST)
+NOISE = {"slstm": ("m",)}  # the maximum cancels in what it scales, so its gradient is zero but for rounding
 
 Weights = dict[str, Tensor]
 

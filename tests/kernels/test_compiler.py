@@ -23,13 +23,12 @@ from tests.base import draws
 from tests.cells.hooked import Hooked
 from tests.conftest import compose, options
 from tests.kernels.drawn_cells import Drawn
-from tests.kernels.oracle import Result, assert_close, by_kernel, draw, make_cell, make_weights
+from tests.kernels.oracle import NOISE, Result, assert_close, by_kernel, draw, make_cell, make_weights
 from tests.kernels.small_cells import COMPILED, IRNN, LEM, REFUSED, SLSTM, Gamma, Normed, Small
 from tests.kernels.test_fused import _equal, _only
 from tests.kernels.together import compiled_together
 
 NOT_COMPILED = {"s6": "makes tensors of three axes, which are not written in C"}  # replayed alone
-NOISE = {"slstm": ("m",)}  # the maximum cancels in what it scales, so its gradient is zero but for rounding
 GOLDEN = Path(__file__).with_name("golden")
 KERNELS = ("torch", pytest.param("fused", marks=pytest.mark.skipif(not build.available(), reason="no compiler")))
 needs_compiler = pytest.mark.skipif(not build.available(), reason="no compiler")

@@ -12,6 +12,7 @@ from pipeline.cells.cell import Cell
 from pipeline.kernels import build
 from pipeline.learning.replicas import TrainedReplicas
 from tests.conftest import options
+from tests.kernels.oracle import NOISE
 from tests.kernels.together import compiled_together
 from tests.learning.trials import norms_of, small, train
 
@@ -96,5 +97,5 @@ def test_all_kernels_lead_every_cell_to_the_same_end(cell: str) -> None:
         for one, other in zip(found.outcomes, slow.outcomes, strict=True):
             assert (one.solved, one.updates_to_solve) == (other.solved, other.updates_to_solve)
         first = [record.recorder.through_time[0].log2_norms for record in (found, slow)]
-        for part in first[0]:
+        for part in first[0].keys() - NOISE.get(cell, ()):
             np.testing.assert_allclose(first[0][part], first[1][part], rtol=0, atol=1e-3)
