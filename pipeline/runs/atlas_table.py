@@ -15,6 +15,9 @@ the published ones where there are such, Adam, and one learning rate of its own:
 {rates} rates climbed doubling lengths, {seeds} seeds each, at the same cost for every cell (conf/atlas.yaml).
 Nothing else is tuned, so a cell that is behind another one here may be before it with other settings.
 """
+MIXED = """
+Rows with other numbers of rates are of other runs, whose code, replicas and lengths may differ (made_by in rate.json).
+"""
 HEAD = ("task", "row", "T50", "learning rate", "a layer is", "initial weights", "tied to the length", "why it fails")
 
 
@@ -28,7 +31,7 @@ def row_of(each: Placed) -> tuple[str, ...]:
         label(each.task),
         each.name,
         each.answer,
-        f"{rate.chosen:g}" + (", an end of those tried" if rate.at_end else ""),
+        f"{rate.chosen:g} of {len(rate.rates)}" + (", at an end" if rate.at_end else ""),
         found.kind,
         str(settings.cell.get("init", "")),
         ", ".join(found.tied) or "nothing",
@@ -49,7 +52,7 @@ def text(found: Sequence[Placed]) -> str:
     known = [each for each in found if each.horizon]
     parts = [f"{len(known)} of {len(found)} pairs have been searched."]
     if known:
-        parts.append(legend(known))
+        parts.append(legend(known).strip())
     for width in dict.fromkeys(each.width for each in found):
         parts += [f"## {heading(width)}", matrix([each for each in found if each.width == width])]
         parts.append(table(HEAD, [row_of(each) for each in found if each.width == width]))
@@ -63,11 +66,12 @@ def text(found: Sequence[Placed]) -> str:
 
 def legend(known: Sequence[Placed]) -> str:
     """Return what the numbers are."""
-    first = known[0]
-    assert first.horizon and first.rate
-    budgets = sorted({each.horizon.budget for each in known if each.horizon})
-    words = {"budget": " or ".join(map(str, budgets)), "level": first.horizon.level}
-    return LEGEND.format(**words, rates=len(first.rate.rates), seeds=first.rate.seeds).strip()
+    horizons, rates = [each.horizon for each in known if each.horizon], [each.rate for each in known if each.rate]
+    numbers = {"budget": {each.budget for each in horizons}, "rates": {len(each.rates) for each in rates}}
+    numbers["seeds"] = {each.seeds for each in rates}
+    words = {name: " or ".join(map(str, sorted(found))) for name, found in numbers.items()}
+    mixed = MIXED.strip() if len(numbers["rates"]) > 1 else ""
+    return LEGEND.format(**words, level=horizons[0].level) + mixed
 
 
 def heading(width: str) -> str:

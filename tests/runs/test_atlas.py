@@ -255,7 +255,7 @@ def test_the_table_says_which_pairs_were_not_run_and_which_cells_cannot_represen
     write_table(tmp_path / "atlas", [("32", "copy", "lru"), ("32", "adding", "lru")])
     text = (tmp_path / "atlas/horizons.md").read_text()
     assert f"| lru | {phrase(read_horizon(folder / 'search/horizon.json').t50)} ∗ | not run |" in text
-    assert f"- lru {because}" in text and "0.1, an end of those tried" in text
+    assert f"- lru {because}" in text and "0.1 of 2, at an end" in text
     assert text.startswith("1 of 2 pairs have been searched.")
     assert len(json.loads((tmp_path / "atlas/horizons.json").read_text())["pairs"]) == 2
     assert placed(tmp_path / "atlas", ("32", "copy", "lru")).answer == "not run"
