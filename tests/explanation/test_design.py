@@ -21,3 +21,8 @@ def test_there_is_none_beyond_the_range_and_the_shortest_where_that_is_too_long(
     beyond = question(estimate(None, 128.0, None, "above"), 0.3, 8, 128, 8, 0.125)
     assert beyond.length is None and "beyond" in beyond.reason
     assert question(estimate(None, None, 8.0, "below"), 0.3, 8, 128, 8, 0.125).length == 8
+
+
+def test_there_is_none_where_only_a_lower_end_of_the_horizon_is_known() -> None:
+    least = question(estimate(None, 2013.0, None), 0.7, 2, 4871, 8, 0.125)
+    assert least.length is None and "lower end" in least.reason
