@@ -212,7 +212,7 @@ def test_mlflow_shows_the_question_the_answer_and_the_picture(browser: Browser, 
 def test_the_linked_report_leads_to_the_runs_that_wrote_it(browser: Browser, server: str, place: Path) -> None:
     port = server.rpartition(":")[2]
     paths = [f"paths.{name}={place / name}" for name in ("data", "results", "state")]
-    (line,) = linked_report(compose(*paths, f"tracking.port={port}"))
+    line = linked_report(compose(*paths, f"tracking.port={port}"))[0]
     page, seen = opened(browser)
     page.goto(line.rpartition(": ")[2])
     page.locator("summary", has_text="All settings").click()

@@ -29,6 +29,7 @@ def test_a_command_is_its_help_and_one_call(path: Path) -> None:
     modules = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert {module for module in modules if module.startswith("pipeline")} <= {
         "pipeline.base.errors",
+        "pipeline.base.lines",
         "pipeline.settings",
     }
     assert "Return" not in (ast.get_docstring(tree) or "") and 'if __name__ == "__main__":\n    main()' in text

@@ -26,7 +26,7 @@ def test_the_first_page_of_a_study_has_the_answer_and_a_figure() -> None:
     assert about["horizon T50"] in drawn["layout"]["title"]["text"]
 
 
-@pytest.mark.parametrize("pair", ["copy-lstm", "adding-gru"])
+@pytest.mark.parametrize("pair", ["adding-rnn", "adding-gru"])
 def test_an_interval_is_drawn_where_there_is_one(pair: str) -> None:
     found = committed(pair)
     shapes = share_by_length([trial(0, 8, 4)], found)["layout"]["shapes"]
