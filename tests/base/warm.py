@@ -178,6 +178,9 @@ class Server:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         call.become()
+        for each in list(self.selector.get_map().values()):
+            each.fileobj.close()
+        self.selector.close()  # else a later collection closes a number that another file has by then
         os.closerange(3, 256)
         return call.work
 
