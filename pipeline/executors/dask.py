@@ -59,7 +59,7 @@ class Dask(Executor):
                 n_workers=self.workers,
                 threads_per_worker=self.threads,
                 memory_limit=self.memory,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any free port: 8787 may be another cluster's
                 silence_logs=40,  # errors only
             )
         self._client = self._connected(CONNECT)
