@@ -60,6 +60,8 @@ def _row(axes: Axes, record: HorizonRecord, height: float, looks: tuple[str, str
         axes.plot([lower, upper], [height, height], color=color, linewidth=5, alpha=0.45, solid_capstyle="butt")
         if answer.median is not None:
             axes.plot(answer.median, height, marker, color=color, markersize=6)
+        if answer.upper is None and answer.lower is not None:  # the search ended before it had an upper end
+            rightmost = max(rightmost, _pointer(axes, upper, 1.25, height, color, 1.8))
     text: dict[str, Any] = {
         "textcoords": "offset points",
         "va": "center",
@@ -74,10 +76,15 @@ def _arrow(axes: Axes, answer: Estimate, record: HorizonRecord, height: float, c
     """Draw a censored horizon, which lies beyond an edge, and return where the arrow ends on the right."""
     lower, upper = _ends(answer, record)
     edge, sign = (lower, 1.25) if answer.censored == "above" else (upper, 0.8)
+    axes.plot(edge, height, "|", color=color, markersize=9)
+    return max(edge, _pointer(axes, edge, sign, height, color, width))
+
+
+def _pointer(axes: Axes, edge: float, sign: float, height: float, color: str, width: float) -> float:
+    """Draw an arrow from an edge to `sign` times it, and return where it ends."""
     arrow = {"arrowstyle": "->", "color": color, "linewidth": width}
     axes.annotate("", (edge * sign, height), (edge, height), arrowprops=arrow, annotation_clip=False)
-    axes.plot(edge, height, "|", color=color, markersize=9)
-    return max(edge, edge * sign)
+    return edge * sign
 
 
 def _ends(answer: Estimate, record: HorizonRecord) -> tuple[float, float]:

@@ -24,8 +24,8 @@ FAR = 8.0  # a foreseen interval is drawn up to so many times the longest measur
 def by_budget(horizons: Sequence[HorizonRecord], labels: Labels, again: Mapping[str, Estimate] | None = None) -> Figure:
     """Draw the horizon of each cell on one task against the updates allowed, with its band; dashed: foreseen.
 
-    Hollow where it is censored. `again` holds for a pair where its horizon lies when settings are chosen again: a thin
-    bar at the whole budget.
+    Hollow where it is censored, or where nothing but a lower end of it is known. `again` holds for a pair where its
+    horizon lies when settings are chosen again: a thin bar at the whole budget.
     """
     figure, axes = canvas(5.6, 3.8)
     ends = [each for record in horizons for point in record.by_budget for each in point.ends.values()]
@@ -59,9 +59,10 @@ def _measured(axes: Axes, record: HorizonRecord, name: str, looks: tuple[str, st
         budgets, [point.median or 0.0 for point in known], marker, color=color, linestyle="-", markersize=4, label=words
     )
     for point in record.by_budget:
-        if point.censored in ("above", "below"):
-            above, limits = point.censored == "above", point.within(*record.range)
-            mark, edge = ("^", limits[0]) if above else ("v", limits[1])
+        at_least = point.median is None and point.lower is not None  # above, or nothing but a lower end is known
+        if at_least or point.censored == "below":
+            limits = point.within(*record.range)
+            mark, edge = ("^", limits[0]) if at_least else ("v", limits[1])
             axes.plot(point.budget * shift, edge, mark, color=color, markerfacecolor="none")
 
 

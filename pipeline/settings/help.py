@@ -30,7 +30,7 @@ READS = {  # sections and parts that a command reads, or single settings, in the
 }
 NAMES = {"pair": ("task", "cell")}  # groups of which a command reads no more than the name that was chosen
 WIDEST = 120  # columns
-LEAST_COMMENT = 24  # columns that a comment has beside its setting, else it stands below
+LEAST_COMMENT = 36  # columns that a comment has beside its setting, else it stands below; the longest word has 35
 
 
 def name_of_command(run: Callable[..., Any]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
@@ -54,14 +55,15 @@ def test_the_first_cells_of_a_grid_look_as_before_and_36_look_different() -> Non
     assert len(set(looks)) == 36
 
 
-def test_the_horizon_by_budget_is_hollow_where_it_is_censored() -> None:
-    horizon = committed("copy-gru")
-    axes = by_budget([horizon], {"gru": "GRU"}).axes[0]
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_horizon_by_budget_is_hollow_where_it_has_no_median(cell: str) -> None:
+    horizon = committed(f"copy-{cell}")
+    axes = by_budget([horizon], {cell: "CELL"}).axes[0]
     hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "none"]
-    censored = [point for point in horizon.by_budget if point.censored]
+    censored = [point for point in horizon.by_budget if point.median is None]
     assert sorted(float(line.get_xdata()[0]) for line in hollow) == [point.budget for point in censored]
     (written,) = [text.get_text() for text in axes.figure.legends[0].get_texts()]
-    assert written in ("GRU", f"GRU: last doubling {growth_phrase(horizon)}")
+    assert written in ("CELL", f"CELL: last doubling {growth_phrase(horizon)}")
 
 
 def test_the_gradient_through_time_is_in_the_colour_of_its_side() -> None:

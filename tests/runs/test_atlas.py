@@ -24,21 +24,9 @@ from pipeline.settings.places import options
 from pipeline.tuning.climbing import Climb, Entrant, RaceOutcome
 from tests.base.commands import paths, run, start
 from tests.conftest import compose, run_stage
+from tests.runs.small_atlas import small_atlas
 
-SMALL = (
-    "atlas.tasks=[temporal_order]",
-    "atlas.cells=[rnn,lru]",
-    "atlas.widths=[32]",
-    "atlas.climb=60",
-    "atlas.rates=[0.003,0.03]",
-    "data.held_out=100",
-    "training.updates=60",
-    "training.probe_every=20",
-    "training.threads=1",
-    "search.length_max=40",
-    "search.replicas=2",
-    "search.trials=2",
-)
+SMALL = small_atlas("rnn", "lru")
 KEPT = ("rate.json", "pair.json", "search/horizon.json", "search/trials.csv")
 
 

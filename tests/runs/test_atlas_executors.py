@@ -7,22 +7,9 @@ import pytest
 from pipeline import atlas
 from tests.base.commands import paths
 from tests.conftest import run_stage
+from tests.runs.small_atlas import small_atlas
 
-THREE = (
-    "atlas.tasks=[temporal_order]",
-    "atlas.cells=[rnn,lru,mingru]",
-    "atlas.widths=[32]",
-    "atlas.climb=60",
-    "atlas.rates=[0.003,0.03]",
-    "data.held_out=100",
-    "training.updates=60",
-    "training.probe_every=20",
-    "training.threads=1",
-    "search.length_max=40",
-    "search.replicas=2",
-    "search.trials=2",
-    "tracking.enabled=false",
-)
+THREE = (*small_atlas("rnn", "lru", "mingru"), "tracking.enabled=false")
 pytestmark = [pytest.mark.slow, pytest.mark.service]
 
 
